@@ -1,0 +1,30 @@
+"""The environment variables that this package reads, all of them optional.
+
+They exist for what the tasks and the model must agree on and for which the harness has no argument.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+DATASET = "LMMS_MANU_DATASET"
+EXEMPLARS = "LMMS_MANU_EXEMPLARS"
+SEED = "LMMS_MANU_SEED"
+CACHE = "LMMS_MANU_CACHE"
+
+HELP = {
+    DATASET: "Folder or hub name of MLLMU-Bench, for the tasks and the model alike (default `MLLMMU/MLLMU-Bench`, "
+    "which a folder of that relative path in the current directory stands in for).",
+    EXEMPLARS: "Number of exemplar people, such as `classification=1,cloze=2` (the default); 0 is allowed.",
+    SEED: "Seed of the rule that chooses exemplar people and test pictures (default `0`).",
+    CACHE: "Folder of cached statistics and judgements (default `~/.cache/lmms-manu`).",
+}
+
+
+def cache_folder() -> Path:
+    """The folder in which statistics and judgements are kept between runs; it may not exist yet."""
+    chosen = os.environ.get(CACHE)
+    if chosen:
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "lmms-manu"

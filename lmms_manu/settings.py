@@ -1,0 +1,180 @@
+"""Settings as frozen dataclasses that check themselves, and the way from `key=value` arguments to them.
+
+A settings class derives from `Settings` and declares its fields with `setting(...)`. One table of arguments (the
+harness's `--model_args`, say) may be shared by several classes: `from_arguments` deals every argument to the class
+that declares it and refuses what none of them knows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from lmms_manu.errors import SettingError, nearest, one_of
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+_NOTHING = frozenset({"none", "null", ""})
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    choices: Sequence[object] | None = None,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """A field of a `Settings` class.
+
+    Args:
+        default: the value when the user gives none.
+        help: one sentence for the README's table and the command line.
+        choices: the values allowed, None for any.
+        minimum: the smallest number allowed, None for any.
+        maximum: the largest number allowed, None for any.
+    """
+    metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Base of every settings class: converts and checks each field when made.
+
+    Raises:
+        SettingError: a value has another type than its field, or lies outside what the field allows.
+    """
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self))
+        for field in dataclasses.fields(self):
+            value = _convert(field.name, getattr(self, field.name), hints[field.name])
+            _check(field, value)
+            object.__setattr__(self, field.name, value)
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        return tuple(field.name for field in dataclasses.fields(cls))
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def from_arguments(arguments: Mapping[str, Any], *classes: type[Settings]) -> tuple[Any, ...]:
+    """Deals `arguments` to the settings `classes` that declare them.
+
+    Args:
+        arguments: names and values; a value may be text as typed on a command line.
+        classes: the settings classes, no two with a field of the same name.
+
+    Returns:
+        One instance of each class, in the order given.
+
+    Raises:
+        SettingError: an argument that no class declares, or a value that its class refuses.
+    """
+    known = [name for settings in classes for name in settings.names()]
+    for name, value in arguments.items():
+        if name not in known:
+            raise SettingError(
+                f"{name}={value!r}: there is no argument {name!r}.{nearest(name, known)} "
+                f"The arguments are {', '.join(sorted(known))}."
+            )
+    return tuple(
+        settings(**{name: arguments[name] for name in settings.names() if name in arguments}) for settings in classes
+    )
+
+
+def parse_arguments(text: str) -> dict[str, str]:
+    """`"a=1,b=x"` as `{"a": "1", "b": "x"}`, the form that the harness's `--model_args` has.
+
+    Raises:
+        SettingError: a part has no `=`.
+    """
+    arguments: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, separator, value = part.partition("=")
+        if not separator:
+            raise SettingError(f"{part!r} is not of the form name=value (in {text!r}).")
+        arguments[name.strip()] = value.strip()
+    return arguments
+
+
+def markdown_table(*classes: type[Settings]) -> str:
+    """The settings of `classes` as a Markdown table: argument, default, meaning."""
+    rows = ["| argument | default | meaning |", "|---|---|---|"]
+    for settings in classes:
+        for field in dataclasses.fields(settings):
+            meaning = field.metadata["help"]
+            if field.metadata["choices"]:
+                meaning += f" One of {', '.join(f'`{choice}`' for choice in field.metadata['choices'])}."
+            default = "" if field.default is None else f"`{field.default}`"
+            rows.append(f"| `{field.name}` | {default} | {meaning} |")
+    return "\n".join(rows)
+
+
+def _convert(name: str, value: Any, hint: Any) -> Any:
+    """`value` as the type that the annotation `hint` asks for."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        alternatives = typing.get_args(hint)
+        if type(None) in alternatives and (value is None or str(value).strip().lower() in _NOTHING):
+            return None
+        for alternative in alternatives:
+            if alternative is not type(None):
+                try:
+                    return _convert(name, value, alternative)
+                except SettingError:
+                    continue
+        raise _wrong_type(name, value, hint)
+    if hint is bool:
+        word = str(value).strip().lower()
+        if word in _TRUE | _FALSE:
+            return word in _TRUE
+        raise SettingError(f"{name}={value!r} is not a truth value: use True or False.")
+    if hint in (int, float):
+        try:
+            number = float(value)
+            if hint is float:
+                return number
+            if number.is_integer():
+                return int(number)
+        except (TypeError, ValueError, OverflowError):
+            pass
+        raise _wrong_type(name, value, hint)
+    if hint is str:
+        if value is None:
+            raise _wrong_type(name, value, hint)
+        return str(value)
+    return value
+
+
+def _check(field: dataclasses.Field[Any], value: Any) -> None:
+    choices, minimum, maximum = (field.metadata.get(key) for key in ("choices", "minimum", "maximum"))
+    if value is None:
+        return
+    if choices is not None and value not in choices:
+        raise one_of(field.name, value, choices)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return
+    # Written so that NaN, which compares false to everything, is refused as well.
+    if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
+        raise SettingError(f"{field.name}={value!r} is out of range: allowed is {_range(minimum, maximum)}.")
+
+
+def _range(minimum: float | None, maximum: float | None) -> str:
+    if minimum is None:
+        return f"at most {maximum}"
+    return f"at least {minimum}" if maximum is None else f"{minimum} to {maximum}"
+
+
+def _wrong_type(name: str, value: Any, hint: Any) -> SettingError:
+    wanted = hint.__name__ if isinstance(hint, type) else str(hint)
+    words = {"int": "a whole number", "float": "a number", "str": "text"}
+    return SettingError(f"{name}={value!r} is not {words.get(wanted, wanted)}.")
