@@ -1,0 +1,1 @@
+"""What lmms-eval loads as tasks."""

@@ -1,0 +1,79 @@
+"""The command `lmms-manu`: one module of this package for each subcommand, imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from lmms_manu._version import __version__
+from lmms_manu.errors import ManuError, nearest
+
+# The help texts stand here, not in the modules, so that `lmms-manu --help` imports none of them.
+COMMANDS = {
+    "demo": "make a tiny model forget people and print what it forgot and kept",
+    "evaluate": "run a suite of benchmarks through lmms-eval, resuming what is missing",
+    "sweep": "evaluate several prune rates and recipes from one measurement",
+    "report": "turn results into tables, plots and a page",
+    "gate": "check results against conditions; the exit code says whether they hold",
+    "measure": "measure a model's neurons on forget and retain data",
+    "prune": "write a pruned checkpoint that loads without this package",
+    "inspect": "show what a mask prunes or what statistics hold",
+    "cache": "list or clean the cached statistics and judgements",
+    "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
+    "make-dataset": "make a dataset of fictitious people in MLLMU-Bench's layout",
+    "train-tiny": "train the embedded tiny model again",
+}
+
+
+class Command(Protocol):
+    """What the module of a subcommand offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, arguments: argparse.Namespace) -> int: ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `lmms-manu`; returns the exit code: 0 done, 1 a condition or run failed, 2 the input is wrong."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words in (["--version"], ["-V"]):
+        print(f"lmms-manu {__version__}")
+        return 0
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        return 0 if words else 2
+    name, *rest = words
+    if name not in COMMANDS:
+        print(f"lmms-manu: there is no command {name!r}.{nearest(name, COMMANDS)}\n\n{_overview()}", file=sys.stderr)
+        return 2
+    command = cast(Command, importlib.import_module(f"lmms_manu.cli.{name.replace('-', '_')}"))
+    parser = argparse.ArgumentParser(
+        prog=f"lmms-manu {name}",
+        description=(command.__doc__ or COMMANDS[name]).strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_arguments(parser)
+    arguments = parser.parse_args(rest)
+    try:
+        return command.run(arguments)
+    except ManuError as error:
+        print(f"lmms-manu {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"lmms-manu {name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _overview() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        ["usage: lmms-manu COMMAND [-h] ...", "", *lines, "", "`lmms-manu COMMAND -h` explains a command."]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

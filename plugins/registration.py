@@ -1,0 +1,132 @@
+"""The entry point through which lmms-eval finds the model `manu_pruned` and the MLLMU-Bench tasks.
+
+lmms-eval calls `register` while it imports `lmms_eval.models`, before it looks for tasks. It has entry points for
+models only, so `register` also makes its task index take in this package's folder of tasks: at once if
+`lmms_eval.tasks` is loaded, else at the moment it is loaded. Importing it here would cost every command, even
+`lmms-eval models`, ten seconds.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.abc
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import inspect
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from lmms_eval.models.registry_v2 import ModelManifest
+from loguru import logger
+
+MODEL = "manu_pruned"
+CHAT_CLASS = "lmms_manu.plugins.manu_pruned.ManuPruned"
+SIMPLE_CLASS = "lmms_manu.plugins.manu_pruned.ManuPrunedSimple"
+TESTED_HOST = "0.7.3"
+
+_TASKS_MODULE = "lmms_eval.tasks"
+_MARK = "_adds_lmms_manu_tasks"
+
+
+def register() -> list[ModelManifest]:
+    """Registers the tasks and returns the model's manifest; may be called any number of times."""
+    try:
+        _list_model()
+        _register_tasks()
+    except Exception as error:
+        _complain(error)
+    return [ModelManifest(model_id=MODEL, simple_class_path=SIMPLE_CLASS, chat_class_path=CHAT_CLASS)]
+
+
+def tasks_folder() -> str:
+    """The folder that holds this package's task files."""
+    spec = importlib.util.find_spec("lmms_manu.tasks")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("the package lmms_manu.tasks is not installed")
+    return next(iter(spec.submodule_search_locations))
+
+
+def _list_model() -> None:
+    """Puts the model into the tables that `lmms-eval models` prints, which hold built-in models only."""
+    models = sys.modules.get("lmms_eval.models")
+    for table, path in (("AVAILABLE_CHAT_TEMPLATE_MODELS", CHAT_CLASS), ("AVAILABLE_SIMPLE_MODELS", SIMPLE_CLASS)):
+        getattr(models, table, {}).setdefault(MODEL, path)
+
+
+def _register_tasks() -> None:
+    loaded = sys.modules.get(_TASKS_MODULE)
+    # A module that is still being executed has no TaskManager yet; the finder is in place for it already.
+    if loaded is not None and hasattr(loaded, "TaskManager"):
+        _extend(loaded)
+    elif not any(isinstance(finder, _TasksFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _TasksFinder())
+
+
+def _extend(tasks: ModuleType) -> None:
+    """Makes every TaskManager built from now on index this package's tasks beside the built-in ones."""
+    manager = tasks.TaskManager
+    original = manager.initialize_tasks
+    if getattr(original, _MARK, False):
+        return
+    parameters = inspect.signature(original).parameters
+    if not {"include_path", "include_defaults"} <= parameters.keys():
+        raise TypeError(f"TaskManager.initialize_tasks takes {', '.join(parameters)}")
+    folder = tasks_folder()
+
+    @functools.wraps(original)
+    def initialize_tasks(
+        self: object, include_path: str | list[str] | None = None, include_defaults: bool = True
+    ) -> object:
+        given = [include_path] if isinstance(include_path, str) else list(include_path or [])
+        # The first definition of a name wins, so the user's own folders come before this one.
+        paths = [*given, folder] if include_defaults and folder not in given else given
+        return original(self, include_path=paths or None, include_defaults=include_defaults)
+
+    setattr(initialize_tasks, _MARK, True)
+    manager.initialize_tasks = initialize_tasks
+
+
+class _TasksFinder(importlib.abc.MetaPathFinder):
+    """Waits for `lmms_eval.tasks` to be imported, extends it once, and steps aside."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != _TASKS_MODULE:
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _ExtendingLoader(spec.loader)
+        return spec
+
+
+class _ExtendingLoader(importlib.abc.Loader):
+    """Loads a module with its own loader and then extends it."""
+
+    def __init__(self, loader: importlib.abc.Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        try:
+            _extend(module)
+        except Exception as error:
+            _complain(error)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loader, name)
+
+
+def _complain(error: Exception) -> None:
+    """Says in one sentence what is missing: the harness would hide an exception in a warning of its own."""
+    logger.error(
+        f"lmms-manu could not register its MLLMU-Bench tasks with lmms-eval {importlib.metadata.version('lmms-eval')} "
+        f"({error}): it is tested with lmms-eval {TESTED_HOST}; install that version, "
+        f"or pass --include_path with the folder of lmms_manu.tasks."
+    )
