@@ -1,0 +1,33 @@
+# `make test` and `make demo` work on a machine that has Python 3.10 or later and nothing else.
+#   VENV=DIR     keep the environment in DIR instead of the user's cache
+#   PYTHON=FILE  make the environment with another interpreter
+#   TESTS=...    what pytest runs, such as TESTS=tests/mllmu
+
+SHELL := /bin/bash
+export VENV PYTHON
+TESTS ?= tests
+
+.PHONY: help environment demo test lint types bench
+
+help:
+	@echo "make demo   make a tiny model forget people, print what it forgot and kept"
+	@echo "make test   lint, types and tests"
+	@echo "make lint | types | bench | environment"
+
+environment:
+	@scripts/environment
+
+demo:
+	@venv=$$(scripts/environment) && PATH="$$venv/bin:$$PATH" lmms-manu demo $(ARGS)
+
+lint:
+	@venv=$$(scripts/environment) && "$$venv/bin/ruff" check . && "$$venv/bin/ruff" format --check .
+
+types:
+	@venv=$$(scripts/environment) && "$$venv/bin/mypy"
+
+test: lint types
+	@venv=$$(scripts/environment) && PATH="$$venv/bin:$$PATH" "$$venv/bin/python" -m pytest $(TESTS)
+
+bench:
+	@venv=$$(scripts/environment) && for file in benchmarks/bench_*.py; do PATH="$$venv/bin:$$PATH" "$$venv/bin/python" "$$file" || exit 1; done
