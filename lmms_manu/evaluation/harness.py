@@ -1,0 +1,152 @@
+"""Runs lmms-eval as users start it, in a process of its own, and tells by its results file whether it worked.
+
+The harness's command line exits with 0 on every failure of an evaluation, so its exit code says nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lmms_manu.errors import ManuError
+
+LOG = "lmms-eval.log"
+_TAIL_LINES = 25
+
+
+class HarnessError(ManuError, RuntimeError):
+    """lmms-eval left no complete results; the message ends in the last lines of its log."""
+
+
+@dataclasses.dataclass(frozen=True)
+class HarnessRun:
+    """One evaluation of the model `manu_pruned`.
+
+    Args:
+        tasks: names of tasks and groups.
+        model_args: arguments of the model; empty for its defaults.
+        output: the folder for results, samples and the log; a relative path is taken from the current directory.
+        model: the harness's name of the model.
+        batch_size: the harness's `--batch_size`, None to leave the choice to the model.
+    """
+
+    tasks: tuple[str, ...]
+    model_args: Mapping[str, object]
+    output: Path
+    model: str = "manu_pruned"
+    batch_size: int | None = None
+
+    def config(self) -> dict[str, Any]:
+        """The run as an entry of the harness's `--config` file."""
+        config: dict[str, Any] = {
+            "model": self.model,
+            "model_args": ",".join(f"{name}={value}" for name, value in self.model_args.items()),
+            "tasks": ",".join(self.tasks),
+            "output_path": str(self.output.absolute()),
+            "log_samples": True,
+        }
+        return config if self.batch_size is None else {**config, "batch_size": str(self.batch_size)}
+
+    def command(self) -> list[str]:
+        """The run as a command line."""
+        words = [sys.executable, "-m", "lmms_eval"]
+        for name, value in self.config().items():
+            if value == "":
+                continue
+            words += [f"--{name}"] if value is True else [f"--{name}", value]
+        return words
+
+
+def run(run: HarnessRun, *, folder: Path, environment: Mapping[str, str] | None = None, echo: bool = False) -> Path:
+    """Runs one evaluation from its own command line.
+
+    Args:
+        run: what to evaluate.
+        folder: the working directory, where the harness looks for local copies of models and datasets.
+        environment: variables beside those of this process.
+        echo: shows the harness's output while it runs.
+
+    Returns:
+        The results file.
+
+    Raises:
+        HarnessError: there is no results file with every task.
+    """
+    log = run.output / LOG
+    _execute(run.command(), folder, environment, log, echo)
+    return find_results(run, log)
+
+
+def run_in_one_process(
+    runs: Sequence[HarnessRun], *, folder: Path, environment: Mapping[str, str] | None = None
+) -> list[Path]:
+    """Runs several evaluations one after the other through the harness's `--config`, which saves the start-up.
+
+    Returns and raises as `run` does; the log lies in the first run's folder.
+    """
+    log = runs[0].output / LOG
+    log.parent.mkdir(parents=True, exist_ok=True)
+    config = log.with_name("lmms-eval-config.json")
+    config.write_text(json.dumps([entry.config() for entry in runs], indent=2), encoding="utf-8")
+    command = [sys.executable, "-m", "lmms_eval", "--config", str(config.absolute())]
+    _execute(command, folder, environment, log, echo=False)
+    return [find_results(entry, log) for entry in runs]
+
+
+def find_results(run: HarnessRun, log: Path | None = None) -> Path:
+    """The newest results file of `run` that holds all of its tasks.
+
+    Raises:
+        HarnessError: there is none.
+    """
+    files = sorted(run.output.glob("**/*_results.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files:
+        results = json.loads(file.read_text(encoding="utf-8"))
+        reported = {*results.get("results", {}), *results.get("groups", {}), *results.get("group_subtasks", {})}
+        if reported.issuperset(run.tasks):
+            return file
+    arguments = run.config()["model_args"] or "no arguments"
+    raise HarnessError(
+        f"lmms-eval left no results for {', '.join(run.tasks)} with {run.model} ({arguments}).{_tail(log)}"
+    )
+
+
+def _execute(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None, log: Path, echo: bool
+) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        log.open("w", encoding="utf-8", errors="replace") as file,
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        ) as process,
+    ):
+        try:
+            for line in process.stdout or ():
+                file.write(line)
+                file.flush()
+                if echo:
+                    sys.stderr.write(line)
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _tail(log: Path | None) -> str:
+    if log is None or not log.is_file():
+        return ""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
+    return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in lines)])

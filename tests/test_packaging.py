@@ -1,0 +1,40 @@
+"""The wheel, installed in an environment of its own, brings the task files and registers."""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_installed_wheel_has_its_task_files_and_registers(tmp_path):
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    source = tmp_path / "source"
+    # A copy, so that the build's leftovers do not land in the checkout.
+    subprocess.run(["git", "-C", ROOT, "checkout-index", "--all", f"--prefix={source}/"], check=True)
+    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, source], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+
+    place = tmp_path / "environment"
+    venv.create(place, with_pip=False)
+    inside = place / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", inside, wheel], check=True)
+    # The requirements come from this environment; the project itself must not.
+    requirements = next(path for path in map(Path, sys.path) if path.name == "site-packages")
+    code = (
+        f"import sys; sys.path.append({str(requirements)!r})\n"
+        "import lmms_eval.models as models\n"
+        "from lmms_eval.tasks import TaskManager\n"
+        "manager = TaskManager()\n"
+        "print(models.get_model_manifest('manu_pruned').chat_class_path)\n"
+        "print(manager.task_index['mllmu_forget']['yaml_path'])\n"
+        "import lmms_manu.embedded, pathlib\n"
+        "print(sorted(p.suffix for p in pathlib.Path(lmms_manu.embedded.__file__).parent.rglob('*.safetensors')))"
+    )
+    printed = subprocess.run(
+        [place / "bin" / "python", "-I", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    ).stdout
+    assert "lmms_manu.plugins.manu_pruned.ManuPruned" in printed
+    assert str(inside / "lmms_manu" / "tasks" / "mllmu") in printed
+    assert ".safetensors" in printed

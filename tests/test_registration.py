@@ -1,0 +1,73 @@
+"""lmms-eval finds the model and the tasks without a flag, and says so where it cannot."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GROUPS = {"mllmu_forget", "mllmu_test", "mllmu_retain", "mllmu_celebrity", "mllmu_forget_10"}
+
+
+def python(code: str) -> str:
+    """What `code` prints in a fresh interpreter."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+def test_the_models_command_lists_the_model():
+    command = shutil.which("lmms-eval", path=str(Path(sys.executable).parent))
+    listing = subprocess.run([command, "models"], capture_output=True, text=True, check=True).stdout
+    assert "manu_pruned" in listing
+
+
+def test_importing_the_package_and_listing_models_imports_neither_torch_nor_the_tasks():
+    code = "import lmms_manu, lmms_eval.models, sys; print([m in sys.modules for m in ('torch', 'lmms_eval.tasks')])"
+    assert "[False, False]" in python(code)
+
+
+@pytest.mark.parametrize("first", ["lmms_eval.models", "lmms_eval.tasks"])
+def test_the_tasks_are_there_whichever_module_is_imported_first(first):
+    second = {"lmms_eval.models": "lmms_eval.tasks", "lmms_eval.tasks": "lmms_eval.models"}[first]
+    code = (
+        f"import {first}, {second}, json, lmms_manu.plugins.registration as r\n"
+        "r.register()\n"
+        "from lmms_eval.tasks import TaskManager\n"
+        "print('TASKS', json.dumps([t for t in TaskManager().all_tasks if t.startswith('mllmu')]))"
+    )
+    line = next(line for line in python(code).splitlines() if line.startswith("TASKS"))
+    names = json.loads(line.removeprefix("TASKS"))
+    assert set(names) >= GROUPS
+    assert len(names) == len(set(names))
+
+
+def test_a_users_own_folder_of_tasks_is_read_as_well_and_wins(tmp_path):
+    (tmp_path / "mine.yaml").write_text("task: my_task\ndataset_path: json\n")
+    (tmp_path / "theirs.yaml").write_text("group: mllmu_forget\ntask:\n  - my_task\n")
+    code = (
+        "import lmms_eval.models\n"
+        "from lmms_eval.tasks import TaskManager\n"
+        f"manager = TaskManager(include_path={str(tmp_path)!r})\n"
+        "print('my_task' in manager.all_tasks, 'mllmu_retain' in manager.all_tasks)\n"
+        "print(manager.task_index['mllmu_forget']['yaml_path'])"
+    )
+    printed = python(code)
+    assert "True True" in printed
+    assert str(tmp_path / "theirs.yaml") in printed
+
+
+def test_a_host_that_cannot_take_the_tasks_is_named_in_one_sentence():
+    code = (
+        "import lmms_eval.tasks\n"
+        "lmms_eval.tasks.TaskManager.initialize_tasks = lambda self, paths: {}\n"
+        "from lmms_manu.plugins.registration import register\n"
+        "print('MODEL', register()[0].model_id)"
+    )
+    printed = python(code)
+    complaints = [line for line in printed.splitlines() if "could not register" in line]
+    assert len(complaints) == 1
+    assert "0.7.3" in complaints[0]
+    assert "--include_path" in complaints[0]
+    assert "MODEL manu_pruned" in printed
