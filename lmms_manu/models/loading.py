@@ -1,0 +1,204 @@
+"""Loading a checkpoint: processor, weights, adapter, device."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers.utils import cached_file
+
+from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.models.settings import DEFAULT_PROCESSOR, ModelSettings
+
+_ADAPTER_CONFIG = "adapter_config.json"
+_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_CHAT_NEEDS = ("tokenizer", "image_processor")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded model with everything that is needed to ask it.
+
+    Args:
+        model: the model, in evaluation mode, adapters merged.
+        processor: tokenizer and image processor; pads on the left.
+        device: where inputs have to be put.
+        settings: what it was loaded with.
+    """
+
+    model: PreTrainedModel
+    processor: ProcessorMixin
+    device: torch.device
+    settings: ModelSettings
+
+    @property
+    def name(self) -> str:
+        """The name or folder that the weights come from."""
+        return self.settings.checkpoint
+
+    @property
+    def tokenizer(self) -> Any:
+        return self.processor.tokenizer
+
+    @property
+    def context_length(self) -> int | None:
+        """The number of tokens that prompt and answer may have together; None if the model states none."""
+        length = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        return length if isinstance(length, int) and length > 0 else None
+
+
+def load_checkpoint(settings: ModelSettings) -> Checkpoint:
+    """Loads processor, weights (safetensors only) and adapter.
+
+    Raises:
+        ModelError: there is no such checkpoint, it has no processor, or its weights are pickled.
+        SettingError: the device does not exist here.
+    """
+    device = resolve_device(settings)
+    processor = load_processor(settings)
+    base, adapter = _base_and_adapter(settings)
+    options: dict[str, Any] = {
+        "dtype": settings.dtype,
+        "revision": settings.revision if base == settings.checkpoint else None,
+        "trust_remote_code": settings.trust_remote_code,
+        "use_safetensors": True,
+    }
+    for name in ("attn_implementation", "device_map", "offload_folder"):
+        if (value := getattr(settings, name)) is not None:
+            options[name] = value
+    try:
+        model: Any = AutoModelForImageTextToText.from_pretrained(base, **options)
+    except (OSError, ValueError) as error:
+        raise ModelError(_load_failure(base, error)) from error
+    if adapter is not None:
+        model = _merge_adapter(model, adapter)
+    if settings.device_map is None:
+        model = model.to(device)
+    elif model.device.type != "meta":
+        # Where even the first weights are offloaded, inputs go to the device that computes, which is `device`.
+        device = model.device
+    return Checkpoint(model.eval(), processor, device, settings)
+
+
+def load_processor(settings: ModelSettings) -> ProcessorMixin:
+    """The processor of a checkpoint, padding on the left; reads no weights.
+
+    Raises:
+        ModelError: there is none, or it lacks a tokenizer or an image processor.
+    """
+    source = settings.processor_source
+    revision = settings.revision if source == settings.checkpoint else None
+    try:
+        processor = AutoProcessor.from_pretrained(
+            source, revision=revision, trust_remote_code=settings.trust_remote_code
+        )
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise ModelError(_no_processor(settings, _first_line(error))) from error
+    for part in _CHAT_NEEDS:
+        # Where a checkpoint has no processor, AutoProcessor may give a bare tokenizer or image processor instead.
+        if getattr(processor, part, None) is None:
+            raise ModelError(_no_processor(settings, f"what is there has no {part.replace('_', ' ')}"))
+    tokenizer = processor.tokenizer
+    tokenizer.padding_side = "left"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return processor
+
+
+def resolve_device(settings: ModelSettings) -> torch.device:
+    """The device that `settings.device` means in this process; with several processes each has its own GPU.
+
+    Raises:
+        SettingError: there is no such device here.
+    """
+    name = settings.device
+    if name == "auto":
+        name = _best_device()
+    if name == "cuda":
+        name = f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SettingError(
+            f"device={settings.device!r} is not a device: use auto, cpu, mps, cuda or cuda:0."
+        ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SettingError(
+            f"device={str(device)!r} is not there: this machine has {torch.cuda.device_count()} CUDA devices. "
+            "Start at most one process per device, or use device=cpu."
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise SettingError("device='mps' is not there: this machine has no Metal device. Use device=cpu.")
+    return device
+
+
+def _best_device() -> str:
+    # The variable by which accelerate is told to leave the GPUs alone.
+    if os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:
+    """The checkpoint to load and the adapter to merge; `pretrained` may itself be an adapter."""
+    if not _has_file(settings.checkpoint, _ADAPTER_CONFIG, settings.revision):
+        return settings.checkpoint, settings.adapter
+    if settings.adapter:
+        raise SettingError(f"pretrained={settings.checkpoint!r} is itself an adapter: leave adapter= out.")
+    base = _peft().PeftConfig.from_pretrained(settings.checkpoint).base_model_name_or_path
+    if not base:
+        raise ModelError(
+            f"The adapter {settings.checkpoint!r} does not say which checkpoint it belongs to: "
+            "give that one as pretrained= and this one as adapter=."
+        )
+    return base, settings.checkpoint
+
+
+def _merge_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    if not _has_file(adapter, _ADAPTER_WEIGHTS):
+        raise ModelError(f"adapter={adapter!r} has no {_ADAPTER_WEIGHTS}: pickled weights are not loaded.")
+    merged: PreTrainedModel = _peft().PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    return merged
+
+
+def _peft() -> Any:
+    try:
+        import peft  # optional: only checkpoints that come as adapters need it
+    except ImportError as error:
+        raise ModelError("This checkpoint is a peft adapter: pip install peft.") from error
+    return peft
+
+
+def _has_file(source: str, name: str, revision: str | None = None) -> bool:
+    if Path(source).is_dir():
+        return (Path(source) / name).is_file()
+    try:
+        return cached_file(source, name, revision=revision) is not None
+    except OSError:
+        return False
+
+
+def _load_failure(source: str, error: Exception) -> str:
+    if Path(source).is_dir() and not list(Path(source).glob("*.safetensors")):
+        pickled = [path.name for path in Path(source).glob("*.bin")]
+        if pickled:
+            return f"pretrained={source!r} has only pickled weights ({pickled[0]}): store them as safetensors first."
+        return f"pretrained={source!r} has no weights (*.safetensors)."
+    return f"pretrained={source!r} cannot be loaded: {_first_line(error)}"
+
+
+def _no_processor(settings: ModelSettings, reason: str) -> str:
+    return (
+        f"No usable processor in {settings.processor_source!r} ({reason}). Name one with the argument processor, "
+        f"such as processor={DEFAULT_PROCESSOR}."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

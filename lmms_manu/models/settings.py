@@ -1,0 +1,70 @@
+"""Settings of the checkpoint that is loaded and of the device that it runs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lmms_manu.errors import SettingError
+from lmms_manu.settings import Settings, setting
+
+DEFAULT_CHECKPOINT = "MLLMMU/LLaVA_Vanilla"
+DEFAULT_PROCESSOR = "llava-hf/llava-1.5-7b-hf"
+
+
+@dataclass(frozen=True)
+class ModelSettings(Settings):
+    """Which checkpoint to load, and how.
+
+    Raises:
+        SettingError: a value that its field does not allow, or two values that exclude each other.
+    """
+
+    pretrained: str | None = setting(
+        None,
+        f"Folder or hub name of an image-text-to-text checkpoint, or of a peft adapter of one; "
+        f"`{DEFAULT_CHECKPOINT}` if left out.",
+    )
+    processor: str | None = setting(
+        None,
+        f"Folder or hub name of the processor, for a checkpoint that has none of its own "
+        f"(for `{DEFAULT_CHECKPOINT}`: `{DEFAULT_PROCESSOR}`).",
+    )
+    adapter: str | None = setting(None, "Folder or hub name of a peft adapter that is merged into the checkpoint.")
+    revision: str | None = setting(None, "Branch, tag or commit of the checkpoint on the hub.")
+    device: str = setting("auto", "Device to run on; `auto` takes cuda, mps or cpu, in this order.")
+    device_map: dict[str, Any] | str | None = setting(  # noqa: RUF009, a call without a mutable result
+        None, "Spreads one model over several devices: `auto`, `balanced` or `sequential`."
+    )
+    offload_folder: str | None = setting(None, "Folder for the weights that `device_map` puts on disk.")
+    dtype: str = setting(
+        "auto",
+        "Type of the weights; `auto` is the type they are stored in.",
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    attn_implementation: str | None = setting(
+        None, "Attention kernel, such as `sdpa`, `eager` or `flash_attention_2`; transformers' choice if left out."
+    )
+    trust_remote_code: bool = setting(False, "Runs code that comes with the checkpoint; off unless you trust it.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.device_map is not None and self.device != "auto":
+            raise SettingError(
+                f"device={self.device!r} and device_map={self.device_map!r} exclude each other: "
+                "device puts the whole model on one device, device_map spreads it."
+            )
+        if self.offload_folder is not None and self.device_map is None:
+            raise SettingError(f"offload_folder={self.offload_folder!r} has no effect without device_map.")
+
+    @property
+    def checkpoint(self) -> str:
+        """The name or folder that the weights come from."""
+        return self.pretrained or DEFAULT_CHECKPOINT
+
+    @property
+    def processor_source(self) -> str:
+        """The name or folder that the processor comes from."""
+        if self.processor:
+            return self.processor
+        return DEFAULT_PROCESSOR if self.checkpoint == DEFAULT_CHECKPOINT else self.checkpoint
