@@ -34,6 +34,7 @@ class HarnessRun:
         output: the folder for results, samples and the log; a relative path is taken from the current directory.
         model: the harness's name of the model.
         batch_size: the harness's `--batch_size`, None to leave the choice to the model.
+        processes: number of processes on this machine, each with its own copy of the model.
     """
 
     tasks: tuple[str, ...]
@@ -41,6 +42,7 @@ class HarnessRun:
     output: Path
     model: str = "manu_pruned"
     batch_size: int | None = None
+    processes: int = 1
 
     def config(self) -> dict[str, Any]:
         """The run as an entry of the harness's `--config` file."""
@@ -55,7 +57,10 @@ class HarnessRun:
 
     def command(self) -> list[str]:
         """The run as a command line."""
-        words = [sys.executable, "-m", "lmms_eval"]
+        launcher = (
+            ["-m", "torch.distributed.run", "--nproc_per_node", str(self.processes)] if self.processes > 1 else []
+        )
+        words = [sys.executable, *launcher, "-m", "lmms_eval"]
         for name, value in self.config().items():
             if value == "":
                 continue

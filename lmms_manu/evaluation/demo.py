@@ -1,0 +1,118 @@
+"""The demonstration: the embedded model forgets one in ten of the embedded people, by every recipe, in the harness.
+
+Everything is real but small: the checkpoint, the dataset and their names lie in a scratch folder just as a user's local
+copies would, and every number comes out of an lmms-eval results file.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from lmms_manu.evaluation.harness import HarnessRun, run, run_in_one_process
+from lmms_manu.mllmu.names import COLUMNS, MODALITIES, SPLITS, group_name, leaf_name
+
+FORGET_RATIO = 10
+RECIPES = ("paper", "released", "ratio")
+PRUNE_RATES = (2, 10)
+CONTROL_SEEDS = (0, 1, 2, 3, 4)
+
+SCORES = {"classification": "classification_accuracy", "generation": "rouge_l", "cloze": "cloze_accuracy"}
+"""The score of each task that the table shows."""
+
+Scores = dict[tuple[str, str, str], float]
+"""A value, in percent, for each (split, task, modality)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """One edited model, or the unedited one.
+
+    Args:
+        recipe: the score that chose the neurons; "vanilla" for none.
+        prune_rate: percent of the neurons.
+        seed: which draw, for the recipe `random`.
+    """
+
+    recipe: str
+    prune_rate: int
+    seed: int | None = None
+
+    @property
+    def name(self) -> str:
+        parts = [self.recipe, f"{self.prune_rate}"] if self.prune_rate else [self.recipe]
+        return "-".join([*parts, *([f"seed{self.seed}"] if self.seed is not None else [])])
+
+    def model_args(self, output: Path) -> dict[str, object]:
+        if not self.prune_rate:
+            return {"prune_rate": 0, "forget_ratio": FORGET_RATIO}
+        arguments: dict[str, object] = {
+            "recipe": self.recipe,
+            "prune_rate": self.prune_rate,
+            "forget_ratio": FORGET_RATIO,
+        }
+        if self.seed is not None:
+            arguments["seed"] = self.seed
+        return arguments
+
+
+def subjects() -> tuple[Subject, ...]:
+    """The vanilla model, every recipe at every prune rate, and the random controls."""
+    pruned = [Subject(recipe, rate) for rate in PRUNE_RATES for recipe in RECIPES]
+    controls = [Subject("random", rate, seed) for rate in PRUNE_RATES for seed in CONTROL_SEEDS]
+    return (Subject("vanilla", 0), *pruned, *controls)
+
+
+def run_demo(folder: Path, say: Callable[[str], None]) -> dict[Subject, Scores]:
+    """Evaluates every subject in `folder`, where the model and the data lie under the names that the harness asks for.
+
+    The vanilla model and the first pruned one are started from the harness's command line each; the others share two
+    processes, one a core.
+
+    Returns:
+        The scores of each subject, read from the results files.
+
+    Raises:
+        HarnessError: an evaluation left no complete results.
+    """
+    every = subjects()
+    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), "LMMS_MANU_CACHE": str(folder / "cache")}
+    runs = {subject: _harness_run(subject, folder) for subject in every}
+    results: dict[Subject, Path] = {}
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        alone = {
+            pool.submit(_timed, run, runs[subject], folder=folder, environment=environment): subject
+            for subject in every[:2]
+        }
+        for future in concurrent.futures.as_completed(alone):
+            results[alone[future]], seconds = future.result()
+            say(f"{alone[future].name}: {seconds:.0f} s")
+        batches = [every[2::2], every[3::2]]
+        shared = {
+            pool.submit(
+                _timed, run_in_one_process, [runs[s] for s in batch], folder=folder, environment=environment
+            ): batch
+            for batch in batches
+        }
+        for future in concurrent.futures.as_completed(shared):
+            files, seconds = future.result()
+            results |= dict(zip(shared[future], files, strict=True))
+            say(f"{', '.join(subject.name for subject in shared[future])}: {seconds:.0f} s together")
+    return {subject: read_scores(results[subject]) for subject in every}
+
+
+def read_scores(results: Path) -> Scores:
+    """The scores in a results file of the harness, in percent."""
+    leaves = json.loads(results.read_text(encoding="utf-8"))["results"]
+    return {
+        (split, task, modality): _percent(leaves[leaf_name(split, FORGET_RATIO, task, modality)], SCORES[task])
+        for split in SPLITS
+        for task in SCORES
+        for modality in MODALITIES
+    }

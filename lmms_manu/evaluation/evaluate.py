@@ -1,0 +1,126 @@
+"""Runs a suite part by part, keeps what is done, and writes down what was run."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lmms_manu.errors import SettingError
+from lmms_manu.evaluation.harness import HarnessError, HarnessRun, find_results, run
+from lmms_manu.evaluation.suites import Part
+from lmms_manu.files import write_json
+
+MANIFEST = "run.json"
+RECORD = "edit.json"
+SCHEMA = 1
+_VERSIONED = ("lmms-manu", "lmms-eval", "torch", "transformers", "accelerate", "datasets")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """A model, what is asked of it, and where the results go.
+
+    Args:
+        parts: what to run, in order.
+        model_args: arguments of the model `manu_pruned`.
+        output: folder of the results; one folder a part, and `run.json` beside them.
+        folder: the working directory, where local copies of models and datasets are looked for.
+        variables: the environment variables of the calls.
+        processes: number of processes, each with its own copy of the model.
+    """
+
+    parts: tuple[Part, ...]
+    model_args: Mapping[str, object]
+    output: Path
+    folder: Path
+    variables: Mapping[str, str]
+    processes: int = 1
+
+
+def evaluate(evaluation: Evaluation, say: Callable[[str], None] = print, *, echo: bool = True) -> bool:
+    """Runs the parts that have no results yet.
+
+    A part that fails is reported and the next one is run, so that one night yields all that it can. What was run
+    (arguments, versions, the edit's record with its mask's fingerprint, seconds) is kept in `run.json`.
+
+    Args:
+        evaluation: what to run.
+        say: takes a line about each part.
+        echo: shows the harness's own output.
+
+    Returns:
+        Whether every part has its results.
+
+    Raises:
+        SettingError: the folder holds results of other arguments; nothing is overwritten.
+    """
+    manifest = _open_manifest(evaluation)
+    complete = True
+    for part in evaluation.parts:
+        call = _call(evaluation, part)
+        try:
+            find_results(call)
+            say(f"{part.name}: done before")
+            continue
+        except HarnessError:
+            pass
+        started = time.monotonic()
+        environment = {**part.environment(evaluation.variables), "LMMS_MANU_RECORD": str(_record(evaluation))}
+        entry: dict[str, Any] = {"tasks": list(part.tasks), "started": _now()}
+        try:
+            results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
+            entry |= {"status": "done", "results": str(results.relative_to(evaluation.output))}
+        except HarnessError as error:
+            complete = False
+            entry |= {"status": "failed", "error": str(error).splitlines()[0]}
+            say(f"{part.name}: {error}")
+        entry["seconds"] = round(time.monotonic() - started, 1)
+        if entry["status"] == "done":
+            say(f"{part.name}: done in {entry['seconds']:.0f} s")
+        manifest["parts"][part.name] = entry
+        manifest["edit"] = _read_json(_record(evaluation)) or manifest.get("edit")
+        write_json(evaluation.output / MANIFEST, manifest)
+    return complete
+
+
+def _call(evaluation: Evaluation, part: Part) -> HarnessRun:
+    output = evaluation.output / part.name
+    return HarnessRun(part.tasks, evaluation.model_args, output, processes=evaluation.processes)
+
+
+def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
+    arguments = {name: str(value) for name, value in sorted(evaluation.model_args.items())}
+    known = _read_json(evaluation.output / MANIFEST)
+    if known is None:
+        return {
+            "schema": SCHEMA,
+            "model_args": arguments,
+            "versions": {name: importlib.metadata.version(name) for name in _VERSIONED}
+            | {"python": platform.python_version()},
+            "parts": {},
+        }
+    if known["model_args"] != arguments:
+        raise SettingError(
+            f"output={str(evaluation.output)!r} holds results of other arguments ({known['model_args']}, "
+            f"now {arguments}): name another folder, or remove this one."
+        )
+    return known
+
+
+def _record(evaluation: Evaluation) -> Path:
+    return evaluation.output.absolute() / RECORD
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
