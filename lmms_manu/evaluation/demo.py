@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import itertools
 import json
 import os
-import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lmms_manu.evaluation.harness import HarnessRun, run, run_in_one_process
-from lmms_manu.mllmu.names import COLUMNS, MODALITIES, SPLITS, group_name, leaf_name
+from lmms_manu.mllmu.names import MODALITIES, SPLITS, group_name, leaf_name
 
 FORGET_RATIO = 10
 RECIPES = ("paper", "released", "ratio")
@@ -49,14 +50,11 @@ class Subject:
         parts = [self.recipe, f"{self.prune_rate}"] if self.prune_rate else [self.recipe]
         return "-".join([*parts, *([f"seed{self.seed}"] if self.seed is not None else [])])
 
-    def model_args(self, output: Path) -> dict[str, object]:
-        if not self.prune_rate:
-            return {"prune_rate": 0, "forget_ratio": FORGET_RATIO}
-        arguments: dict[str, object] = {
-            "recipe": self.recipe,
-            "prune_rate": self.prune_rate,
-            "forget_ratio": FORGET_RATIO,
-        }
+    def model_args(self) -> dict[str, object]:
+        """The arguments of `manu_pruned` that make this subject."""
+        arguments: dict[str, object] = {"forget_ratio": FORGET_RATIO, "prune_rate": self.prune_rate}
+        if self.prune_rate:
+            arguments["recipe"] = self.recipe
         if self.seed is not None:
             arguments["seed"] = self.seed
         return arguments
@@ -93,26 +91,40 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> dict[Subject, Scores]:
         for future in concurrent.futures.as_completed(alone):
             results[alone[future]], seconds = future.result()
             say(f"{alone[future].name}: {seconds:.0f} s")
-        batches = [every[2::2], every[3::2]]
+        batches = (every[2::2], every[3::2])
         shared = {
             pool.submit(
                 _timed, run_in_one_process, [runs[s] for s in batch], folder=folder, environment=environment
             ): batch
             for batch in batches
         }
-        for future in concurrent.futures.as_completed(shared):
-            files, seconds = future.result()
-            results |= dict(zip(shared[future], files, strict=True))
-            say(f"{', '.join(subject.name for subject in shared[future])}: {seconds:.0f} s together")
+        for done in concurrent.futures.as_completed(shared):
+            files, seconds = done.result()
+            results |= dict(zip(shared[done], files, strict=True))
+            say(f"{', '.join(subject.name for subject in shared[done])}: {seconds:.0f} s together")
     return {subject: read_scores(results[subject]) for subject in every}
 
 
 def read_scores(results: Path) -> Scores:
     """The scores in a results file of the harness, in percent."""
     leaves = json.loads(results.read_text(encoding="utf-8"))["results"]
-    return {
-        (split, task, modality): _percent(leaves[leaf_name(split, FORGET_RATIO, task, modality)], SCORES[task])
-        for split in SPLITS
-        for task in SCORES
-        for modality in MODALITIES
-    }
+    scores = {}
+    for split, (task, metric), modality in itertools.product(SPLITS, SCORES.items(), MODALITIES):
+        value = leaves[leaf_name(split, FORGET_RATIO, task, modality)][f"{metric},none"]
+        scores[split, task, modality] = value * 100 if metric == "rouge_l" else value
+    return scores
+
+
+def drop(scores: Scores, vanilla: Scores, split: str, modality: str) -> float:
+    """How far a split fell from the vanilla model, in points, averaged over the three scores."""
+    return sum(vanilla[split, task, modality] - scores[split, task, modality] for task in SCORES) / len(SCORES)
+
+
+def _harness_run(subject: Subject, folder: Path) -> HarnessRun:
+    tasks = tuple(group_name(split, FORGET_RATIO) for split in SPLITS)
+    return HarnessRun(tasks, subject.model_args(), folder / "results" / subject.name)
+
+
+def _timed(function: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, float]:
+    started = time.monotonic()
+    return function(*arguments, **options), time.monotonic() - started

@@ -1,0 +1,60 @@
+"""Evaluates a grid of settings; what they share (the measured statistics, above all) is computed once and cached."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+
+from lmms_manu.errors import SettingError
+from lmms_manu.evaluation.evaluate import Evaluation, evaluate
+
+BASELINE = "vanilla"
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """One combination of settings.
+
+    Args:
+        name: the name of its folder, such as `recipe=paper,prune_rate=2`, or `vanilla`.
+        model_args: its arguments of `manu_pruned`.
+    """
+
+    name: str
+    model_args: Mapping[str, object]
+
+
+def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> tuple[Point, ...]:
+    """Every combination of the grid's values, after the vanilla model that they are compared with.
+
+    Args:
+        grid: the values of each setting that varies.
+        common: the settings that all points share.
+
+    Raises:
+        SettingError: the grid is empty, or a setting is both in the grid and common to all.
+    """
+    if not grid or not all(grid.values()):
+        raise SettingError("A sweep needs a setting with values, such as --prune_rate 2,5,10.")
+    twice = sorted(grid.keys() & common.keys())
+    if twice:
+        raise SettingError(f"{', '.join(twice)} cannot be both in --model_args and swept over: leave out one of them.")
+    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    edited = [
+        Point(",".join(f"{name}={value}" for name, value in combination.items()), {**common, **combination})
+        for combination in combinations
+    ]
+    return (Point(BASELINE, {**common, "prune_rate": "0"}), *edited)
+
+
+def sweep(points: Sequence[Point], evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) -> bool:
+    """Evaluates every point into a folder of its own below `evaluation.output`; returns whether all succeeded."""
+    complete = True
+    for point in points:
+        say(point.name)
+        at_point = dataclasses.replace(
+            evaluation, model_args=point.model_args, output=evaluation.output / point.name.replace("/", "_")
+        )
+        complete &= evaluate(at_point, say, echo=echo)
+    return complete
