@@ -1,0 +1,168 @@
+"""The samples that neurons are measured on: the fine-tuning questions of given people, with the picture or without."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from lmms_manu.errors import DataError, one_of
+from lmms_manu.mllmu.names import FINE_TUNING_SET, FULL_SET, MODALITIES, config_name
+from lmms_manu.mllmu.profiles import Skipped, read_id, read_name, read_pairs, report_skipped
+from lmms_manu.mllmu.prompts import IMAGE, assistant_turn, fine_tuning_prompt, user_turn
+from lmms_manu.mllmu.source import DatasetSource
+
+_PERSON = r"(?:person|individual|man|woman|character|figure|subject)"
+_PICTURED = r"(?:\s+(?:shown|pictured|depicted|seen|featured|displayed))?\s+(?:in|on)\s+(?:this|the)\s+"
+_PICTURE = r"(?:image|picture|photo|photograph|portrait)"
+_REFERENCE = re.compile(
+    rf"\bthis\s+(?:\w+\s+)?{_PERSON}\b(?:{_PICTURED}{_PICTURE}\b)?|\bthe\s+{_PERSON}\b{_PICTURED}{_PICTURE}\b",
+    re.IGNORECASE,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A fine-tuning question with its answer, in one modality.
+
+    Args:
+        person_id: whom it is about.
+        name: the person's name, empty where the dataset gives none.
+        question: as asked: with the picture as it stands, as text with the name in the place of "this person".
+        answer: the answer that the model was trained to give.
+        modality: "multimodal" or "text".
+        row: the person's row in `ft_Data`.
+        source: the dataset that the picture is read from.
+    """
+
+    person_id: str
+    name: str
+    question: str
+    answer: str
+    modality: str
+    row: int
+    source: DatasetSource = dataclasses.field(repr=False)
+
+    @property
+    def released(self) -> str:
+        """The fine-tuning prompt up to the answer; `IMAGE` stands for the picture."""
+        return fine_tuning_prompt(self.question, self.modality)
+
+    @property
+    def released_with_answer(self) -> str:
+        """The fine-tuning prompt and the answer: what the vanilla model was trained on."""
+        return f"{self.released} {self.answer}"
+
+    def pictures(self) -> list[Image.Image]:
+        """The picture in a list, decoded now; empty in the text modality."""
+        return [self.source.image(FINE_TUNING_SET, self.row)] if self.modality == "multimodal" else []
+
+    def messages(self, with_answer: bool = True) -> list[dict[str, Any]]:
+        """The same as chat messages."""
+        turns = [user_turn(self.question, self.pictures())]
+        return [*turns, assistant_turn(self.answer)] if with_answer else turns
+
+
+def forget_ids(source: DatasetSource, ratio: int) -> tuple[str, ...]:
+    """The IDs of the people to forget at a ratio (5, 10, 15 %), in the order of the dataset.
+
+    Raises:
+        DataError: there are none.
+    """
+    return _ids(source, config_name("forget", ratio))
+
+
+def retain_ids(source: DatasetSource, ratio: int) -> tuple[str, ...]:
+    """The IDs of the people to retain at a ratio, in the order of the dataset.
+
+    Raises:
+        DataError: there are none.
+    """
+    return _ids(source, config_name("retain", ratio))
+
+
+def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> list[Sample]:
+    """The fine-tuning samples of the people `ids`, in that order; what cannot be used is skipped with a warning.
+
+    Raises:
+        DataError: nothing usable is left.
+    """
+    if modality not in MODALITIES:
+        raise one_of("modality", modality, MODALITIES)
+    names = person_names(source)
+    rows = _fine_tuning_rows(source)
+    metadata = source.texts(FINE_TUNING_SET)["metadata"]
+    samples: list[Sample] = []
+    skipped: list[Skipped] = []
+    for person in ids:
+        row = rows.get(person)
+        if row is None:
+            skipped.append(Skipped(FINE_TUNING_SET, None, person, "the person has no row"))
+            continue
+        if modality == "multimodal" and not source.has_picture(FINE_TUNING_SET, row):
+            skipped.append(Skipped(FINE_TUNING_SET, row, person, "the picture is missing or does not decode"))
+            continue
+        pairs = read_pairs(metadata[row])
+        if isinstance(pairs, str):
+            skipped.append(Skipped(FINE_TUNING_SET, row, person, pairs))
+            continue
+        for number, (question, answer) in enumerate(pairs):
+            name = names.get(person, "")
+            reason = _unusable(question, answer, name, modality)
+            if reason:
+                skipped.append(Skipped(FINE_TUNING_SET, row, person, reason, number))
+                continue
+            asked = question if modality == "multimodal" else name_the_person(question, name)
+            samples.append(Sample(person, name, asked, answer, modality, row, source))
+    report_skipped(skipped, f"{modality} measuring samples")
+    if not samples:
+        raise DataError(
+            f"{FINE_TUNING_SET} of {source} has no usable {modality} sample for the {len(ids)} people asked."
+        )
+    return samples
+
+
+def name_the_person(question: str, name: str) -> str:
+    """`question` with "this person", "the person in the image" and their like replaced by the name."""
+    return _REFERENCE.sub(lambda _: name, question)
+
+
+@functools.lru_cache(maxsize=8)
+def person_names(source: DatasetSource) -> dict[str, str]:
+    """The names of the fictitious people by ID, as far as their biographies give one."""
+    texts = source.texts(FULL_SET)
+    names: dict[str, str] = {}
+    for identity, biography in zip(texts["ID"], texts["biography"], strict=True):
+        names.setdefault(read_id({"ID": identity}), read_name(biography))
+    return names
+
+
+def _unusable(question: str, answer: str, name: str, modality: str) -> str:
+    """Why a fine-tuning pair cannot be a sample, empty if it can."""
+    if not question or not answer:
+        return "the question or the answer is missing or empty"
+    if IMAGE in question or IMAGE in answer:
+        return f"its text contains {IMAGE}, which stands for a picture"
+    if modality == "text" and not name and _REFERENCE.search(question):
+        return "the person's name is not known, and the question needs it"
+    return ""
+
+
+@functools.lru_cache(maxsize=8)
+def _fine_tuning_rows(source: DatasetSource) -> dict[str, int]:
+    """The first row of every ID in the fine-tuning set."""
+    rows: dict[str, int] = {}
+    for row, identity in enumerate(source.texts(FINE_TUNING_SET)["ID"]):
+        rows.setdefault(read_id({"ID": identity}), row)
+    return rows
+
+
+def _ids(source: DatasetSource, config: str) -> tuple[str, ...]:
+    ids = tuple(dict.fromkeys(filter(None, (read_id({"ID": identity}) for identity in source.texts(config)["ID"]))))
+    if not ids:
+        raise DataError(f"{config} of {source} has no person with an ID.")
+    return ids

@@ -1,0 +1,174 @@
+"""Where MLLMU-Bench is, and how its rows are read without copying or decoding a picture before its time."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pyarrow
+from PIL import Image
+
+from lmms_manu import environment
+from lmms_manu.errors import DataError, nearest
+from lmms_manu.mllmu.names import CONFIGS, TEST_SET
+
+HUB_NAME = "MLLMMU/MLLMU-Bench"
+PICTURE_COLUMNS = ("image", "images")
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSource:
+    """A copy of MLLMU-Bench: a folder, or a name on the hub.
+
+    Make one with `resolve`. Configurations are opened once in a process; what is opened is memory-mapped, so that
+    pictures cost no memory until they are asked for.
+
+    Args:
+        path: an absolute folder or a hub name.
+    """
+
+    path: str
+
+    @classmethod
+    def resolve(cls, path: str | None = None) -> DatasetSource:
+        """The dataset at `path`, else the one that LMMS_MANU_DATASET names, else `MLLMMU/MLLMU-Bench`.
+
+        A folder of that relative path in the current directory stands in for a hub name.
+
+        Raises:
+            DataError: the path looks like a folder and is none.
+        """
+        chosen = path or os.environ.get(environment.DATASET) or HUB_NAME
+        folder = Path(chosen).expanduser()
+        if folder.is_dir():
+            return cls(str(folder.resolve()))
+        if folder.is_absolute() or chosen.startswith((".", "~")) or chosen.count("/") != 1:
+            raise DataError(
+                f"There is no folder {chosen!r} to read MLLMU-Bench from: give the folder of a local copy or "
+                f"{HUB_NAME!r} as the dataset (environment variable {environment.DATASET})."
+            )
+        return cls(chosen)
+
+    def load(self, config: str) -> datasets.Dataset:
+        """The rows of a configuration; pictures stay encoded, as `{"bytes": ..., "path": ...}`.
+
+        Raises:
+            DataError: the dataset or the configuration cannot be opened.
+        """
+        return _open(self.path, config)
+
+    def texts(self, config: str) -> datasets.Dataset:
+        """The rows of a configuration without their pictures."""
+        rows = self.load(config)
+        return rows.remove_columns([column for column in PICTURE_COLUMNS if column in rows.column_names])
+
+    def pictures(self, config: str, row: int) -> int:
+        """How many pictures a row has."""
+        return len(_encoded(self.path, config, row))
+
+    def image(self, config: str, row: int, index: int = 0) -> Image.Image:
+        """A picture of a row, decoded now, in RGB.
+
+        Decoded pictures are kept for a while, so that the same exemplar is the same object from prompt to prompt:
+        treat it as read-only.
+
+        Raises:
+            DataError: there is no such picture, or it does not decode.
+        """
+        return _decode(self.path, config, row, index)
+
+    def has_picture(self, config: str, row: int, index: int = 0) -> bool:
+        """Whether a row's picture is there and begins like one; reads its header only."""
+        pictures = _encoded(self.path, config, row)
+        if index >= len(pictures):
+            return False
+        try:
+            with _opened(pictures[index]):
+                return True
+        except Exception:  # Pillow's decoders raise errors of many kinds on bytes that are no picture.
+            return False
+
+    def fingerprint(self, *configs: str) -> str:
+        """Changes whenever the rows of the `configs` (by default all of them) may have changed."""
+        return "-".join(str(self.load(config)._fingerprint) for config in configs or CONFIGS)
+
+    def __str__(self) -> str:
+        return self.path
+
+
+@functools.lru_cache(maxsize=64)
+def _open(path: str, config: str) -> datasets.Dataset:
+    if config not in CONFIGS:
+        raise DataError(f"MLLMU-Bench has no configuration {config!r}: it has {', '.join(CONFIGS)}.")
+    try:
+        rows = datasets.load_dataset(path, config, split="train")
+    except Exception as error:
+        raise DataError(_why_not(path, config, error)) from error
+    if config == TEST_SET and "images" in rows.column_names:
+        return rows.cast_column("images", datasets.List(datasets.Image(decode=False)))
+    if "image" in rows.column_names:
+        return rows.cast_column("image", datasets.Image(decode=False))
+    return rows
+
+
+def _why_not(path: str, config: str, error: Exception) -> str:
+    reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+    if not Path(path).is_dir():
+        return (
+            f"{config} of the dataset {path!r} cannot be opened ({reason}). Check the connection and the name, or set "
+            f"{environment.DATASET} to the folder of a local copy."
+        )
+    if not (Path(path) / "README.md").is_file():
+        return (
+            f"{config} of {path} cannot be opened ({reason}). The folder has no README.md, which lists the "
+            "configurations: download the whole dataset repository."
+        )
+    folders = [entry.name for entry in Path(path).iterdir() if entry.is_dir()]
+    return f"{config} of {path} cannot be opened ({reason}).{nearest(config, folders)}"
+
+
+def _encoded(path: str, config: str, row: int) -> list[dict[str, Any]]:
+    """The encoded pictures of a row as Arrow scalars' views; nothing is copied."""
+    table = _open(path, config).data
+    column = next((name for name in PICTURE_COLUMNS if name in table.column_names), None)
+    if column is None:
+        return []
+    value = table.column(column)[row]
+    if not value.is_valid:
+        return []
+    pictures = value.values if isinstance(value, pyarrow.ListScalar) else [value]
+    return [_view(picture) for picture in pictures or ()]
+
+
+def _view(picture: pyarrow.StructScalar) -> dict[str, Any]:
+    if not picture.is_valid:
+        return {"bytes": None, "path": None}
+    return {"bytes": picture["bytes"].as_buffer(), "path": picture["path"].as_py()}
+
+
+def _opened(picture: dict[str, Any]) -> Image.Image:
+    if picture["bytes"] is not None:
+        return Image.open(pyarrow.BufferReader(picture["bytes"]))
+    if picture["path"]:
+        return Image.open(picture["path"])
+    raise ValueError("it has neither bytes nor a path")
+
+
+@functools.lru_cache(maxsize=16)
+def _decode(path: str, config: str, row: int, index: int) -> Image.Image:
+    pictures = _encoded(path, config, row)
+    if index >= len(pictures):
+        raise DataError(f"Row {row} of {config} in {path} has {len(pictures)} picture(s): there is no number {index}.")
+    try:
+        picture = pictures[index]
+        # Copied before decoding: some of Pillow's decoders want a file of Python's own.
+        source = io.BytesIO(picture["bytes"]) if picture["bytes"] is not None else picture["path"]
+        with Image.open(source) as opened:
+            return opened.convert("RGB")
+    except Exception as error:
+        raise DataError(f"The picture of row {row} of {config} in {path} does not decode: {error}") from error
