@@ -14,6 +14,7 @@ from lmms_manu.errors import ManuError, nearest
 # The help texts stand here, not in the modules, so that `lmms-manu --help` imports none of them.
 COMMANDS = {
     "demo": "make a tiny model forget people and print what it forgot and kept",
+    "lay-out": "put the embedded model and data into a folder, under the real ones' names",
     "evaluate": "run a suite of benchmarks through lmms-eval, resuming what is missing",
     "sweep": "evaluate several prune rates and recipes from one measurement",
     "report": "turn results into tables, plots and a page",

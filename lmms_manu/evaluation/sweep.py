@@ -17,7 +17,7 @@ class Point:
     """One combination of settings.
 
     Args:
-        name: the name of its folder, such as `recipe=paper,prune_rate=2`, or `vanilla`.
+        name: the name of its folder, such as `paper-2-seed3`, or `vanilla`.
         model_args: its arguments of `manu_pruned`.
     """
 
@@ -42,10 +42,15 @@ def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> t
         raise SettingError(f"{', '.join(twice)} cannot be both in --model_args and swept over: leave out one of them.")
     combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     edited = [
-        Point(",".join(f"{name}={value}" for name, value in combination.items()), {**common, **combination})
+        Point("-".join(_word(name, value) for name, value in combination.items()), {**common, **combination})
         for combination in combinations
     ]
     return (Point(BASELINE, {**common, "prune_rate": "0"}), *edited)
+
+
+def _word(name: str, value: str) -> str:
+    """A setting in a point's name: recipe and prune rate speak for themselves."""
+    return value if name in ("recipe", "prune_rate") else f"{name}{value}"
 
 
 def sweep(points: Sequence[Point], evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) -> bool:
@@ -53,8 +58,6 @@ def sweep(points: Sequence[Point], evaluation: Evaluation, say: Callable[[str], 
     complete = True
     for point in points:
         say(point.name)
-        at_point = dataclasses.replace(
-            evaluation, model_args=point.model_args, output=evaluation.output / point.name.replace("/", "_")
-        )
+        at_point = dataclasses.replace(evaluation, model_args=point.model_args, output=evaluation.output / point.name)
         complete &= evaluate(at_point, say, echo=echo)
     return complete

@@ -11,10 +11,10 @@ def test_every_combination_is_a_point_after_the_vanilla_model():
     vanilla, *edited = points(grid, {"pretrained": "x"})
     assert vanilla.model_args == {"pretrained": "x", "prune_rate": "0"}
     assert [point.name for point in edited] == [
-        "recipe=paper,prune_rate=2",
-        "recipe=paper,prune_rate=10",
-        "recipe=ratio,prune_rate=2",
-        "recipe=ratio,prune_rate=10",
+        "paper-2",
+        "paper-10",
+        "ratio-2",
+        "ratio-10",
     ]
     assert all(point.model_args["pretrained"] == "x" for point in edited)
 

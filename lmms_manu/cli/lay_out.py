@@ -1,0 +1,23 @@
+"""Puts the embedded model and data into a folder, under the names of the real ones.
+
+In that folder every command runs as it would with the real checkpoint and dataset, `lmms-eval --model manu_pruned
+--tasks mllmu_forget` among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="the folder; what it holds under those names is kept")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # Imported here: `--help` needs neither pyarrow nor Pillow.
+    from lmms_manu import embedded
+
+    embedded.lay_out(arguments.out)
+    print(f"{arguments.out} holds the embedded model and data")
+    return 0
