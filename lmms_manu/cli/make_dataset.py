@@ -1,0 +1,34 @@
+"""`lmms-manu make-dataset`: a dataset of fictitious people in MLLMU-Bench's layout."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lmms_manu.synthetic import make_dataset
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--people", type=int, default=120, help="fictitious people, celebrities not counted (120)")
+    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn (0)")
+    parser.add_argument(
+        "--picture-size",
+        type=int,
+        default=48,
+        help="width and height of the pictures (48); 400 makes files of 0.48 MB, as in the real dataset",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    folder = make_dataset(
+        arguments.out,
+        people=arguments.people,
+        seed=arguments.seed,
+        picture_size=arguments.picture_size,
+        overwrite=arguments.overwrite,
+        progress=lambda config: print(f"writing {config}", flush=True),
+    )
+    print(f"made {folder}: {arguments.people} people, seed {arguments.seed}")
+    return 0

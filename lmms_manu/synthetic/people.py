@@ -1,0 +1,102 @@
+"""Fictitious people: who they are and what their pictures show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lmms_manu.errors import DataError
+from lmms_manu.mllmu.names import RATIOS
+from lmms_manu.synthetic.draws import Draws
+from lmms_manu.synthetic.words import ATTRIBUTES, FIRST_NAMES, LAST_NAMES
+
+CELEBRITIES_PER_PERSON = 153 / 500
+SMALLEST_NUMBER = 20
+
+# How many looks there are of each feature of a picture; `drawing` gives them their colours and shapes.
+FEATURES = {"background": 8, "skin": 6, "hair": 8, "cut": 4, "shirt": 8, "pattern": 4, "wear": 5}
+
+
+@dataclass(frozen=True)
+class Person:
+    """A fictitious person.
+
+    Args:
+        id: the number that every configuration of the dataset knows the person by.
+        name: first and last name, unique in the dataset.
+        values: the value of each of `ATTRIBUTES`, in that order.
+        look: the choice for each of `FEATURES`, in that order.
+    """
+
+    id: str
+    name: str
+    values: tuple[str, ...]
+    look: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Population:
+    """The people of a dataset.
+
+    Args:
+        people: the fictitious people.
+        celebrities: the other people, who stand for what a model knew before.
+        forget: for each forget ratio the IDs to forget, each ratio's within the next one's.
+    """
+
+    people: tuple[Person, ...]
+    celebrities: tuple[Person, ...]
+    forget: dict[int, frozenset[str]]
+
+
+def make_population(people: int, seed: int) -> Population:
+    """Draws a population; the same arguments give the same one anywhere.
+
+    Raises:
+        DataError: fewer than `SMALLEST_NUMBER` people, of whom 5 percent would be nobody, or more than there are
+            names for.
+    """
+    celebrities = max(2, round(people * CELEBRITIES_PER_PERSON))
+    largest = int(len(FIRST_NAMES) * len(LAST_NAMES) / (1 + CELEBRITIES_PER_PERSON)) // 2
+    if not SMALLEST_NUMBER <= people <= largest:
+        raise DataError(f"people={people} is out of range: allowed is {SMALLEST_NUMBER} to {largest}.")
+    total = people + celebrities
+    names, looks = _names(total, seed), _looks(total, seed)
+    everyone = tuple(
+        Person(str(number + 1), names[number], _values(number, seed), looks[number]) for number in range(total)
+    )
+    order = Draws(seed, "forget").shuffled([person.id for person in everyone[:people]])
+    forget = {ratio: frozenset(order[: round(people * ratio / 100)]) for ratio in RATIOS}
+    return Population(everyone[:people], everyone[people:], forget)
+
+
+def _names(count: int, seed: int) -> list[str]:
+    """Unique names; a last name comes again only when all of them are used up."""
+    draws = Draws(seed, "names")
+    last_names = draws.shuffled(LAST_NAMES)
+    names: dict[str, None] = {}
+    for number in range(count):
+        last = last_names[number % len(last_names)]
+        name = f"{draws.one(FIRST_NAMES)} {last}"
+        while name in names:
+            name = f"{draws.one(FIRST_NAMES)} {last}"
+        names[name] = None
+    return list(names)
+
+
+def _looks(count: int, seed: int) -> list[tuple[int, ...]]:
+    """Looks of which any two differ in at least two features, so that people can be told apart in every pose."""
+    draws = Draws(seed, "looks")
+    looks: list[tuple[int, ...]] = []
+    taken: set[tuple[int, tuple[int, ...]]] = set()
+    while len(looks) < count:
+        look = tuple(draws.index(options) for options in FEATURES.values())
+        near = {(left_out, look[:left_out] + look[left_out + 1 :]) for left_out in range(len(look))}
+        if taken.isdisjoint(near):
+            taken |= near
+            looks.append(look)
+    return looks
+
+
+def _values(number: int, seed: int) -> tuple[str, ...]:
+    draws = Draws(seed, "values", number)
+    return tuple(draws.one(attribute.values) for attribute in ATTRIBUTES)
