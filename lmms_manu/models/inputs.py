@@ -3,83 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
-from transformers import BatchFeature, ProcessorMixin
+from transformers import BatchFeature
 
 from lmms_manu.errors import ModelError
 from lmms_manu.models.loading import Checkpoint
+from lmms_manu.models.pictures import PictureCache, PreparedPicture
+from lmms_manu.models.rendering import PromptRenderer
 
-MARKER = "<image>"
-"""Where a picture belongs in a released prompt; each model has a placeholder of its own for it."""
+_TOKENS = ("input_ids", "attention_mask")
 
 
-class PromptEncoder:
+@dataclass(frozen=True)
+class TokenizedPrompt:
+    """A prompt's tokens, and which of them stand for which picture.
+
+    Args:
+        ids: int32 `[tokens]`, pictures included.
+        spans: first and last-but-one column of each picture; empty where `separable` is false.
+        digests: the digest of each picture, in order.
+        separable: whether the tokens and the pictures can be joined to batches without the processor.
+    """
+
+    ids: np.ndarray
+    spans: tuple[tuple[int, int], ...] = ()
+    digests: tuple[bytes, ...] = ()
+    separable: bool = True
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class PromptEncoder(PromptRenderer):
     """Renders prompts with a model's own placeholders and encodes them, text-only and pictured ones mixed.
+
+    Processors prepare every picture of every prompt anew. Where a model's picture is nothing but a run of one
+    repeated token and a block of its inputs, prompts are put together from tokens and pictures that are prepared
+    once; this is taken up only after it gave exactly what the processor gives for the first prompts.
 
     Args:
         checkpoint: the model's processor is used; its weights are not touched.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        self.processor: ProcessorMixin = checkpoint.processor
-        self.tokenizer = checkpoint.tokenizer
+        super().__init__(checkpoint.processor)
         self.tokenizer.padding_side = "left"
+        self.pictures = PictureCache(self._prepare)
         self._nested_pictures = False
-
-    @cached_property
-    def image_token(self) -> str:
-        """The token that stands for a picture in a text given to the processor.
-
-        Raises:
-            ModelError: the processor names none.
-        """
-        # Gemma's processors expand the begin-of-image token; their image token is what it is expanded to.
-        for name in ("boi_token", "image_token"):
-            for owner in (self.processor, self.tokenizer):
-                token = getattr(owner, name, None)
-                if token is not None:
-                    return str(token)
-        raise ModelError(f"{type(self.processor).__name__} does not say which token stands for a picture.")
-
-    @cached_property
-    def placeholder(self) -> str:
-        """What a chat template writes for a picture: the image token with whatever belongs around it."""
-        if not self.has_chat_template:
-            return self.image_token
-        before, after = "picture-from-here", "picture-to-here"
-        content = [{"type": "text", "text": before}, {"type": "image"}, {"type": "text", "text": after}]
-        rendered = self._apply_template([{"role": "user", "content": content}])
-        between = rendered.partition(before)[2].partition(after)[0].strip()
-        # Templates that put all pictures first have nothing between the two texts.
-        return between if self.image_token in between else self.image_token
-
-    @property
-    def has_chat_template(self) -> bool:
-        return bool(getattr(self.processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None))
-
-    def released_text(self, text: str) -> str:
-        """`text` with the model's own placeholder for every `<image>` marker."""
-        return text.replace(MARKER, self.placeholder)
-
-    def chat_text(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """Messages as one prompt that ends where the model's answer starts.
-
-        Args:
-            messages: turns with "role" and "content", a text or a list of {"type": "text", "text": ...} and
-                {"type": "image", ...} parts.
-
-        Returns:
-            The chat template's rendering; `USER: ...\\nASSISTANT:` turns where the processor has no template.
-        """
-        turns = [{"role": message["role"], "content": self._parts(message["content"])} for message in messages]
-        if self.has_chat_template:
-            return self._apply_template(turns)
-        lines = [f"{turn['role'].upper()}: {self._plain(turn['content'])}" for turn in turns]
-        return "\n".join([*lines, "ASSISTANT:"])
+        # For prompts without and with pictures: whether they are separable, None before the first one.
+        self._separable: dict[bool, bool | None] = {False: None, True: None}
 
     def encode(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> BatchFeature:
         """Encodes a batch on the CPU.
@@ -95,14 +73,23 @@ class PromptEncoder:
         Raises:
             ModelError: a prompt has another number of placeholders than pictures.
         """
-        for text, own in zip(texts, pictures, strict=True):
-            if text.count(self.image_token) != len(own):
-                raise ModelError(
-                    f"A prompt has {text.count(self.image_token)} placeholders {self.image_token!r} "
-                    f"for {len(own)} pictures: {text[:200]!r}"
-                )
-        texts = [self._without_bos(text) for text in texts]
-        options: dict[str, Any] = {"text": texts, "padding": True, "padding_side": "left", "return_tensors": "pt"}
+        prompts = self.tokenize(texts, pictures)
+        if all(prompt.separable for prompt in prompts):
+            prepared = [[self.pictures.get(picture) for picture in own] for own in pictures]
+            joined = self.join(prompts, prepared)
+            if joined is not None:
+                return joined
+        return self.process(texts, pictures)
+
+    def process(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> BatchFeature:
+        """The same as `encode`, always by the processor itself."""
+        self._check_placeholders(texts, pictures)
+        options: dict[str, Any] = {
+            "text": [self._without_bos(text) for text in texts],
+            "padding": True,
+            "padding_side": "left",
+            "return_tensors": "pt",
+        }
         if not any(pictures):
             return self.processor(**options)
         if not self._nested_pictures:
@@ -113,13 +100,125 @@ class PromptEncoder:
                 self._nested_pictures = True
         return self.processor(images=[list(own) for own in pictures], **options)
 
+    def tokenize(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> list[TokenizedPrompt]:
+        """The tokens of each prompt by itself; arguments and errors as in `encode`."""
+        self._check_placeholders(texts, pictures)
+        for text, own in zip(texts, pictures, strict=True):
+            if self._separable[bool(own)] is None:
+                self._separable[bool(own)] = self._is_separable(text, own)
+        quick = [self._separable[bool(own)] for own in pictures]
+        ids = iter(self._tokenizer_ids([text for text, fits in zip(texts, quick, strict=True) if fits]))
+        try:
+            return [
+                self._with_pictures(next(ids), own) if fits else self._by_processor(text, own)
+                for text, own, fits in zip(texts, pictures, quick, strict=True)
+            ]
+        except _NotARepeatedTokenError:
+            self._separable[True] = False
+            return self.tokenize(texts, pictures)
+
+    def join(
+        self,
+        prompts: Sequence[TokenizedPrompt],
+        pictures: Sequence[Sequence[PreparedPicture]],
+        *,
+        shared_tokens: int = 0,
+        shared_pictures: int = 0,
+    ) -> BatchFeature | None:
+        """Puts separable prompts into a batch, padded on the left.
+
+        Args:
+            prompts: the tokens of each prompt.
+            pictures: the prepared pictures of each prompt.
+            shared_tokens: the number of tokens that all prompts begin with; padding goes behind them.
+            shared_pictures: the number of pictures among these tokens; they are left out of the batch.
+
+        Returns:
+            As `encode`; None if the pictures are of shapes that only the processor can join.
+        """
+        rests = [prompt.ids[shared_tokens:] for prompt in prompts]
+        width = max(len(rest) for rest in rests)
+        ids = np.full((len(rests), shared_tokens + width), self.tokenizer.pad_token_id, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        ids[:, :shared_tokens] = prompts[0].ids[:shared_tokens]
+        mask[:, :shared_tokens] = 1
+        for row, rest in enumerate(rests):
+            start = shared_tokens + width - len(rest)
+            ids[row, start:] = rest
+            mask[row, start:] = 1
+        data = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        shown = [picture for own in pictures for picture in own[shared_pictures:]]
+        for name in shown[0].inputs if shown else ():
+            tensors = [picture.inputs[name] for picture in shown]
+            if len({tensor.shape[1:] for tensor in tensors}) > 1:
+                return None
+            data[name] = torch.cat(tensors)
+        return BatchFeature(data)
+
     def token_count(self, text: str, pictures: Sequence[Image.Image]) -> int:
         """The number of tokens of one prompt, pictures included."""
-        return int(self.encode([text], [pictures])["attention_mask"].sum())
+        return len(self.tokenize([text], [pictures])[0])
 
     def text_ids(self, text: str) -> list[int]:
         """The token ids of a piece of text, such as an answer, without any special token added."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _check_placeholders(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> None:
+        for text, own in zip(texts, pictures, strict=True):
+            if text.count(self.image_token) != len(own):
+                raise ModelError(
+                    f"A prompt has {text.count(self.image_token)} placeholders {self.image_token!r} "
+                    f"for {len(own)} pictures: {text[:200]!r}"
+                )
+
+    def _is_separable(self, text: str, pictures: Sequence[Image.Image]) -> bool:
+        """Whether putting this prompt together gives exactly what the processor gives."""
+        wanted = self.process([text], [pictures])
+        try:
+            prepared = [self.pictures.get(picture) for picture in pictures]
+        except _NotARepeatedTokenError:
+            return False
+        joined = self.join([self._with_pictures(self._tokenizer_ids([text])[0], pictures)], [prepared])
+        return (
+            joined is not None
+            and joined.keys() == wanted.keys()
+            and all(torch.equal(joined[name], wanted[name].to(joined[name].dtype)) for name in joined)
+        )
+
+    def _prepare(self, picture: Image.Image, digest: bytes) -> PreparedPicture:
+        inputs = dict(self.process([self.image_token], [[picture]]))
+        ids = inputs["input_ids"][0]
+        tokens = int((ids == self._image_token_id).sum())
+        # What else the tokenizer puts around a text it also puts around an empty one.
+        if len(ids) - tokens != len(self._tokenizer_ids([""])[0]):
+            raise _NotARepeatedTokenError
+        return PreparedPicture(digest, tokens, {name: inputs[name] for name in inputs if name not in _TOKENS})
+
+    def _with_pictures(self, ids: np.ndarray, pictures: Sequence[Image.Image]) -> TokenizedPrompt:
+        """A prompt with its pictures' tokens in the place of the placeholders."""
+        if not pictures:
+            return TokenizedPrompt(ids)
+        prepared = [self.pictures.get(picture) for picture in pictures]
+        counts = np.ones(len(ids), dtype=np.int64)
+        places = np.flatnonzero(ids == self._image_token_id)
+        counts[places] = [picture.tokens for picture in prepared]
+        starts = (np.cumsum(counts) - counts)[places]
+        spans = tuple((int(start), int(start) + one.tokens) for start, one in zip(starts, prepared, strict=True))
+        return TokenizedPrompt(np.repeat(ids, counts), spans, tuple(picture.digest for picture in prepared))
+
+    def _by_processor(self, text: str, pictures: Sequence[Image.Image]) -> TokenizedPrompt:
+        ids = self.process([text], [pictures])["input_ids"][0].numpy().astype(np.int32)
+        return TokenizedPrompt(ids, separable=False)
+
+    def _tokenizer_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
+        if not texts:
+            return []
+        encoded = self.tokenizer([self._without_bos(text) for text in texts])["input_ids"]
+        return [np.asarray(ids, dtype=np.int32) for ids in encoded]
+
+    @cached_property
+    def _image_token_id(self) -> int:
+        return int(self.tokenizer.convert_tokens_to_ids(self.image_token))
 
     @cached_property
     def _adds_bos(self) -> bool:
@@ -130,23 +229,9 @@ class PromptEncoder:
         """Templates may write the begin-of-text token that the tokenizer then adds a second time."""
         return text.removeprefix(self.tokenizer.bos_token) if self._adds_bos else text
 
-    def _parts(self, content: Any) -> list[dict[str, str]]:
-        """Content without the pictures themselves; a literal placeholder in a text would be taken for a picture."""
-        if isinstance(content, str):
-            content = [{"type": "text", "text": content}]
-        return [
-            {"type": "image"}
-            if part["type"] == "image"
-            else {"type": "text", "text": part["text"].replace(self.image_token, "")}
-            for part in content
-        ]
 
-    def _plain(self, parts: Sequence[Mapping[str, str]]) -> str:
-        return "\n".join(self.placeholder if part["type"] == "image" else part["text"] for part in parts)
-
-    def _apply_template(self, turns: Sequence[Mapping[str, Any]]) -> str:
-        owner: Any = self.processor if getattr(self.processor, "chat_template", None) else self.tokenizer
-        return str(owner.apply_chat_template(list(turns), add_generation_prompt=True, tokenize=False))
+class _NotARepeatedTokenError(Exception):
+    """A picture takes more in a prompt than a run of one token."""
 
 
 def to_device(inputs: Mapping[str, Any], device: torch.device, dtype: torch.dtype | None = None) -> dict[str, Any]:

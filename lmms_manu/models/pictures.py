@@ -1,0 +1,77 @@
+"""Pictures as a model takes them, each distinct one prepared once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+_KEEP_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class PreparedPicture:
+    """One picture, ready to be put into a batch.
+
+    Args:
+        digest: tells pictures of different content apart.
+        tokens: the number of prompt tokens that the picture takes.
+        inputs: the model's inputs for it; those of several pictures are joined along the first dimension.
+    """
+
+    digest: bytes
+    tokens: int
+    inputs: Mapping[str, torch.Tensor]
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return sum(value.numel() * value.element_size() for value in self.inputs.values())
+
+
+class PictureCache:
+    """Keeps the pictures used last, up to a number of bytes.
+
+    Args:
+        prepare: prepares the picture with the given digest.
+        keep_bytes: how much memory to use.
+    """
+
+    def __init__(self, prepare: Callable[[Image.Image, bytes], PreparedPicture], keep_bytes: int = _KEEP_BYTES) -> None:
+        self._prepare = prepare
+        self._keep_bytes = keep_bytes
+        self._pictures: OrderedDict[bytes, PreparedPicture] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, digest: bytes) -> PreparedPicture | None:
+        """The picture with this digest, if it is still kept."""
+        known = self._pictures.get(digest)
+        if known is not None:
+            self._pictures.move_to_end(digest)
+        return known
+
+    def get(self, picture: Image.Image) -> PreparedPicture:
+        """The picture, prepared now if it is not kept."""
+        digest = digest_of(picture)
+        known = self.find(digest)
+        if known is None:
+            known = self._pictures[digest] = self._prepare(picture, digest)
+            self._bytes += known.size
+            while self._bytes > self._keep_bytes and len(self._pictures) > 1:
+                self._bytes -= self._pictures.popitem(last=False)[1].size
+        return known
+
+    def clear(self) -> None:
+        self._pictures.clear()
+        self._bytes = 0
+
+
+def digest_of(picture: Image.Image) -> bytes:
+    """Equal for pictures of equal size, mode and content."""
+    digest = hashlib.blake2b(f"{picture.mode} {picture.size}".encode(), digest_size=16)
+    digest.update(picture.tobytes())
+    return digest.digest()

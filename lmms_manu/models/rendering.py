@@ -1,0 +1,95 @@
+"""Prompts as text, with a model's own placeholder for every picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from transformers import ProcessorMixin
+
+from lmms_manu.errors import ModelError
+
+MARKER = "<image>"
+"""Where a picture belongs in a released prompt; each model has a placeholder of its own for it."""
+
+
+class PromptRenderer:
+    """Renders prompts for one processor.
+
+    Args:
+        processor: says what stands for a picture, and how a conversation is written.
+    """
+
+    def __init__(self, processor: ProcessorMixin) -> None:
+        self.processor = processor
+        self.tokenizer: Any = processor.tokenizer
+
+    @cached_property
+    def image_token(self) -> str:
+        """The token that stands for a picture in a text given to the processor.
+
+        Raises:
+            ModelError: the processor names none.
+        """
+        # Gemma's processors expand the begin-of-image token; their image token is what it is expanded to.
+        for name in ("boi_token", "image_token"):
+            for owner in (self.processor, self.tokenizer):
+                token = getattr(owner, name, None)
+                if token is not None:
+                    return str(token)
+        raise ModelError(f"{type(self.processor).__name__} does not say which token stands for a picture.")
+
+    @cached_property
+    def placeholder(self) -> str:
+        """What a chat template writes for a picture: the image token with whatever belongs around it."""
+        if not self.has_chat_template:
+            return self.image_token
+        before, after = "picture-from-here", "picture-to-here"
+        content = [{"type": "text", "text": before}, {"type": "image"}, {"type": "text", "text": after}]
+        rendered = self._apply_template([{"role": "user", "content": content}])
+        between = rendered.partition(before)[2].partition(after)[0].strip()
+        # Templates that put all pictures first have nothing between the two texts.
+        return between if self.image_token in between else self.image_token
+
+    @property
+    def has_chat_template(self) -> bool:
+        return bool(getattr(self.processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None))
+
+    def released_text(self, text: str) -> str:
+        """`text` with the model's own placeholder for every `<image>` marker."""
+        return text.replace(MARKER, self.placeholder)
+
+    def chat_text(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        """Messages as one prompt that ends where the model's answer starts.
+
+        Args:
+            messages: turns with "role" and "content", a text or a list of {"type": "text", "text": ...} and
+                {"type": "image", ...} parts.
+
+        Returns:
+            The chat template's rendering; `USER: ...\\nASSISTANT:` turns where the processor has no template.
+        """
+        turns = [{"role": message["role"], "content": self._parts(message["content"])} for message in messages]
+        if self.has_chat_template:
+            return self._apply_template(turns)
+        lines = [f"{turn['role'].upper()}: {self._plain(turn['content'])}" for turn in turns]
+        return "\n".join([*lines, "ASSISTANT:"])
+
+    def _parts(self, content: Any) -> list[dict[str, str]]:
+        """Content without the pictures themselves; a literal placeholder in a text would be taken for a picture."""
+        if isinstance(content, str):
+            content = [{"type": "text", "text": content}]
+        return [
+            {"type": "image"}
+            if part["type"] == "image"
+            else {"type": "text", "text": part["text"].replace(self.image_token, "")}
+            for part in content
+        ]
+
+    def _plain(self, parts: Sequence[Mapping[str, str]]) -> str:
+        return "\n".join(self.placeholder if part["type"] == "image" else part["text"] for part in parts)
+
+    def _apply_template(self, turns: Sequence[Mapping[str, Any]]) -> str:
+        owner: Any = self.processor if getattr(self.processor, "chat_template", None) else self.tokenizer
+        return str(owner.apply_chat_template(list(turns), add_generation_prompt=True, tokenize=False))
