@@ -1,0 +1,205 @@
+"""Which neurons are pruned: a set of indices for each MLP block, and where it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from lmms_manu.errors import DataError
+from lmms_manu.files import atomic_path
+from lmms_manu.models.blocks import MlpBlock
+
+FILE_NAME = "mask.safetensors"
+_FORMAT = "lmms-manu mask 1"
+_logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class NeuronMask:
+    """The neurons to prune.
+
+    Attributes:
+        neurons: for each block its pruned neurons, ascending indices without repetition, int64 `[pruned]` on the CPU.
+            Blocks without any may be left out.
+        sizes: for each block of the model how many neurons it has.
+        weights: the fingerprint of the weights that the mask was made for; empty if unknown.
+        details: what else there is to record, as far as JSON can hold it: method, settings, data, scores.
+
+    Raises:
+        DataError: an index lies outside its block, is repeated or out of order, or a block has no size.
+    """
+
+    neurons: Mapping[str, torch.Tensor]
+    sizes: Mapping[str, int]
+    weights: str = ""
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, indices in self.neurons.items():
+            size = self.sizes.get(name)
+            if size is None:
+                raise DataError(f"The mask prunes {name!r}, of which it does not say how many neurons it has.")
+            if indices.dtype != torch.int64 or indices.dim() != 1 or indices.device.type != "cpu":
+                raise DataError(f"The mask's indices of {name!r} are not a list of whole numbers (int64, on the CPU).")
+            if indices.numel() and (indices.min() < 0 or indices.max() >= size or (indices.diff() <= 0).any()):
+                raise DataError(f"The mask's indices of {name!r} are not ascending numbers from 0 to {size - 1}.")
+
+    @classmethod
+    def of_blocks(
+        cls,
+        blocks: Sequence[MlpBlock],
+        indices: Sequence[torch.Tensor],
+        weights: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> NeuronMask:
+        """The mask of `indices`, one tensor a block in any order and on any device.
+
+        Raises:
+            DataError: as the class.
+        """
+        neurons = {
+            block.name: chosen.detach().to("cpu", torch.int64).unique(sorted=True)
+            for block, chosen in zip(blocks, indices, strict=True)
+            if chosen.numel()
+        }
+        return cls(neurons, {block.name: block.neurons for block in blocks}, weights, details or {})
+
+    @property
+    def count(self) -> int:
+        """How many neurons are pruned."""
+        return sum(indices.numel() for indices in self.neurons.values())
+
+    @property
+    def total(self) -> int:
+        """How many neurons the model's blocks have."""
+        return sum(self.sizes.values())
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the blocks, their sizes and the pruned indices, and of nothing else."""
+        digest = hashlib.sha256()
+        for name in sorted(self.sizes):
+            digest.update(f"{name}:{self.sizes[name]}:".encode())
+            digest.update(self.indices(name).numpy().astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def indices(self, block: str) -> torch.Tensor:
+        """The pruned neurons of the block of this name, int64 `[pruned]`; empty if there are none."""
+        return self.neurons.get(block, torch.empty(0, dtype=torch.int64))
+
+    def in_order(self, blocks: Sequence[MlpBlock]) -> list[torch.Tensor]:
+        """The pruned neurons of each of `blocks`."""
+        return [self.indices(block.name) for block in blocks]
+
+    def check_fits(self, blocks: Sequence[MlpBlock], weights: str = "") -> None:
+        """Checks that the mask was made for a model of these `blocks`; warns where its weights were others.
+
+        Args:
+            blocks: the blocks of the model to prune.
+            weights: the fingerprint of its weights, empty to leave them unchecked.
+
+        Raises:
+            DataError: the model has other blocks, or blocks of other sizes.
+        """
+        sizes = {block.name: block.neurons for block in blocks}
+        missing = [name for name in self.sizes if name not in sizes]
+        surplus = [name for name in sizes if name not in self.sizes]
+        if missing or surplus:
+            example = f"{missing[0]!r}, which the model has not" if missing else f"no {surplus[0]!r}"
+            raise DataError(
+                f"The mask was made for another architecture: it has {example} ({len(self.sizes)} blocks, "
+                f"the model {len(sizes)})."
+            )
+        for name, size in sizes.items():
+            if self.sizes[name] != size:
+                raise DataError(
+                    f"The mask was made for a model of other shapes: {name!r} has {self.sizes[name]} neurons there and "
+                    f"{size} here."
+                )
+        if weights and self.weights and weights != self.weights:
+            _logger.warning(
+                "The mask was made for other weights of the same shape (fingerprint %s, here %s): it prunes the same "
+                "positions, whatever those neurons do in this model.",
+                self.weights[:12],
+                weights[:12],
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the mask as one safetensors file, whole or not at all; a folder gets `mask.safetensors`."""
+        target = Path(path)
+        if target.suffix != ".safetensors":
+            target = target / FILE_NAME
+        metadata = {
+            "format": _FORMAT,
+            "sizes": json.dumps(dict(self.sizes)),
+            "weights": self.weights,
+            "details": json.dumps(dict(self.details)),
+            "fingerprint": self.fingerprint,
+        }
+        # int32 halves the file; no block has that many neurons.
+        tensors = {name: indices.to(torch.int32) for name, indices in self.neurons.items()}
+        with atomic_path(target) as temporary:
+            save_file(tensors, temporary, metadata)
+        return target
+
+    @classmethod
+    def load(cls, source: str | os.PathLike[str], revision: str | None = None) -> NeuronMask:
+        """Reads a mask.
+
+        Args:
+            source: a file, a folder that holds `mask.safetensors`, or the name of a hub repository that does.
+            revision: branch, tag or commit of a hub repository.
+
+        Raises:
+            DataError: there is no such mask, or the file is damaged or something else.
+        """
+        path = _locate(source, revision)
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                neurons = {name: file.get_tensor(name).to(torch.int64) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError) as error:
+            raise DataError(f"The mask {path} cannot be read: {error}") from error
+        if metadata.get("format") != _FORMAT:
+            raise DataError(
+                f"{path} is no mask of lmms-manu (format {metadata.get('format')!r}, expected {_FORMAT!r})."
+            )
+        mask = cls(neurons, json.loads(metadata["sizes"]), metadata["weights"], json.loads(metadata["details"]))
+        if mask.fingerprint != metadata["fingerprint"]:
+            raise DataError(f"The mask {path} is damaged: its indices do not match its fingerprint.")
+        return mask
+
+
+def _locate(source: str | os.PathLike[str], revision: str | None) -> Path:
+    path = Path(source)
+    if path.is_dir():
+        path = path / FILE_NAME
+    if path.is_file():
+        return path
+    if path.suffix == ".safetensors" or not _is_repository(str(source)):
+        raise DataError(f"There is no mask at {str(source)!r}: neither a file, nor a folder with {FILE_NAME}.")
+    # Imported here because only masks from the hub need it.
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(hf_hub_download(str(source), FILE_NAME, revision=revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise DataError(
+            f"There is no mask at {str(source)!r}: no such file or folder here, and the hub answered: {error}"
+        ) from error
+
+
+def _is_repository(name: str) -> bool:
+    owner, separator, repository = name.partition("/")
+    return bool(separator and owner and repository) and "/" not in repository and not name.startswith((".", "/", "~"))

@@ -1,0 +1,83 @@
+"""MLP blocks named by hand: the setting `mlp_blocks`.
+
+A pattern is `TOWER:HOLDER:UP:DOWN`, or `TOWER:HOLDER:GATE+UP:DOWN` for a gated block. HOLDER is the name of the module
+that holds the projections, in which `*` stands for any part of a name; UP, GATE and DOWN are the projections' names
+below it. `TOWER:HOLDER` alone takes the names that are known anyway. Several patterns are separated by `;`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+
+from torch import nn
+
+from lmms_manu.errors import ModelError, SettingError, one_of
+from lmms_manu.models.projections import PROJECTION_NAMES, Candidate, dense_candidate, stacked_candidate
+from lmms_manu.models.towers import TOWERS
+
+
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+    """One hand-written description of MLP blocks; no `ups` where only the holder is given."""
+
+    text: str
+    tower: str
+    holder: str
+    ups: tuple[str, ...] = ()
+    down: str = ""
+
+
+def parse_patterns(text: str) -> tuple[Pattern, ...]:
+    """The patterns of a setting such as `"language:model.layers.*.ff:gate+up:down"`.
+
+    Raises:
+        SettingError: a pattern has another form, or names a tower that does not exist.
+    """
+    patterns = []
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        fields = [field.strip() for field in part.split(":")]
+        if len(fields) not in (2, 4) or not all(fields):
+            raise SettingError(
+                f"mlp_blocks={part!r} is not of the form TOWER:HOLDER:UP:DOWN, TOWER:HOLDER:GATE+UP:DOWN or "
+                "TOWER:HOLDER, such as language:model.layers.*.ff:gate+up:down."
+            )
+        if fields[0] not in TOWERS:
+            raise one_of("mlp_blocks tower", fields[0], TOWERS)
+        if len(fields) == 2:
+            patterns.append(Pattern(part, fields[0], fields[1]))
+        else:
+            patterns.append(Pattern(part, fields[0], fields[1], tuple(fields[2].split("+")), fields[3]))
+    return tuple(patterns)
+
+
+def candidates_of_patterns(model: nn.Module, patterns: tuple[Pattern, ...]) -> dict[str, list[Candidate]]:
+    """The blocks that each pattern names, by tower, in the model's order.
+
+    Raises:
+        ModelError: a pattern matches no module, or the projections of a module that it matches do not fit together.
+    """
+    found: dict[str, list[Candidate]] = {}
+    for pattern in patterns:
+        holders = [
+            (name, module) for name, module in model.named_modules() if fnmatch.fnmatchcase(name, pattern.holder)
+        ]
+        if not holders:
+            raise ModelError(f"mlp_blocks={pattern.text!r}: no module is named {pattern.holder!r}.")
+        for name, module in holders:
+            candidate = _candidate(module, name, pattern)
+            if candidate is None:
+                children = ", ".join(f"{key} ({type(child).__name__})" for key, child in module.named_children())
+                raise ModelError(
+                    f"mlp_blocks={pattern.text!r}: {name} has no such projections of fitting shapes; it holds "
+                    f"{children or 'no modules'}."
+                )
+            found.setdefault(pattern.tower, []).append(candidate)
+    return found
+
+
+def _candidate(module: nn.Module, name: str, pattern: Pattern) -> Candidate | None:
+    if pattern.ups:
+        return dense_candidate(module, name, pattern.ups, pattern.down)
+    candidates = (dense_candidate(module, name, ups, down) for ups, down in PROJECTION_NAMES)
+    return stacked_candidate(module, name) or next((found for found in candidates if found is not None), None)
