@@ -1,0 +1,147 @@
+"""Statistics that were measured before, kept under a key of everything that determines them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lmms_manu.environment import cache_folder
+from lmms_manu.measuring.partial import PartialSums
+from lmms_manu.measuring.stored import DamagedFileError, load_tensors, store_tensors
+
+LIMIT_BYTES = 20 * 1024**3
+
+_logger = logging.getLogger(__name__)
+
+
+def key_of(determinants: Mapping[str, Any]) -> str:
+    """The key of statistics that are determined by these values (anything that JSON can hold)."""
+    return hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class CachedPart:
+    """A file of the cache: the sums of one set in one modality.
+
+    Args:
+        path: where it is.
+        size: in bytes.
+        used: when it was last read or written, in seconds since 1970.
+    """
+
+    path: Path
+    size: int
+    used: float
+
+    def about(self) -> dict[str, Any]:
+        """What the file says of itself.
+
+        Raises:
+            DamagedFileError: it cannot be read.
+        """
+        return load_tensors(self.path)[1]
+
+
+@dataclass(frozen=True)
+class StatisticsCache:
+    """A folder of statistics, safe to be used by several processes at once.
+
+    Every file is written whole under its final name or not at all, and holds a checksum that is verified on reading;
+    the ones that were used longest ago give way when the folder grows beyond its limit.
+
+    Args:
+        folder: where the files are; it may not exist yet.
+        limit: the size in bytes that the folder may have.
+    """
+
+    folder: Path
+    limit: int = LIMIT_BYTES
+
+    @classmethod
+    def default(cls) -> StatisticsCache:
+        return cls(cache_folder() / "statistics")
+
+    def load(self, determinants: Mapping[str, Any]) -> Tensor | None:
+        """The sums `[5, neurons]` that were stored under these determinants; None if there are none."""
+        path = self._path(determinants)
+        try:
+            tensors, about = load_tensors(path)
+        except FileNotFoundError:
+            return None
+        except DamagedFileError as error:
+            _logger.warning("%s It is measured again.", error)
+            path.unlink(missing_ok=True)
+            return None
+        if about["determinants"] != json.loads(json.dumps(determinants)):
+            _logger.warning("%s belongs to other statistics than its name says. They are measured again.", path)
+            return None
+        os.utime(path)
+        return tensors["sums"]
+
+    def store(self, determinants: Mapping[str, Any], sums: Tensor, about: Mapping[str, Any]) -> None:
+        """Keeps `sums`, `[5, neurons]`, with a description for people."""
+        store_tensors(self._path(determinants), {"sums": sums}, {**about, "determinants": determinants})
+        self.shrink(self.limit)
+
+    def partial(self, determinants: Mapping[str, Any]) -> PartialSums:
+        """The place for the unfinished sums of the same determinants."""
+        return PartialSums(self.folder / "unfinished" / key_of(determinants))
+
+    def parts(self) -> list[CachedPart]:
+        """The complete parts, the one used last first."""
+        return sorted(self._files("*.safetensors"), key=lambda part: part.used, reverse=True)
+
+    def unfinished(self) -> list[CachedPart]:
+        """The files of interrupted measurements."""
+        return self._files("unfinished/*/*.safetensors")
+
+    def shrink(self, limit: int) -> list[CachedPart]:
+        """Removes the parts that were used longest ago until the rest fits into `limit` bytes.
+
+        Returns:
+            What was removed.
+        """
+        removed, total = [], 0
+        for part in self.parts():
+            total += part.size
+            if total > limit:
+                part.path.unlink(missing_ok=True)
+                removed.append(part)
+        return removed
+
+    def clear(self, unfinished_only: bool = False, older_than_days: float = 0) -> list[CachedPart]:
+        """Removes the parts, or only what interrupted measurements left, unused for so many days.
+
+        Returns:
+            What was removed.
+        """
+        latest = time.time() - older_than_days * 86400
+        chosen = self.unfinished() if unfinished_only else [*self.parts(), *self.unfinished()]
+        removed = [part for part in chosen if part.used <= latest]
+        for part in removed:
+            part.path.unlink(missing_ok=True)
+            if part.path.parent != self.folder and not any(part.path.parent.iterdir()):
+                part.path.parent.rmdir()
+        return removed
+
+    def _path(self, determinants: Mapping[str, Any]) -> Path:
+        return self.folder / f"{key_of(determinants)}.safetensors"
+
+    def _files(self, pattern: str) -> list[CachedPart]:
+        found = []
+        for path in self.folder.glob(pattern):
+            try:
+                state = path.stat()
+            except FileNotFoundError:  # another process has just removed it
+                continue
+            found.append(CachedPart(path, state.st_size, state.st_mtime))
+        return found

@@ -1,0 +1,92 @@
+"""The sums of one forward pass, gathered block by block while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmms_manu.measuring.observations import UnknownRowsError, picture_rows, pictures_are_padded
+from lmms_manu.measuring.sums import ActivationSums, sum_activations
+from lmms_manu.models.blocks import LANGUAGE, MlpBlock
+
+
+class BatchSums:
+    """Adds up what `watch` shows of one forward pass; give it to `watch` as the callback.
+
+    Args:
+        blocks: the blocks that are watched.
+        inputs: the model's inputs.
+        counted_tokens: which of the batch's tokens are observations, `[batch * tokens]`, bool.
+        tau: a neuron is active where |z| > tau.
+        patch_size: the side of a patch of the vision tower in pixels, None if unknown.
+        dtype: the type that squares are computed in.
+    """
+
+    def __init__(
+        self,
+        blocks: tuple[MlpBlock, ...],
+        inputs: Mapping[str, Any],
+        counted_tokens: Tensor,
+        tau: float,
+        patch_size: int | None,
+        dtype: torch.dtype,
+    ) -> None:
+        self._blocks = blocks
+        self._inputs = inputs
+        self._tau = tau
+        self._patch_size = patch_size
+        self._dtype = dtype
+        self._tokens = counted_tokens
+        self._any_row_counts = bool(counted_tokens.all())
+        self._values: list[Tensor | None] = [None] * len(blocks)
+        self._chosen: dict[tuple[str, int, torch.device], Tensor | None] = {}
+
+    def __call__(self, index: int, activations: Tensor, rows: Tensor | None, columns: slice) -> None:
+        block = self._blocks[index]
+        if rows is None:
+            chosen = self._counted(block.tower, len(activations), activations.device)
+        else:
+            chosen = self._counted_among(block.tower, rows)
+        sums = sum_activations(activations, self._tau, chosen, self._dtype)
+        values = self._values[index]
+        if values is None:
+            values = self._values[index] = ActivationSums.zeros(block.neurons, sums.values.device).values
+        values[:, columns] += sums.values
+
+    def per_block(self) -> list[ActivationSums]:
+        """The sums of each block; zero for a block that did not run."""
+        return [
+            ActivationSums(values) if values is not None else ActivationSums.zeros(block.neurons)
+            for block, values in zip(self._blocks, self._values, strict=True)
+        ]
+
+    def _counted(self, tower: str, rows: int, device: torch.device) -> Tensor | None:
+        """The indices of the rows that count among `rows`, None for all of them."""
+        key = (tower, rows, device)
+        if key not in self._chosen:
+            mask = self._mask(tower, rows)
+            self._chosen[key] = None if mask is None or bool(mask.all()) else mask.nonzero().flatten().to(device)
+        return self._chosen[key]
+
+    def _counted_among(self, tower: str, rows: Tensor) -> Tensor | None:
+        """The positions in `rows`, the rows that one expert sees, that count."""
+        if tower != LANGUAGE:
+            if pictures_are_padded(self._inputs):
+                raise UnknownRowsError
+            return None
+        if self._any_row_counts:
+            return None
+        return self._tokens.to(rows.device)[rows].nonzero().flatten()
+
+    def _mask(self, tower: str, rows: int) -> Tensor | None:
+        if tower != LANGUAGE:
+            return picture_rows(self._inputs, rows, self._patch_size)
+        if rows == len(self._tokens):
+            return self._tokens
+        # The model arranges its tokens in a way of its own; without padding that does not matter.
+        if self._any_row_counts:
+            return None
+        raise UnknownRowsError

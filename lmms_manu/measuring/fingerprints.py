@@ -1,0 +1,132 @@
+"""Fingerprints of what statistics depend on: weights and processor.
+
+Hashing a checkpoint takes as long as reading it, so the digest of a weight file is remembered under everything the file
+system knows about that file, including the time of its last change, which no program can set back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel, ProcessorMixin
+from transformers.utils import cached_file
+
+from lmms_manu.environment import cache_folder
+from lmms_manu.errors import ModelError
+from lmms_manu.files import write_json
+from lmms_manu.models.loading import Checkpoint
+
+_DETERMINING = ("*.safetensors", "config.json", "adapter_config.json")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+# File systems keep times in ticks: a file changed this recently may change again without its times showing it.
+_SETTLED_SECONDS = 2.0
+_READ_BYTES = 1 << 24
+
+# Set on a model by whoever changes its weights after loading; part of its fingerprint from then on.
+_EDITS = "_lmms_manu_edits"
+
+
+def weights_fingerprint(checkpoint: Checkpoint) -> str:
+    """Changes whenever the weights do: of the files that a checkpoint was loaded from, and of the edits since.
+
+    Raises:
+        ModelError: there are no such files, and the weights are not in memory either.
+    """
+    sources = _sources(checkpoint)
+    folders = [_folder(source, checkpoint.settings.revision) for source in sources]
+    files = [file for folder in folders if folder is not None for file in _files(folder)]
+    complete = bool(folders) and all(folder is not None and any(folder.glob("*.safetensors")) for folder in folders)
+    of_weights = _digest(file_digests(files)) if complete else _memory_digest(checkpoint.model)
+    return _digest([of_weights, *edits(checkpoint.model)])
+
+
+def edits(model: PreTrainedModel) -> tuple[str, ...]:
+    """The fingerprints of the edits made to `model` since it was loaded."""
+    return tuple(getattr(model, _EDITS, ()))
+
+
+def note_edit(model: PreTrainedModel, fingerprint: str) -> None:
+    """Records an edit of `model`, so that statistics of the unedited weights are not taken for its own."""
+    setattr(model, _EDITS, (*edits(model), fingerprint))
+
+
+def processor_fingerprint(processor: ProcessorMixin) -> str:
+    """Changes whenever the tokenizer, its vocabulary or the treatment of pictures does."""
+    tokenizer = processor.tokenizer
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    words = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
+    return _digest([type(processor).__name__, processor.to_json_string(), words])
+
+
+def file_digests(files: Iterable[Path]) -> list[str]:
+    """Name and SHA-256 of each file, read side by side where they are not known yet."""
+    ordered = sorted(files)
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        return [f"{path.name} {digest}" for path, digest in zip(ordered, pool.map(_file_digest, ordered), strict=True)]
+
+
+def _sources(checkpoint: Checkpoint) -> list[str]:
+    """The names or folders that weights came from: the checkpoint, an adapter, and the checkpoint below an adapter."""
+    settings = checkpoint.settings
+    named = (settings.checkpoint, settings.adapter, checkpoint.model.config.name_or_path)
+    return list(dict.fromkeys(source for source in named if source))
+
+
+def _folder(source: str, revision: str | None) -> Path | None:
+    if Path(source).is_dir():
+        return Path(source)
+    try:
+        found = cached_file(source, "config.json", revision=revision, local_files_only=True)
+    except OSError:
+        return None
+    return Path(found).parent if found else None
+
+
+def _files(folder: Path) -> list[Path]:
+    return [file for pattern in _DETERMINING for file in folder.glob(pattern)]
+
+
+def _file_digest(path: Path) -> str:
+    # The hub's cache names large files by their SHA-256 and links to them.
+    real = path.resolve()
+    if path.is_symlink() and _SHA256.fullmatch(real.name):
+        return real.name
+    state = real.stat()
+    identity = f"{real} {state.st_dev} {state.st_ino} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+    note = cache_folder() / "fingerprints" / f"{_digest([identity])}.json"
+    try:
+        return str(json.loads(note.read_text())["sha256"])
+    except (OSError, ValueError, KeyError):
+        pass
+    digest = hashlib.sha256()
+    with real.open("rb") as opened:
+        while block := opened.read(_READ_BYTES):
+            digest.update(block)
+    if time.time() - max(state.st_mtime, state.st_ctime) > _SETTLED_SECONDS:
+        write_json(note, {"path": str(real), "sha256": digest.hexdigest()})
+    return digest.hexdigest()
+
+
+def _memory_digest(model: PreTrainedModel) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        if tensor.device.type == "meta":
+            raise ModelError(
+                f"The weights of {name} are offloaded, and the files they came from are not found: their statistics "
+                "cannot be told from those of other weights. Use statistics_cache=False."
+            )
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,98 @@
+"""The neurons of a model in one row: which block, layer and tower each position belongs to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from lmms_manu.models.towers import TOWERS, VISION
+
+
+class Block(Protocol):
+    """What a layout needs to know of an MLP block."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def tower(self) -> str: ...
+    @property
+    def layer(self) -> int: ...
+    @property
+    def neurons(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class BlockEntry:
+    """A block's place: its name, its tower, its layer in that tower, and how many neurons it has."""
+
+    name: str
+    tower: str
+    layer: int
+    neurons: int
+
+
+@dataclass(frozen=True)
+class NeuronLayout:
+    """Blocks in their fixed order; a tensor `[..., neurons]` holds the neurons of all of them, block by block."""
+
+    blocks: tuple[BlockEntry, ...]
+
+    @classmethod
+    def of(cls, blocks: Iterable[Block]) -> NeuronLayout:
+        return cls(tuple(BlockEntry(block.name, block.tower, block.layer, block.neurons) for block in blocks))
+
+    @classmethod
+    def from_json(cls, entries: Sequence[Sequence[Any]]) -> NeuronLayout:
+        return cls(tuple(BlockEntry(*entry) for entry in entries))
+
+    def as_json(self) -> list[list[Any]]:
+        return [[block.name, block.tower, block.layer, block.neurons] for block in self.blocks]
+
+    @cached_property
+    def neurons(self) -> int:
+        return sum(block.neurons for block in self.blocks)
+
+    @cached_property
+    def digest(self) -> str:
+        return hashlib.sha256(json.dumps(self.as_json()).encode()).hexdigest()
+
+    @cached_property
+    def vision(self) -> Tensor:
+        """Which neurons belong to the vision tower, `[neurons]`, bool."""
+        return self.spread([block.tower == VISION for block in self.blocks])
+
+    @cached_property
+    def block_of(self) -> Tensor:
+        """The number of each neuron's block, `[neurons]`."""
+        return self.spread(list(range(len(self.blocks))))
+
+    @cached_property
+    def layer_of(self) -> Tensor:
+        """The number of each neuron's layer over both towers, counted in the order of the blocks, `[neurons]`."""
+        layers = list(dict.fromkeys((block.tower, block.layer) for block in self.blocks))
+        return self.spread([layers.index((block.tower, block.layer)) for block in self.blocks])
+
+    def spread(self, values: Sequence[Any]) -> Tensor:
+        """One value per block as one value per neuron."""
+        counts = torch.tensor([block.neurons for block in self.blocks], dtype=torch.int64)
+        return torch.repeat_interleave(torch.tensor(values), counts)
+
+    def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
+        """`[..., neurons]` as one tensor per block."""
+        return tensor.split([block.neurons for block in self.blocks], dim=-1)
+
+    def per_tower(self, marked: Tensor) -> dict[str, tuple[int, int]]:
+        """How many neurons of each tower are `marked`, `[neurons]` bool, and how many there are."""
+        counts: dict[str, tuple[int, int]] = {}
+        for tower in TOWERS:
+            inside = self.vision if tower == VISION else ~self.vision
+            if bool(inside.any()):
+                counts[tower] = (int(marked[inside].sum()), int(inside.sum()))
+        return counts

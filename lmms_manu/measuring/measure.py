@@ -1,0 +1,122 @@
+"""Measuring what each neuron does on the forget and the retain set, in both modalities.
+
+measure
+    for each of the four parts (set x modality)
+        known already: read from the cache
+        else, batch by batch: encode (one batch ahead), forward pass, five sums per neuron
+        add up the shards of all processes, store
+    Statistics
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+
+from lmms_manu._version import __version__
+from lmms_manu.errors import DataError
+from lmms_manu.measuring.cache import StatisticsCache
+from lmms_manu.measuring.fingerprints import processor_fingerprint, weights_fingerprint
+from lmms_manu.measuring.layout import NeuronLayout
+from lmms_manu.measuring.part import PartMeasurement
+from lmms_manu.measuring.passages import Passage, digest_of_passages
+from lmms_manu.measuring.processes import Processes
+from lmms_manu.measuring.runner import BatchRunner
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.measuring.statistics import Statistics
+from lmms_manu.measuring.sums import MODALITIES, SETS
+from lmms_manu.models.blocks import MlpBlock
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import Checkpoint
+
+Parts = Mapping[tuple[str, str], Sequence[Passage]]
+"""The passages of each set (of `SETS`) in each modality (of `MODALITIES`)."""
+
+# Raised whenever the sums that the same input gives would change.
+_FORMAT = 1
+
+
+def measure(
+    checkpoint: Checkpoint,
+    blocks: Sequence[MlpBlock],
+    parts: Parts,
+    settings: MeasureSettings,
+    *,
+    cache: StatisticsCache | None = None,
+    progress: bool = True,
+) -> Statistics:
+    """The five sums of every neuron in `blocks`, over four parts of the data.
+
+    Every process of a torch.distributed group has to call this with the same arguments; each does its share, and all
+    return the same statistics.
+
+    Args:
+        checkpoint: the model and its processor.
+        blocks: the blocks to measure.
+        parts: what the model reads.
+        settings: which tokens count, the threshold, the batch size, whether to use the cache.
+        cache: where statistics are kept; the user's own cache if None.
+        progress: whether to show a progress bar (in the first process).
+
+    Raises:
+        DataError: a part has no passage.
+        ModelError: an activation is NaN or infinite, one passage alone does not fit into memory, or another process
+            failed.
+    """
+    started = time.perf_counter()
+    for part in ((group, modality) for group in SETS for modality in MODALITIES):
+        if not parts.get(part):
+            raise DataError(f"There is no {part[1]} sample of the {part[0]} set to measure neurons on.")
+    processes = Processes.current()
+    layout = NeuronLayout.of(blocks)
+    determinants = determinants_of(checkpoint, layout, settings) if settings.statistics_cache else {}
+    kept = (cache or StatisticsCache.default()) if settings.statistics_cache else None
+    runner = BatchRunner(checkpoint, PromptEncoder(checkpoint), blocks, settings)
+    measured = 0
+    sums: list[Tensor] = []
+    for group in SETS:
+        for modality in MODALITIES:
+            passages = sorted(parts[group, modality], key=lambda passage: len(passage.text))
+            own = {**determinants, "data": digest_of_passages(passages)}
+            known = processes.from_first(kept.load(own) if kept and processes.first else None)
+            if known is None:
+                measured += 1
+                measurement = PartMeasurement(
+                    runner, layout, passages, settings.statistics_batch_size, kept.partial(own) if kept else None
+                )
+                known = measurement.run(processes, f"measuring {group} set, {modality}", progress)
+                if kept and processes.first:
+                    kept.store(own, known, {"set": group, "modality": modality, "checkpoint": checkpoint.name})
+                    measurement.forget_unfinished()
+            sums.append(known)
+    about = {
+        "checkpoint": checkpoint.name,
+        "samples": {f"{group} {modality}": len(parts[group, modality]) for group, modality in parts},
+        "settings": settings.as_dict(),
+        "determinants": determinants,
+    }
+    stacked = torch.stack(sums).view(len(SETS), len(MODALITIES), *sums[0].shape)
+    return Statistics(stacked, layout, about, measured, time.perf_counter() - started)
+
+
+def determinants_of(checkpoint: Checkpoint, layout: NeuronLayout, settings: MeasureSettings) -> dict[str, Any]:
+    """Everything but the data that statistics depend on."""
+    model = checkpoint.model
+    return {
+        "format": _FORMAT,
+        "weights": weights_fingerprint(checkpoint),
+        "processor": processor_fingerprint(checkpoint.processor),
+        "blocks": layout.digest,
+        "tokens": settings.tokens,
+        "tau": settings.tau,
+        "batch_size": settings.statistics_batch_size,
+        "dtype": str(model.dtype),
+        "device": checkpoint.device.type,
+        "attention": str(getattr(model.config, "_attn_implementation", None)),
+        "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "lmms-manu": __version__},
+    }

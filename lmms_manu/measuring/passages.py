@@ -1,0 +1,47 @@
+"""What a model reads while its neurons are measured."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+
+def _no_pictures() -> list[Image.Image]:
+    return []
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A question with its answer as one text, rendered for a model, and the pictures that belong to it.
+
+    Args:
+        label: names the sample in an error message.
+        question: the text up to where the answer starts, with the model's own placeholder for each picture.
+        answer: what follows, a blank at its start included.
+        pictures: gives the pictures, decoded when called.
+        picture_digest: changes when the pictures do; empty without pictures.
+    """
+
+    label: str
+    question: str
+    answer: str
+    pictures: Callable[[], list[Image.Image]] = _no_pictures
+    picture_digest: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.question + self.answer
+
+
+def digest_of_passages(passages: Sequence[Passage]) -> str:
+    """Changes when any text or picture, or their order, does."""
+    digest = hashlib.sha256()
+    for passage in passages:
+        for part in (passage.question, passage.answer, passage.picture_digest):
+            encoded = part.encode()
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+    return digest.hexdigest()

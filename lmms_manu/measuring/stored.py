@@ -1,0 +1,57 @@
+"""Tensors in safetensors files that are written whole and verified on reading."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lmms_manu.files import atomic_path
+
+_ABOUT, _DIGEST = "about", "sha256"
+
+
+class DamagedFileError(Exception):
+    """A file does not hold what was written into it."""
+
+
+def store_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Writes `tensors` (on the CPU) with a description `about` them, whole or not at all."""
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(about, sort_keys=True)
+    with atomic_path(path) as temporary:
+        save_file(contiguous, temporary, metadata={_ABOUT: text, _DIGEST: _digest(contiguous, text)})
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a file and what it says about them.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedFileError: it is no safetensors file, or its contents are not what was written.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    try:
+        with safe_open(path, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
+        if metadata[_DIGEST] != _digest(tensors, metadata[_ABOUT]):
+            raise DamagedFileError(f"{path} is damaged: its contents do not match their checksum.")
+        return tensors, json.loads(metadata[_ABOUT])
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise DamagedFileError(f"{path} cannot be read: {error}") from error
+
+
+def _digest(tensors: Mapping[str, Tensor], about: str) -> str:
+    digest = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].numpy().data)
+    return digest.hexdigest()
