@@ -12,6 +12,10 @@ DATASET = "LMMS_MANU_DATASET"
 EXEMPLARS = "LMMS_MANU_EXEMPLARS"
 SEED = "LMMS_MANU_SEED"
 CACHE = "LMMS_MANU_CACHE"
+JUDGE = "LMMS_MANU_JUDGE"
+JUDGE_CONCURRENCY = "LMMS_MANU_JUDGE_CONCURRENCY"
+JUDGE_TIMEOUT = "LMMS_MANU_JUDGE_TIMEOUT"
+JUDGE_ATTEMPTS = "LMMS_MANU_JUDGE_ATTEMPTS"
 
 HELP = {
     DATASET: "Folder or hub name of MLLMU-Bench, for the tasks and the model alike (default `MLLMMU/MLLMU-Bench`, "
@@ -19,6 +23,10 @@ HELP = {
     EXEMPLARS: "Number of exemplar people, such as `classification=1,cloze=2` (the default); 0 is allowed.",
     SEED: "Seed of the rule that chooses exemplar people and test pictures (default `0`).",
     CACHE: "Folder of cached statistics and judgements (default `~/.cache/lmms-manu`).",
+    JUDGE: "`off` leaves factuality unmeasured although a key or an endpoint of a judge is set.",
+    JUDGE_CONCURRENCY: "Answers that the factuality judge is asked about at a time (default `8`).",
+    JUDGE_TIMEOUT: "Seconds that one request to the factuality judge may take (default `60`).",
+    JUDGE_ATTEMPTS: "Requests for one answer until it counts as not judged (default `5`).",
 }
 
 

@@ -46,7 +46,7 @@ METRICS = {
 }
 """The metrics of each task. No name is part of another, because the harness matches group metrics by substring."""
 
-ACCOUNTS = ("skipped", "exemplars", "edit", "answer")
+ACCOUNTS = ("skipped", "scored")
 """What every leaf reports beside its metrics: see `lmms_manu.mllmu.results`."""
 
 

@@ -11,7 +11,7 @@ from lmms_manu.mllmu.prompts import LETTERS
 def chosen_letter(response: str) -> str | None:
     """The letter that a response chooses: its first character that is not blank, upper-cased; None if no letter."""
     first = response.strip()[:1].upper()
-    return first if first in LETTERS and first else None
+    return first if first in LETTERS else None
 
 
 def classification_is_right(response: str, letter: str) -> bool:

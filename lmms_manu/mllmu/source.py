@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import io
@@ -19,6 +20,9 @@ from lmms_manu.mllmu.names import CONFIGS, TEST_SET
 
 HUB_NAME = "MLLMMU/MLLMU-Bench"
 PICTURE_COLUMNS = ("image", "images")
+
+_DECODES: dict[tuple[str, str, int, int], bool] = {}
+"""What this process has found out about pictures that it decoded."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +68,7 @@ class DatasetSource:
 
     def texts(self, config: str) -> datasets.Dataset:
         """The rows of a configuration without their pictures."""
-        rows = self.load(config)
-        return rows.remove_columns([column for column in PICTURE_COLUMNS if column in rows.column_names])
+        return _texts(self.path, config)
 
     def pictures(self, config: str, row: int) -> int:
         """How many pictures a row has."""
@@ -80,7 +83,21 @@ class DatasetSource:
         Raises:
             DataError: there is no such picture, or it does not decode.
         """
-        return _decode(self.path, config, row, index)
+        try:
+            picture = _decode(self.path, config, row, index)
+        except DataError:
+            _DECODES[self.path, config, row, index] = False
+            raise
+        _DECODES[self.path, config, row, index] = True
+        return picture
+
+    def decodes(self, config: str, row: int, index: int = 0) -> bool:
+        """Whether `image` gives this picture; decodes it only if `image` was never asked for it."""
+        key = (self.path, config, row, index)
+        if key not in _DECODES:
+            with contextlib.suppress(DataError):
+                self.image(config, row, index)
+        return _DECODES[key]
 
     def has_picture(self, config: str, row: int, index: int = 0) -> bool:
         """Whether a row's picture is there and begins like one; reads its header only."""
@@ -114,6 +131,12 @@ def _open(path: str, config: str) -> datasets.Dataset:
     if "image" in rows.column_names:
         return rows.cast_column("image", datasets.Image(decode=False))
     return rows
+
+
+@functools.lru_cache(maxsize=64)
+def _texts(path: str, config: str) -> datasets.Dataset:
+    rows = _open(path, config)
+    return rows.remove_columns([column for column in PICTURE_COLUMNS if column in rows.column_names])
 
 
 def _why_not(path: str, config: str, error: Exception) -> str:

@@ -1,0 +1,220 @@
+"""The factuality judge: a model behind an OpenAI-compatible endpoint that rates generated answers.
+
+Answers are judged by several threads at once. Every verdict is written to disk as it arrives, so that a rerun asks
+for nothing twice. Whatever goes wrong with an answer leaves it without a verdict, with the reason: never with a score.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import email.utils
+import functools
+import hashlib
+import json
+import logging
+import os
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import openai
+
+from lmms_manu import environment
+from lmms_manu.files import write_json
+from lmms_manu.mllmu import rubric
+from lmms_manu.mllmu.rubric import Verdict
+from lmms_manu.settings import Settings, setting
+
+logger = logging.getLogger(__name__)
+
+HOW_TO_SWITCH_ON = (
+    "Factuality is not measured, because no judge is configured: set OPENAI_API_KEY, and OPENAI_API_URL and "
+    "MODEL_VERSION for another endpoint or model than OpenAI's gpt-4o-mini."
+)
+_MAX_TOKENS = 700
+_LONGEST_PAUSE = 60.0
+_SILENCE = 60.0
+_FULL_FORM = "/chat/completions"
+_NOT_WORTH_A_RETRY = (401, 403, 404)
+
+
+@dataclasses.dataclass(frozen=True)
+class JudgeSettings(Settings):
+    """Which judge is asked, and how patiently. The first three follow the harness's judged tasks."""
+
+    url: str | None = setting(None, "Endpoint (`OPENAI_API_URL`): the base or the full form; OpenAI's if not set.")
+    key: str | None = setting(None, "Key of the endpoint (`OPENAI_API_KEY`).")
+    model: str = setting("gpt-4o-mini", "Judge model (`MODEL_VERSION`).")
+    concurrency: int = setting(8, "Answers judged at a time (`LMMS_MANU_JUDGE_CONCURRENCY`).", minimum=1)
+    timeout: float = setting(60.0, "Seconds that one request may take (`LMMS_MANU_JUDGE_TIMEOUT`).", minimum=0.01)
+    attempts: int = setting(5, "Requests for one answer until it is given up (`LMMS_MANU_JUDGE_ATTEMPTS`).", minimum=1)
+    pause: float = setting(1.0, "Seconds before the second request; they double.", minimum=0.0)
+
+    @classmethod
+    def from_environment(cls) -> JudgeSettings | None:
+        """The judge that the environment variables configure; None if there is neither a key nor an endpoint.
+
+        Raises:
+            SettingError: a value that cannot be.
+        """
+        names = {
+            "url": "OPENAI_API_URL",
+            "key": "OPENAI_API_KEY",
+            "model": "MODEL_VERSION",
+            "concurrency": environment.JUDGE_CONCURRENCY,
+            "timeout": environment.JUDGE_TIMEOUT,
+            "attempts": environment.JUDGE_ATTEMPTS,
+        }
+        given = {field: os.environ[name] for field, name in names.items() if os.environ.get(name)}
+        switched_off = os.environ.get(environment.JUDGE, "").lower() in ("off", "false", "no", "0")
+        if switched_off or not ("url" in given or "key" in given):
+            return None
+        return cls(**given)  # type: ignore[arg-type]
+
+    @property
+    def base_url(self) -> str | None:
+        """The endpoint in the form that the openai package wants."""
+        return self.url.rstrip("/").removesuffix(_FULL_FORM) if self.url else None
+
+
+@dataclasses.dataclass(frozen=True)
+class NotJudged:
+    """An answer without a verdict, and why."""
+
+    reason: str
+
+
+class Judge:
+    """Rates answers, several at a time.
+
+    Args:
+        settings: the judge.
+        folder: where verdicts are kept.
+        processes: how many processes share the endpoint: each of them takes its part of the concurrency.
+    """
+
+    def __init__(self, settings: JudgeSettings, folder: Path, processes: int = 1) -> None:
+        self._settings = settings
+        self._folder = folder
+        # A local endpoint needs no key, but the package insists on one.
+        self._client = openai.OpenAI(
+            api_key=settings.key or "none", base_url=settings.base_url, timeout=settings.timeout, max_retries=0
+        )
+        workers = max(1, settings.concurrency // processes)
+        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="factuality-judge")
+        self._lock = threading.Lock()
+        self._structured = True
+        self._failures = 0
+        self._patience = max(8, workers)
+        self._silent_until = 0.0
+
+    def ask(self, question: str, reference: str, answer: str) -> Future[Verdict | NotJudged]:
+        """Has an answer rated; the future never raises."""
+        return self._workers.submit(self._rate, rubric.judge_prompt(question, reference, answer))
+
+    def _rate(self, prompt: str) -> Verdict | NotJudged:
+        try:
+            path = self._path(prompt)
+            known = _read(path)
+            if known is not None:
+                return known
+            verdict = self._request(prompt)
+            if isinstance(verdict, Verdict):
+                write_json(path, dataclasses.asdict(verdict))
+            return verdict
+        except Exception as error:
+            # A verdict is one number of many; none of its troubles may end an evaluation.
+            return NotJudged(f"{type(error).__name__}: {error}")
+
+    def _request(self, prompt: str) -> Verdict | NotJudged:
+        """Asks until there is a reply, at most `attempts` times; not at all for a while after the endpoint went."""
+        reason = ""
+        for attempt in range(self._settings.attempts):
+            if time.monotonic() < self._silent_until:
+                return NotJudged("not asked, because the endpoint did not reply to the answers before")
+            try:
+                reply = self._reply(prompt)
+            except openai.APIStatusError as error:
+                reason = f"the endpoint answers {error.status_code}: {str(error.message)[:200]}"
+                if error.status_code in _NOT_WORTH_A_RETRY:
+                    self._count_failures(self._patience)
+                    return NotJudged(reason)
+                if error.status_code < 500 and error.status_code not in (408, 409, 429):
+                    return NotJudged(reason)
+                wait = _retry_after(error)
+            except (openai.APIConnectionError, openai.APIResponseValidationError) as error:
+                reason, wait = f"the endpoint cannot be reached: {error}", None
+            else:
+                self._failures = 0
+                verdict = rubric.read_verdict(reply)
+                return NotJudged(verdict) if isinstance(verdict, str) else verdict
+            if attempt + 1 < self._settings.attempts:
+                time.sleep(min(wait if wait is not None else self._settings.pause * 2**attempt, _LONGEST_PAUSE))
+        self._count_failures(1)
+        return NotJudged(f"{reason} ({self._settings.attempts} requests)")
+
+    def _reply(self, prompt: str) -> str:
+        """The judge's reply; structured where the endpoint can, which the first refusal tells."""
+        if self._structured:
+            try:
+                return self._complete(prompt, response_format=rubric.RESPONSE_FORMAT)
+            except (openai.BadRequestError, openai.UnprocessableEntityError):
+                text = self._complete(prompt)
+                self._structured = False
+                return text
+        return self._complete(prompt)
+
+    def _complete(self, prompt: str, **options: object) -> str:
+        completion = self._client.chat.completions.create(  # type: ignore[call-overload]
+            model=self._settings.model,
+            messages=[{"role": "system", "content": rubric.SYSTEM}, {"role": "user", "content": prompt}],
+            temperature=0,
+            max_tokens=_MAX_TOKENS,
+            **options,
+        )
+        choices = getattr(completion, "choices", None)
+        content = choices[0].message.content if choices else None
+        return content if isinstance(content, str) else ""
+
+    def _count_failures(self, failures: int) -> None:
+        with self._lock:
+            self._failures += failures
+            if self._failures >= self._patience:
+                self._silent_until = time.monotonic() + _SILENCE
+
+    def _path(self, prompt: str) -> Path:
+        """Where the verdict is kept: a file for each judge, endpoint, rubric and question."""
+        matters = [rubric.VERSION, rubric.SYSTEM, self._settings.model, self._settings.base_url, prompt]
+        digest = hashlib.sha256(json.dumps(matters).encode()).hexdigest()
+        return self._folder / digest[:2] / f"{digest}.json"
+
+
+@functools.lru_cache(maxsize=4)
+def judge(settings: JudgeSettings) -> Judge:
+    """The judge of this process with these settings."""
+    processes = int(os.environ.get("WORLD_SIZE") or 1)
+    return Judge(settings, environment.cache_folder() / "judgements", processes)
+
+
+def _read(path: Path) -> Verdict | None:
+    """A kept verdict; None if there is none, or none that can be read."""
+    try:
+        return Verdict(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _retry_after(error: openai.APIStatusError) -> float | None:
+    """The seconds that the endpoint asks to wait, given as seconds or as a date."""
+    value = error.response.headers.get("retry-after")
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None

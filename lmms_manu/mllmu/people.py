@@ -1,0 +1,133 @@
+"""The people of a split, and the rows that speak of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from lmms_manu.errors import DataError
+from lmms_manu.mllmu.exemplars import ProtocolSettings, choose_exemplars
+from lmms_manu.mllmu.names import (
+    CELEBRITY_SET,
+    DEFAULT_RATIO,
+    FULL_SET,
+    MODALITIES,
+    QUESTIONS_PER_PERSON,
+    TEST_SET,
+    Leaf,
+    config_name,
+)
+from lmms_manu.mllmu.profiles import Question, Skipped, read_id, read_questions
+from lmms_manu.mllmu.source import DatasetSource
+
+
+@dataclasses.dataclass(frozen=True)
+class People:
+    """The people of a configuration.
+
+    Args:
+        config: the configuration.
+        rows: the row of each person by ID, in the order of the dataset.
+        skipped: rows without an ID or with one that stood in an earlier row; `questions` is 0 in these.
+    """
+
+    config: str
+    rows: Mapping[str, int]
+    skipped: tuple[Skipped, ...]
+
+
+@functools.lru_cache(maxsize=64)
+def people_of(source: DatasetSource, config: str) -> People:
+    """Everyone in a configuration.
+
+    Raises:
+        DataError: the configuration has no IDs.
+    """
+    texts = source.texts(config)
+    if "ID" not in texts.column_names:
+        raise DataError(f"{config} of {source} has no column ID: it has {', '.join(texts.column_names)}.")
+    rows: dict[str, int] = {}
+    skipped: list[Skipped] = []
+    for row, identity in enumerate(texts["ID"]):
+        person = read_id({"ID": identity})
+        if not person:
+            skipped.append(Skipped(config, row, "", "the row has no ID", questions=0))
+        elif person in rows:
+            skipped.append(Skipped(config, row, person, f"the ID stands in row {rows[person]} already", questions=0))
+        else:
+            rows[person] = row
+    return People(config, rows, tuple(skipped))
+
+
+def people_of_leaf(source: DatasetSource, leaf: Leaf) -> People:
+    """Those whom a leaf asks about, and what its rows lose of its questions.
+
+    The Test split is the rows of the Test set that speak of the people to forget.
+
+    Raises:
+        DataError: there is nobody.
+    """
+    config = config_name(leaf.split, leaf.ratio or DEFAULT_RATIO)
+    lost = QUESTIONS_PER_PERSON[leaf.task]
+    everyone = people_of(source, config)
+    rows, skipped = dict(everyone.rows), [*everyone.skipped]
+    if leaf.split == "test":
+        wanted = people_of(source, config_name("forget", leaf.ratio or DEFAULT_RATIO))
+        rows = {person: everyone.rows[person] for person in wanted.rows if person in everyone.rows}
+        missing = [person for person in wanted.rows if person not in everyone.rows]
+        skipped = [item for item in everyone.skipped if item.person in wanted.rows]
+        skipped += [
+            Skipped(TEST_SET, None, person, f"{wanted.config} has the person, but not it") for person in missing
+        ]
+    if not rows:
+        raise DataError(f"{leaf.name} has nobody to ask about: {config} of {source} has no person of its split.")
+    return People(config, rows, tuple(dataclasses.replace(item, questions=lost) for item in skipped))
+
+
+@functools.lru_cache(maxsize=64)
+def exemplar_people(source: DatasetSource, leaf: Leaf, settings: ProtocolSettings) -> tuple[str, ...]:
+    """The IDs of a leaf's exemplar people; the same for both modalities.
+
+    They are people of the split whom the profiles give a picture and a usable question in either modality.
+    """
+    people = people_of_leaf(source, leaf)
+    count = settings.exemplar_people(leaf.split, leaf.task, len(people.rows))
+    if not count:
+        return ()
+    config = exemplar_config(leaf.split)
+    rows = people_of(source, config).rows
+    usable = [
+        person
+        for person in people.rows
+        if person in rows
+        and all(questions_of(source, config, rows[person], leaf.task, modality) for modality in MODALITIES)
+    ]
+    ordered = choose_exemplars(usable, leaf.task, len(usable), settings.seed)
+    return tuple(itertools.islice((person for person in ordered if source.decodes(config, rows[person])), count))
+
+
+def exemplar_config(split: str) -> str:
+    """The configuration that exemplars are looked up in: the celebrities' own, else the full set."""
+    return CELEBRITY_SET if split == "celebrity" else FULL_SET
+
+
+def readings_of(
+    source: DatasetSource, config: str, row: int, task: str, modality: str
+) -> tuple[Question | Skipped, ...]:
+    """The questions of a row in one task and modality, the unusable ones as `Skipped`."""
+    return tuple(read_questions(_row(source, config, row), task, modality, config, row))
+
+
+def questions_of(source: DatasetSource, config: str, row: int, task: str, modality: str) -> tuple[Question, ...]:
+    """The usable questions of a row in one task and modality."""
+    readings = readings_of(source, config, row, task, modality)
+    return tuple(reading for reading in readings if isinstance(reading, Question))
+
+
+@functools.lru_cache(maxsize=2048)
+def _row(source: DatasetSource, config: str, row: int) -> Mapping[str, Any]:
+    content: Mapping[str, Any] = source.texts(config)[row]
+    return content

@@ -1,0 +1,156 @@
+"""What a leaf reports: the scores of each answer, and the accounts that show how much of the leaf they stand for.
+
+`score_answer` gives what the harness keeps for each sample, the other functions turn a leaf's samples into its numbers.
+Every key is a metric with an aggregation, because the harness lists a key without one as an empty metric.
+
+- `scored`: for each sample what was asked, answered and right, and of whom; for the leaf how many answers count.
+- `skipped`: questions left out as unusable, for the leaf.
+- `unparsed`: answers to multiple-choice questions that choose no letter.
+- `not_judged`: answers that the judge was asked about in vain.
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lmms_manu.mllmu import scores
+from lmms_manu.mllmu.judge import HOW_TO_SWITCH_ON, JudgeSettings, NotJudged, judge
+from lmms_manu.mllmu.pending import Pending, settle
+from lmms_manu.mllmu.questions import LEAVES, NO_PICTURE
+from lmms_manu.mllmu.rubric import Verdict
+from lmms_manu.mllmu.source import DatasetSource
+
+logger = logging.getLogger(__name__)
+
+Document = Mapping[str, Any]
+
+
+def score_answer(document: Document, response: str, edit: str | None = None) -> dict[str, Any]:
+    """The scores of one answer: accuracies in percent, ROUGE and BLEU from 0 to 1, factuality from 1 to 10.
+
+    A configured judge is asked without waiting for it; its verdict is there when the leaf is aggregated.
+
+    Args:
+        document: the question, a row of `questions.DOCUMENT_FEATURES`.
+        response: what the model answered.
+        edit: the fingerprint of the mask that the model was pruned with, None for a model as it was.
+
+    Returns:
+        Values by metric. A question whose picture turned out broken while it was asked is skipped, and has no scores.
+    """
+    leaf = LEAVES[document["leaf"]]
+    if _picture_is_broken(document):
+        return {"skipped": {"leaf": document["skipped"], "here": 1}}
+    answer = document["answer"]
+    values: dict[str, Any] = {}
+    if leaf.task == "classification":
+        right = scores.classification_is_right(response, answer)
+        values = {"classification_accuracy": 100.0 * right, "unparsed": int(scores.chosen_letter(response) is None)}
+        score = float(right)
+    elif leaf.task == "cloze":
+        right = scores.cloze_is_right(response, answer)
+        values = {"cloze_accuracy": 100.0 * right}
+        score = float(right)
+    else:
+        values = {**scores.rouge(response, answer), "bleu": scores.bleu(response, answer)}
+        values |= _judged(document["question"], answer, response)
+        score = values["rouge_l"]
+    return {
+        **values,
+        "skipped": {"leaf": document["skipped"], "here": 0},
+        "scored": {
+            "person": document["person"],
+            "number": document["number"],
+            "question": document["question"],
+            "options": list(document["options"]),
+            "response": response,
+            "target": answer,
+            "score": score,
+            "exemplars": list(document["exemplars"]),
+            "picture": _picture(document),
+            "edit": edit,
+        },
+    }
+
+
+def count(items: Sequence[Any]) -> int:
+    """How many answers count."""
+    return len(items)
+
+
+def total(items: Sequence[int]) -> int:
+    """The sum of counts, such as `unparsed`."""
+    return sum(items)
+
+
+def skipped(items: Sequence[Mapping[str, int]]) -> int:
+    """The questions that a leaf lost when it was loaded, and those whose picture broke later."""
+    return items[0]["leaf"] + sum(item["here"] for item in items) if items else 0
+
+
+def mean_of_judged(items: Sequence[Mapping[str, Any]]) -> float | None:
+    """The mean factuality of the answers that were judged; None if none was."""
+    settle(items, "Judging")
+    judged = [item["score"] for item in items if "score" in item]
+    return sum(judged) / len(judged) if judged else None
+
+
+def count_not_judged(items: Sequence[Mapping[str, Any]]) -> int:
+    """How many answers the judge was asked about in vain; says why."""
+    settle(items, "Judging")
+    reasons = collections.Counter(item["reason"] for item in items if item["count"])
+    if reasons:
+        listed = "\n".join(f"  {times} x {reason}" for reason, times in reasons.most_common(5))
+        logger.warning("Factuality: %d of %d answers not judged.\n%s", reasons.total(), len(items), listed)
+    return reasons.total()
+
+
+def mean_of_modalities(metrics: Sequence[float | None], sizes: Sequence[int], weight_by_size: bool) -> float | None:
+    """A group's column as in the paper's tables: the plain mean of both modalities; None if one was not measured.
+
+    Args:
+        metrics: the leaves' values.
+        sizes, weight_by_size: given by the harness, and not used: the paper weighs both modalities alike.
+    """
+    measured = [metric for metric in metrics if metric is not None]
+    return sum(measured) / len(measured) if measured and len(measured) == len(metrics) else None
+
+
+def _judged(question: str, reference: str, response: str) -> dict[str, Mapping[str, Any]]:
+    """What `factuality` and `not_judged` keep of an answer."""
+    settings = JudgeSettings.from_environment()
+    if settings is None:
+        _say_how_to_switch_on()
+        return {"factuality": {}, "not_judged": {"count": 0}}
+    verdict = judge(settings).ask(question, reference, response)
+    return {"factuality": Pending(verdict, _factuality), "not_judged": Pending(verdict, _not_judged)}
+
+
+def _factuality(verdict: Verdict | NotJudged) -> dict[str, Any]:
+    return {"reason": verdict.reason, **({"score": verdict.score} if isinstance(verdict, Verdict) else {})}
+
+
+def _not_judged(verdict: Verdict | NotJudged) -> dict[str, Any]:
+    return {"count": 1, "reason": verdict.reason} if isinstance(verdict, NotJudged) else {"count": 0}
+
+
+@functools.cache
+def _say_how_to_switch_on() -> None:
+    logger.warning(HOW_TO_SWITCH_ON)
+
+
+def _picture_is_broken(document: Document) -> bool:
+    if document["picture"] == NO_PICTURE:
+        return False
+    return not DatasetSource(document["dataset"]).decodes(document["config"], document["row"], document["picture"])
+
+
+def _picture(document: Document) -> dict[str, Any] | None:
+    """Where the picture is, for readers of the samples file."""
+    if document["picture"] == NO_PICTURE:
+        return None
+    return {"config": document["config"], "row": document["row"], "index": document["picture"]}

@@ -1,0 +1,114 @@
+"""What the factuality judge is told, and how its reply is read.
+
+Source: MLLMU-Bench (arXiv 2410.22108), whose judge rates a generated answer against the ground truth from 1 to 10.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+VERSION = "1"
+"""Changes with every change of the texts below, so that no cached verdict of another rubric is taken."""
+
+LOWEST, HIGHEST = 1, 10
+
+SYSTEM = "You are an expert at evaluating the factuality of responses."
+
+_RUBRIC = """Rate how factual the generated answer is, compared with the ground truth, on a scale from 1 to 10.
+
+9-10: fully correct; it has the same meaning as the ground truth, in whatever words.
+7-8: mostly correct; a minor detail is wrong or missing.
+5-6: partly correct; it has a noticeable error or gap.
+3-4: major errors; little of it agrees with the ground truth.
+1-2: nonsense, irrelevant, or entirely wrong.
+
+Added detail that is not relevant to the question lowers the score. Rate only what the answer says about the question.
+
+Question: {question}
+Ground truth: {reference}
+Generated answer: {answer}
+
+Reply with a JSON object and nothing else: {{"score": <whole number from 1 to 10>, "reason": "<one short sentence>"}}"""
+
+RESPONSE_FORMAT: dict[str, Any] = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "verdict",
+        "strict": True,
+        "schema": {
+            "type": "object",
+            "properties": {"score": {"type": "integer"}, "reason": {"type": "string"}},
+            "required": ["score", "reason"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+_FENCED = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL | re.IGNORECASE)
+_LABELLED = re.compile(r"\b(?:score|rating)\b[\"'*]*\s*(?::|=|is|of)\s*[\"'*]*(-?\d+(?:\.\d+)?)", re.IGNORECASE)
+_SCALE = re.compile(
+    r"(?:\bscale\s+(?:of|from)\s+|\bfrom\s+)?\b1\s*(?:-|–|to)\s*10\b|(?:/|\bout\s+of\b)\s*10\b", re.IGNORECASE
+)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What a judge says of an answer.
+
+    Args:
+        score: 1 to 10.
+        reason: the judge's reason, possibly empty.
+    """
+
+    score: float
+    reason: str
+
+
+def judge_prompt(question: str, reference: str, answer: str) -> str:
+    """What the judge is asked about an answer."""
+    return _RUBRIC.format(question=question, reference=reference, answer=answer)
+
+
+def read_verdict(reply: str) -> Verdict | str:
+    """The verdict in a judge's reply, or why there is none; a reply that could be read in two ways has none.
+
+    Accepted are the JSON object that was asked for, one score with its label ("Score: 8"), and a text with no other
+    number than the score, the scale itself not counted ("on a scale of 1 to 10, 8").
+    """
+    text = reply.strip()
+    if not text:
+        return "the judge's reply is empty"
+    fenced = _FENCED.match(text)
+    try:
+        parsed = json.loads(fenced.group(1) if fenced else text)
+    except ValueError:
+        return _read_text(text)
+    if isinstance(parsed, dict):
+        score, reason = parsed.get("score"), parsed.get("reason")
+        if isinstance(score, (int, float)) and not isinstance(score, bool):
+            return _checked(float(score), reason if isinstance(reason, str) else "")
+    elif isinstance(parsed, (int, float)) and not isinstance(parsed, bool):
+        return _checked(float(parsed), "")
+    return f"the judge's reply has no score: {_short(text)}"
+
+
+def _read_text(text: str) -> Verdict | str:
+    bare = _SCALE.sub(" ", text)
+    numbers = _LABELLED.findall(bare) or _NUMBER.findall(bare)
+    if len(numbers) != 1:
+        return f"the judge's reply has {len(numbers) or 'no'} numbers where one score is expected: {_short(text)}"
+    return _checked(float(numbers[0]), text)
+
+
+def _checked(score: float, reason: str) -> Verdict | str:
+    if not LOWEST <= score <= HIGHEST:
+        return f"the judge's score {score:g} is not between {LOWEST} and {HIGHEST}"
+    return Verdict(score, reason.strip())
+
+
+def _short(text: str, length: int = 80) -> str:
+    return repr(text if len(text) <= length else f"{text[:length]}...")

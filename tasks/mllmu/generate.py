@@ -1,0 +1,183 @@
+"""Writes the task files of this folder: `python tasks/mllmu/generate.py`; with `--check` it only compares them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lmms_manu.mllmu.names import (
+    COLUMNS,
+    DEFAULT_RATIO,
+    RATIOS,
+    SPLITS,
+    TASKS,
+    Leaf,
+    config_name,
+    everything_name,
+    group_name,
+    leaves,
+)
+
+FOLDER = Path(__file__).parent
+VERSION = 1.0
+
+HEADER = "# Written by generate.py: change that, not this.\n"
+
+BASE = """\
+# What all leaves share. The dataset is where LMMS_MANU_DATASET says.
+dataset_path: !function utils.DATASET_PATH
+test_split: train
+output_type: generate_until
+doc_to_text: !function utils.doc_to_text
+doc_to_visual: !function utils.doc_to_visual
+doc_to_messages: !function utils.doc_to_messages
+doc_to_target: !function utils.doc_to_target
+process_results: !function utils.process_results
+score_key: scored
+generation_kwargs:
+  max_new_tokens: 50
+  do_sample: false
+  temperature: 0
+  until: []
+"""
+
+ACCOUNTS = """\
+  - metric: scored
+    aggregation: !function utils.count
+    higher_is_better: true
+  - metric: skipped
+    aggregation: !function utils.skipped
+    higher_is_better: false
+"""
+
+METRICS = {
+    "classification": """\
+metric_list:
+  - metric: classification_accuracy
+    aggregation: mean
+    higher_is_better: true
+  - metric: unparsed
+    aggregation: !function utils.total
+    higher_is_better: false
+""",
+    "generation": """\
+metric_list:
+  - metric: rouge_l
+    aggregation: mean
+    higher_is_better: true
+  - metric: rouge_1
+    aggregation: mean
+    higher_is_better: true
+  - metric: rouge_2
+    aggregation: mean
+    higher_is_better: true
+  - metric: bleu
+    aggregation: mean
+    higher_is_better: true
+  - metric: factuality
+    aggregation: !function utils.mean_of_judged
+    higher_is_better: true
+  - metric: not_judged
+    aggregation: !function utils.count_not_judged
+    higher_is_better: false
+""",
+    "cloze": """\
+metric_list:
+  - metric: cloze_accuracy
+    aggregation: mean
+    higher_is_better: true
+""",
+}
+
+LEAF = """\
+include: _{task}_yaml
+task: {name}
+dataset_name: {config}
+process_docs: !function utils.questions_of_{name}
+metadata:
+  version: {version}
+  run: !function utils.run_of_{name}
+"""
+
+GROUP = """\
+group: {name}
+task:
+{tasks}
+aggregate_metric_list:
+{columns}
+metadata:
+  version: {version}
+"""
+
+COLUMN = """\
+  - metric: {metric}
+    aggregation: !function utils.mean_of_modalities
+    weight_by_size: false
+"""
+
+EVERYTHING = """\
+group: {name}
+task:
+{tasks}
+metadata:
+  version: {version}
+"""
+
+
+def files() -> dict[str, str]:
+    """The text of every generated file by its name."""
+    texts = {"_base_yaml": HEADER + BASE}
+    for task in TASKS:
+        texts[f"_{task}_yaml"] = HEADER + "include: _base_yaml\n" + METRICS[task] + ACCOUNTS
+    for leaf in leaves():
+        texts[f"{leaf.name}.yaml"] = HEADER + _leaf(leaf)
+    for group in dict.fromkeys((leaf.split, leaf.ratio) for leaf in leaves()):
+        texts[f"{group_name(*group)}.yaml"] = HEADER + _group(*group)
+    for ratio in RATIOS:
+        groups = [group_name(split, ratio) for split in SPLITS]
+        text = EVERYTHING.format(name=everything_name(ratio), tasks=_items(groups), version=VERSION)
+        texts[f"{everything_name(ratio)}.yaml"] = HEADER + text
+    return texts
+
+
+def drift() -> list[str]:
+    """The names of files that are missing, differ from what would be written, or are not generated at all."""
+    wanted = files()
+    present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*yaml")}
+    return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if a file would change")
+    if parser.parse_args(arguments).check:
+        for name in drift():
+            print(f"{name} differs from what generate.py writes", file=sys.stderr)
+        return 1 if drift() else 0
+    wanted = files()
+    for name in drift():
+        (FOLDER / name).unlink(missing_ok=True)
+    for name, text in wanted.items():
+        (FOLDER / name).write_text(text, encoding="utf-8")
+    return 0
+
+
+def _leaf(leaf: Leaf) -> str:
+    config = config_name(leaf.split, leaf.ratio or DEFAULT_RATIO)
+    return LEAF.format(task=leaf.task, name=leaf.name, config=config, version=VERSION)
+
+
+def _group(split: str, ratio: int | None) -> str:
+    name = group_name(split, ratio)
+    columns = "".join(COLUMN.format(metric=metric) for metric in COLUMNS).rstrip("\n")
+    members = [leaf.name for leaf in leaves() if leaf.group == name]
+    return GROUP.format(name=name, tasks=_items(members), columns=columns, version=VERSION)
+
+
+def _items(names: list[str]) -> str:
+    return "\n".join(f"  - {name}" for name in names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""The functions that the task files of MLLMU-Bench name; all of them hand on to `lmms_manu.mllmu`.
+
+The harness resolves `!function utils.NAME` by executing this file and taking the attribute NAME, after it has built
+the model and before it loads a dataset. Two kinds of names are made on demand: `questions_of_LEAF`, which gives the
+documents of a leaf, and `run_of_LEAF`, which is no function but the record of what this process will ask and of whom.
+As that record is made first, whatever is wrong with the dataset or a setting is said there, in one sentence; later
+the harness would try five times and hide it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from datasets import Dataset
+
+from lmms_manu.methods.base import published
+from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
+from lmms_manu.mllmu.judge import JudgeSettings
+from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
+
+count = results.count
+count_not_judged = results.count_not_judged
+mean_of_judged = results.mean_of_judged
+mean_of_modalities = results.mean_of_modalities
+skipped = results.skipped
+total = results.total
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DATASET_PATH":
+        return DatasetSource.resolve().path
+    for prefix, make in (("questions_of_", _questions_of), ("run_of_", _run_of)):
+        if name.startswith(prefix) and name.removeprefix(prefix) in LEAVES:
+            return make(name.removeprefix(prefix))
+    raise AttributeError(f"utils has no {name!r}")
+
+
+def doc_to_text(doc: Mapping[str, Any]) -> str:
+    """The released prompt to the byte, exemplars included; `<image>` stands for a picture."""
+    return asking.released_text(doc)
+
+
+def doc_to_visual(doc: Mapping[str, Any]) -> Pictures:
+    """The pictures of the prompt in order, the exemplars' first."""
+    return asking.pictures(doc)
+
+
+def doc_to_messages(doc: Mapping[str, Any]) -> Conversation:
+    """The question as chat messages, the exemplars as turns."""
+    return asking.conversation(doc)
+
+
+def doc_to_target(doc: Mapping[str, Any]) -> str:
+    """The correct letter, or the text that is right."""
+    return str(doc["answer"])
+
+
+def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
+    """The scores of an answer and what a reader of the samples file needs to check them."""
+    edit = published()
+    return results.score_answer(doc, responses[0], edit=edit.mask_fingerprint if edit else None)
+
+
+def _load(leaf: str) -> LeafQuestions:
+    return load_questions(LEAVES[leaf], DatasetSource.resolve(), ProtocolSettings.from_environment())
+
+
+def _questions_of(leaf: str) -> Callable[[Dataset], Dataset]:
+    def questions(rows: Dataset) -> Dataset:
+        return _load(leaf).documents
+
+    return questions
+
+
+def _run_of(leaf: str) -> dict[str, Any]:
+    """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
+    questions = _load(leaf)
+    judge = JudgeSettings.from_environment() if questions.leaf.task == "generation" else None
+    edit = published()
+    return {
+        "dataset": questions.source.path,
+        "seed": questions.settings.seed,
+        "exemplars": list(questions.exemplars),
+        "judge": judge.model if judge else None,
+        "edit": edit.as_dict() if edit else None,
+    }
