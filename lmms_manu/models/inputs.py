@@ -123,15 +123,13 @@ class PromptEncoder(PromptRenderer):
         pictures: Sequence[Sequence[PreparedPicture]],
         *,
         shared_tokens: int = 0,
-        shared_pictures: int = 0,
     ) -> BatchFeature | None:
         """Puts separable prompts into a batch, padded on the left.
 
         Args:
             prompts: the tokens of each prompt.
-            pictures: the prepared pictures of each prompt.
+            pictures: the prepared pictures of each prompt, without those among its shared tokens.
             shared_tokens: the number of tokens that all prompts begin with; padding goes behind them.
-            shared_pictures: the number of pictures among these tokens; they are left out of the batch.
 
         Returns:
             As `encode`; None if the pictures are of shapes that only the processor can join.
@@ -147,7 +145,7 @@ class PromptEncoder(PromptRenderer):
             ids[row, start:] = rest
             mask[row, start:] = 1
         data = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-        shown = [picture for own in pictures for picture in own[shared_pictures:]]
+        shown = [picture for own in pictures for picture in own]
         for name in shown[0].inputs if shown else ():
             tensors = [picture.inputs[name] for picture in shown]
             if len({tensor.shape[1:] for tensor in tensors}) > 1:

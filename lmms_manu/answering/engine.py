@@ -1,0 +1,244 @@
+"""Answers many prompts in batches that fit, in the order in which they were asked."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from tqdm import tqdm
+from transformers import BatchFeature
+
+from lmms_manu.answering.batching import Footprint, automatic_batch_size, is_out_of_memory, release_memory
+from lmms_manu.answering.decoding import Decoder
+from lmms_manu.answering.planning import PlannedPrompt, Planner
+from lmms_manu.answering.prefix import (
+    WORTHWHILE,
+    NotReusableError,
+    PrefixCache,
+    SharedStart,
+    prefix_inputs,
+    shared_start,
+)
+from lmms_manu.answering.requests import Answer, PromptRequest
+from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.errors import ModelError
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+_NOTHING = SharedStart(0, 0)
+
+
+@dataclass
+class Work:
+    """What answering has cost so far.
+
+    Args:
+        prompts: the number of prompts answered.
+        prompt_tokens: the sum of their lengths.
+        computed_prompt_tokens: those of them that went through the model; the rest was shared.
+        new_tokens: the number of tokens generated.
+        seconds: wall-clock time, the reading of prompts included.
+    """
+
+    prompts: int = 0
+    prompt_tokens: int = 0
+    computed_prompt_tokens: int = 0
+    new_tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Prompts that can share batches: positions of the requests, longest first, and their computed start."""
+
+    members: tuple[int, ...]
+    start: SharedStart = _NOTHING
+    prefix: PrefixCache | None = field(default=None, repr=False)
+
+
+class AnsweringEngine:
+    """Answers prompts with one model.
+
+    Prompts with equal generation settings are sorted by length and answered in batches; those of one task that begin
+    alike share the computation of their start. Greedy answers do not depend on batch size or order, but for the
+    rounding of floating-point sums, which differs with the shape of a batch.
+
+    Args:
+        checkpoint: the model that answers.
+        encoder: its prompts' way to tensors.
+        settings: batch size and sharing.
+        progress: shows a progress bar.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        encoder: PromptEncoder,
+        settings: AnsweringSettings | None = None,
+        *,
+        progress: bool = False,
+    ) -> None:
+        self.work = Work()
+        self._checkpoint = checkpoint
+        self._encoder = encoder
+        self._settings = settings or AnsweringSettings()
+        self._progress = progress
+        self._planner = Planner(checkpoint, encoder)
+        self._decoder = Decoder(checkpoint)
+        self._footprint = Footprint.of(checkpoint)
+        self._fitting: int | None = None
+        # Whether sharing leaves the answers as they are, for prompts without and with pictures; absent if untried.
+        self._sharing_agrees: dict[bool, bool] = {}
+
+    def answer(self, requests: Sequence[PromptRequest]) -> list[Answer]:
+        """Answers `requests`; every prompt is read and checked before the first one is answered.
+
+        Returns:
+            The answers in the order of the requests.
+
+        Raises:
+            ModelError: a prompt does not fit into the model's context, or a single one not into memory.
+            DataError: a picture cannot be read.
+        """
+        started = time.perf_counter()
+        planned = self._planner.plan(requests, progress=self._progress)
+        answers: list[Answer | None] = [None] * len(requests)
+        with tqdm(total=len(requests), desc="Answering", unit=" questions", disable=not self._progress) as bar:
+            for members in _alike(planned):
+                for group in self._groups(planned, members):
+                    for position, answer in self._answer_group(planned, group, bar):
+                        answers[position] = answer
+        self.work.seconds += time.perf_counter() - started
+        return [answer for answer in answers if answer is not None]
+
+    def _groups(self, planned: Sequence[PlannedPrompt], members: Sequence[int]) -> list[_Group]:
+        """Splits requests of equal settings into the groups that share a start, and one of all the rest."""
+        tasks = defaultdict(list)
+        for position in members:
+            tasks[planned[position].request.group].append(position)
+        groups, rest = [], []
+        for task in tasks.values():
+            group = self._with_prefix(planned, task)
+            if group.prefix is None:
+                rest += task
+            else:
+                groups.append(group)
+        if rest:
+            groups.append(_Group(_longest_first(planned, rest)))
+        return groups
+
+    def _with_prefix(self, planned: Sequence[PlannedPrompt], members: Sequence[int]) -> _Group:
+        """The group with its start computed, or without one where sharing does not pay or is not safe."""
+        ordered = _longest_first(planned, members)
+        first = planned[ordered[0]]
+        plain = _Group(ordered)
+        if not self._settings.reuse_prefix or len(members) < 3 or first.request.generation.num_beams > 1:
+            return plain
+        start = shared_start([planned[position].tokens for position in ordered])
+        if start.tokens < WORTHWHILE or self._sharing_agrees.get(start.pictures > 0) is False:
+            return plain
+        try:
+            inputs = prefix_inputs(self._encoder, first.tokens, self._planner.pictures(first), start)
+            group = _Group(ordered, start, PrefixCache(self._checkpoint, inputs))
+            agrees = self._sharing_agrees.get(start.pictures > 0) or self._agrees(planned, group)
+        except NotReusableError as reason:
+            logger.debug("exemplars are computed for every prompt anew: %s", reason)
+            agrees = False
+        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+            if is_out_of_memory(error):
+                release_memory()
+                return plain
+            logger.debug("exemplars are computed for every prompt anew: %s", error)
+            agrees = False
+        self._sharing_agrees[start.pictures > 0] = agrees
+        if not agrees:
+            return plain
+        self.work.computed_prompt_tokens += start.tokens
+        return group
+
+    def _agrees(self, planned: Sequence[PlannedPrompt], group: _Group) -> bool:
+        """Tries the longest and the shortest prompt, the second of them padded, both ways."""
+        batch = [planned[group.members[0]], planned[group.members[-1]]]
+        lengths = [len(prompt.tokens) for prompt in batch]
+        plain, _ = self._inputs(batch, _Group(group.members))
+        shared, prefix = self._inputs(batch, group)
+        generation = batch[0].request.generation
+        return prefix is not None and self._decoder.agrees(plain, shared, lengths, generation, prefix)
+
+    def _answer_group(self, planned: Sequence[PlannedPrompt], group: _Group, bar: tqdm) -> list[tuple[int, Answer]]:
+        answers: list[tuple[int, Answer]] = []
+        while len(answers) < len(group.members):
+            size = self._batch_size(planned[group.members[len(answers)]], group.start)
+            members = group.members[len(answers) : len(answers) + size]
+            batch = [planned[position] for position in members]
+            given = self._try(batch, group)
+            if given is None:
+                self._fitting = len(batch) // 2
+                release_memory()
+                continue
+            answers += zip(members, given, strict=True)
+            bar.update(len(batch))
+        return answers
+
+    def _try(self, batch: Sequence[PlannedPrompt], group: _Group) -> list[Answer] | None:
+        """Answers a batch; None if it does not fit into memory but a smaller one might."""
+        lengths = [len(prompt.tokens) for prompt in batch]
+        try:
+            inputs, prefix = self._inputs(batch, group)
+            decoded = self._decoder.decode(inputs, lengths, batch[0].request.generation, prefix)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise ModelError(
+                    f"{batch[0].request.label}: out of memory with this one prompt of {lengths[0]} tokens. Use a "
+                    "smaller dtype (dtype=bfloat16), a device with more memory, or device_map=auto."
+                ) from error
+            logger.warning("out of memory with %d prompts at once: going on with %d", len(batch), len(batch) // 2)
+            return None
+        shared = group.start.tokens if prefix is not None else 0
+        self.work.prompts += len(batch)
+        self.work.prompt_tokens += sum(lengths)
+        self.work.computed_prompt_tokens += sum(lengths) - shared * len(batch)
+        self.work.new_tokens += sum(decoded.new_tokens)
+        return [
+            Answer(text, length, new)
+            for text, length, new in zip(decoded.texts, lengths, decoded.new_tokens, strict=True)
+        ]
+
+    def _inputs(self, batch: Sequence[PlannedPrompt], group: _Group) -> tuple[BatchFeature, PrefixCache | None]:
+        """A batch's inputs, and the shared start that has to go with them."""
+        if all(prompt.tokens.separable for prompt in batch):
+            joined = self._encoder.join(
+                [prompt.tokens for prompt in batch],
+                [self._planner.pictures(prompt, skip=group.start.pictures) for prompt in batch],
+                shared_tokens=group.start.tokens,
+            )
+            if joined is not None:
+                return joined, group.prefix
+        texts = [prompt.request.text for prompt in batch]
+        return self._encoder.process(texts, [self._planner.open(prompt.request) for prompt in batch]), None
+
+    def _batch_size(self, longest: PlannedPrompt, start: SharedStart) -> int:
+        size = self._settings.fixed_batch_size
+        if size is None:
+            own, new = len(longest.tokens) - start.tokens, longest.request.generation.max_new_tokens
+            size = automatic_batch_size(self._footprint, self._checkpoint.device, start.tokens, own, new)
+        return size if self._fitting is None else min(size, self._fitting)
+
+
+def _alike(planned: Sequence[PlannedPrompt]) -> list[list[int]]:
+    """Positions of the requests by generation settings."""
+    groups = defaultdict(list)
+    for position, prompt in enumerate(planned):
+        groups[prompt.request.generation].append(position)
+    return list(groups.values())
+
+
+def _longest_first(planned: Sequence[PlannedPrompt], members: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(members, key=lambda position: -len(planned[position].tokens)))

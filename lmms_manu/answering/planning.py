@@ -1,0 +1,93 @@
+"""Reading all prompts before the first one is answered: their lengths, and that they can be answered at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+from tqdm import tqdm
+
+from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
+from lmms_manu.errors import DataError, ModelError
+from lmms_manu.models.inputs import PromptEncoder, TokenizedPrompt
+from lmms_manu.models.loading import Checkpoint
+from lmms_manu.models.pictures import PreparedPicture
+
+_READ_AT_ONCE = 64
+_ADVICE = "Shorten it, show fewer or smaller pictures, or use a model with a longer context."
+
+
+@dataclass(frozen=True)
+class PlannedPrompt:
+    """A request with its tokens."""
+
+    request: PromptRequest
+    tokens: TokenizedPrompt
+
+
+class Planner:
+    """Reads prompts and finds their pictures again when they are needed.
+
+    Args:
+        checkpoint: the model whose context the prompts have to fit into.
+        encoder: its prompts' way to tensors; keeps the pictures used last.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, encoder: PromptEncoder) -> None:
+        self._context = checkpoint.context_length
+        self._encoder = encoder
+
+    def plan(self, requests: Sequence[PromptRequest], *, progress: bool = False) -> list[PlannedPrompt]:
+        """The requests with their tokens, in order.
+
+        Raises:
+            ModelError: a prompt leaves no room for an answer in the context.
+            DataError: a picture cannot be read.
+        """
+        planned: list[PlannedPrompt] = []
+        with tqdm(total=len(requests), desc="Reading", unit=" questions", disable=not progress) as bar:
+            for begin in range(0, len(requests), _READ_AT_ONCE):
+                some = requests[begin : begin + _READ_AT_ONCE]
+                opened = [self.open(request) for request in some]
+                tokens = self._encoder.tokenize([request.text for request in some], opened)
+                for request, one in zip(some, tokens, strict=True):
+                    self.check_length(request, len(one) + 1)
+                    planned.append(PlannedPrompt(request, one))
+                bar.update(len(some))
+        return planned
+
+    def open(self, request: PromptRequest | ContinuationRequest) -> Sequence[Image.Image]:
+        """The pictures of a request.
+
+        Raises:
+            DataError: one of them cannot be read, naming the request.
+        """
+        try:
+            pictures = request.pictures()
+            for picture in pictures:
+                picture.load()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(f"{request.label}: a picture cannot be read ({type(error).__name__}: {error}).") from error
+        return pictures
+
+    def pictures(self, prompt: PlannedPrompt, *, skip: int = 0) -> list[PreparedPicture]:
+        """The prepared pictures of a separable prompt but for the first `skip` ones."""
+        digests = prompt.tokens.digests[skip:]
+        kept = [self._encoder.pictures.find(digest) for digest in digests]
+        found = [picture for picture in kept if picture is not None]
+        if len(found) == len(digests):
+            return found
+        return [self._encoder.pictures.get(picture) for picture in self.open(prompt.request)[skip:]]
+
+    def check_length(self, request: PromptRequest | ContinuationRequest, tokens: int) -> None:
+        """Refuses a request that needs more `tokens` than the model's context has.
+
+        Raises:
+            ModelError: naming the request, both numbers and what to lower.
+        """
+        if self._context is not None and tokens > self._context:
+            raise ModelError(
+                f"{request.label}: the prompt needs {tokens} tokens with its answer, but the model's context has "
+                f"{self._context}. {request.advice or _ADVICE}"
+            )
