@@ -72,6 +72,14 @@ class JudgeSettings(Settings):
             return None
         return cls(**given)  # type: ignore[arg-type]
 
+    @classmethod
+    def announced(cls) -> JudgeSettings | None:
+        """As `from_environment`; where there is no judge, says once how to switch one on."""
+        settings = cls.from_environment()
+        if settings is None:
+            _say_how_to_switch_on()
+        return settings
+
     @property
     def base_url(self) -> str | None:
         """The endpoint in the form that the openai package wants."""
@@ -195,6 +203,11 @@ def judge(settings: JudgeSettings) -> Judge:
     """The judge of this process with these settings."""
     processes = int(os.environ.get("WORLD_SIZE") or 1)
     return Judge(settings, environment.cache_folder() / "judgements", processes)
+
+
+@functools.cache
+def _say_how_to_switch_on() -> None:
+    logger.warning(HOW_TO_SWITCH_ON)
 
 
 def _read(path: Path) -> Verdict | None:

@@ -12,13 +12,12 @@ Every key is a metric with an aggregation, because the harness lists a key witho
 from __future__ import annotations
 
 import collections
-import functools
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmms_manu.mllmu import scores
-from lmms_manu.mllmu.judge import HOW_TO_SWITCH_ON, JudgeSettings, NotJudged, judge
+from lmms_manu.mllmu.judge import JudgeSettings, NotJudged, judge
 from lmms_manu.mllmu.pending import Pending, settle
 from lmms_manu.mllmu.questions import LEAVES, NO_PICTURE
 from lmms_manu.mllmu.rubric import Verdict
@@ -124,7 +123,6 @@ def _judged(question: str, reference: str, response: str) -> dict[str, Mapping[s
     """What `factuality` and `not_judged` keep of an answer."""
     settings = JudgeSettings.from_environment()
     if settings is None:
-        _say_how_to_switch_on()
         return {"factuality": {}, "not_judged": {"count": 0}}
     verdict = judge(settings).ask(question, reference, response)
     return {"factuality": Pending(verdict, _factuality), "not_judged": Pending(verdict, _not_judged)}
@@ -136,11 +134,6 @@ def _factuality(verdict: Verdict | NotJudged) -> dict[str, Any]:
 
 def _not_judged(verdict: Verdict | NotJudged) -> dict[str, Any]:
     return {"count": 1, "reason": verdict.reason} if isinstance(verdict, NotJudged) else {"count": 0}
-
-
-@functools.cache
-def _say_how_to_switch_on() -> None:
-    logger.warning(HOW_TO_SWITCH_ON)
 
 
 def _picture_is_broken(document: Document) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from lmms_manu import environment
 from lmms_manu.errors import DataError, nearest
-from lmms_manu.mllmu.names import CONFIGS, TEST_SET
+from lmms_manu.mllmu.names import CONFIGS
 
 HUB_NAME = "MLLMMU/MLLMU-Bench"
 PICTURE_COLUMNS = ("image", "images")
@@ -59,7 +59,7 @@ class DatasetSource:
         return cls(chosen)
 
     def load(self, config: str) -> datasets.Dataset:
-        """The rows of a configuration; pictures stay encoded, as `{"bytes": ..., "path": ...}`.
+        """The rows of a configuration, memory-mapped. Reading one decodes its pictures: see `texts` and `image`.
 
         Raises:
             DataError: the dataset or the configuration cannot be opened.
@@ -123,14 +123,9 @@ def _open(path: str, config: str) -> datasets.Dataset:
     if config not in CONFIGS:
         raise DataError(f"MLLMU-Bench has no configuration {config!r}: it has {', '.join(CONFIGS)}.")
     try:
-        rows = datasets.load_dataset(path, config, split="train")
+        return datasets.load_dataset(path, config, split="train")
     except Exception as error:
         raise DataError(_why_not(path, config, error)) from error
-    if config == TEST_SET and "images" in rows.column_names:
-        return rows.cast_column("images", datasets.List(datasets.Image(decode=False)))
-    if "image" in rows.column_names:
-        return rows.cast_column("image", datasets.Image(decode=False))
-    return rows
 
 
 @functools.lru_cache(maxsize=64)

@@ -9,12 +9,12 @@ the harness would try five times and hide it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
 
-from lmms_manu.methods.base import published
 from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
 from lmms_manu.mllmu.judge import JudgeSettings
 from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
@@ -58,8 +58,8 @@ def doc_to_target(doc: Mapping[str, Any]) -> str:
 
 def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
     """The scores of an answer and what a reader of the samples file needs to check them."""
-    edit = published()
-    return results.score_answer(doc, responses[0], edit=edit.mask_fingerprint if edit else None)
+    edit = _edit()
+    return results.score_answer(doc, responses[0], edit=edit.fingerprint if edit else None)
 
 
 def _load(leaf: str) -> LeafQuestions:
@@ -76,8 +76,8 @@ def _questions_of(leaf: str) -> Callable[[Dataset], Dataset]:
 def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
     questions = _load(leaf)
-    judge = JudgeSettings.from_environment() if questions.leaf.task == "generation" else None
-    edit = published()
+    judge = JudgeSettings.announced() if questions.leaf.task == "generation" else None
+    edit = _edit()
     return {
         "dataset": questions.source.path,
         "seed": questions.settings.seed,
@@ -85,3 +85,12 @@ def _run_of(leaf: str) -> dict[str, Any]:
         "judge": judge.model if judge else None,
         "edit": edit.as_dict() if edit else None,
     }
+
+
+def _edit() -> Any:
+    """The record of how the model of this process was edited, None if it was not.
+
+    Whoever edits a model publishes it in `lmms_manu.methods.base`; where nobody has loaded that, nobody has edited.
+    """
+    methods = sys.modules.get("lmms_manu.methods.base")
+    return methods.published() if methods else None

@@ -1,0 +1,95 @@
+"""How much there is in a copy of MLLMU-Bench, beside the published counts (the paper's Table 3)."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+
+from lmms_manu.mllmu.names import CELEBRITY_SET, FULL_SET, MODALITIES, TASKS, TEST_SET
+from lmms_manu.mllmu.people import people_of, readings_of
+from lmms_manu.mllmu.profiles import Skipped
+from lmms_manu.mllmu.source import DatasetSource
+
+_COUNTED = (FULL_SET, TEST_SET, CELEBRITY_SET)
+_LABELS = {
+    "classification": "multiple-choice questions",
+    "generation": "generation questions",
+    "cloze": "cloze questions",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """A line of the statistics.
+
+    Args:
+        label: what is counted.
+        found: how many there are in this copy.
+        published: how many the paper gives, None where it gives none.
+    """
+
+    label: str
+    found: int
+    published: int | None = None
+
+    @property
+    def differs(self) -> bool:
+        """Whether the copy differs from what was published."""
+        return self.published not in (None, self.found)
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetStatistics:
+    """The counts of a copy, and what in it cannot be used and is not counted."""
+
+    counts: tuple[Count, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def dataset_statistics(source: DatasetSource) -> DatasetStatistics:
+    """Counts people, usable questions and usable pictures of the full set, the Test set and the celebrities.
+
+    The forget and retain sets are parts of the full set and are not counted again.
+    """
+    questions: collections.Counter[tuple[str, str]] = collections.Counter()
+    pictures = 0
+    skipped: list[Skipped] = []
+    for config in _COUNTED:
+        people = people_of(source, config)
+        skipped += people.skipped
+        for person, row in people.rows.items():
+            usable = sum(source.has_picture(config, row, index) for index in range(source.pictures(config, row)))
+            pictures += usable
+            if not usable:
+                skipped.append(Skipped(config, row, person, "no picture that can be opened", questions=0))
+            for task in TASKS:
+                for modality in MODALITIES:
+                    for reading in readings_of(source, config, row, task, modality):
+                        if isinstance(reading, Skipped):
+                            skipped.append(dataclasses.replace(reading, reason=f"{modality} {task}: {reading.reason}"))
+                        else:
+                            questions[task, modality] += 1
+    return DatasetStatistics(_counts(source, questions, pictures), tuple(skipped))
+
+
+def _counts(source: DatasetSource, questions: collections.Counter[tuple[str, str]], pictures: int) -> tuple[Count, ...]:
+    fictitious, celebrities = (len(people_of(source, config).rows) for config in (FULL_SET, CELEBRITY_SET))
+    published = {"classification": 11_530, "generation": 4_612, "cloze": 4_612}
+    by_modality = {modality: sum(questions[task, modality] for task in TASKS) for modality in MODALITIES}
+    return (
+        Count("people", fictitious + celebrities, 653),
+        Count("  fictitious", fictitious, 500),
+        Count("  celebrities", celebrities, 153),
+        Count("pictures", pictures),
+        Count("questions", questions.total(), 20_754),
+        Count("  with the picture", by_modality["multimodal"], 10_377),
+        Count("  as text only", by_modality["text"], 10_377),
+        *(
+            Count(
+                f"  {_KINDS[task]} questions",
+                sum(questions[task, modality] for modality in MODALITIES),
+                published[task],
+            )
+            for task in TASKS
+        ),
+    )
