@@ -11,11 +11,7 @@ from lmms_manu.mllmu.profiles import Skipped
 from lmms_manu.mllmu.source import DatasetSource
 
 _COUNTED = (FULL_SET, TEST_SET, CELEBRITY_SET)
-_LABELS = {
-    "classification": "multiple-choice questions",
-    "generation": "generation questions",
-    "cloze": "cloze questions",
-}
+_KINDS = {"classification": "multiple-choice", "generation": "generation", "cloze": "cloze"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +72,7 @@ def _counts(source: DatasetSource, questions: collections.Counter[tuple[str, str
     fictitious, celebrities = (len(people_of(source, config).rows) for config in (FULL_SET, CELEBRITY_SET))
     published = {"classification": 11_530, "generation": 4_612, "cloze": 4_612}
     by_modality = {modality: sum(questions[task, modality] for task in TASKS) for modality in MODALITIES}
+    by_task = {task: sum(questions[task, modality] for modality in MODALITIES) for task in TASKS}
     return (
         Count("people", fictitious + celebrities, 653),
         Count("  fictitious", fictitious, 500),
@@ -84,12 +81,5 @@ def _counts(source: DatasetSource, questions: collections.Counter[tuple[str, str
         Count("questions", questions.total(), 20_754),
         Count("  with the picture", by_modality["multimodal"], 10_377),
         Count("  as text only", by_modality["text"], 10_377),
-        *(
-            Count(
-                f"  {_KINDS[task]} questions",
-                sum(questions[task, modality] for modality in MODALITIES),
-                published[task],
-            )
-            for task in TASKS
-        ),
+        *(Count(f"  {_KINDS[task]} questions", by_task[task], published[task]) for task in TASKS),
     )
