@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import gc
+import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import psutil
 import torch
 
+from lmms_manu.errors import ModelError
 from lmms_manu.models.loading import Checkpoint
+
+logger = logging.getLogger(__name__)
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 LARGEST = 64
 _CPU_TOKENS = 16384
@@ -71,6 +80,55 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     words = str(error).lower()
     return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
+
+
+class BatchRunner:
+    """Runs items batch by batch; out of memory halves the batch for good and tries again."""
+
+    def __init__(self) -> None:
+        self._fitting: int | None = None
+
+    def run(
+        self,
+        items: Sequence[Item],
+        size: Callable[[Item], int],
+        work: Callable[[Sequence[Item]], Sequence[Result]],
+        label: Callable[[Item], str],
+    ) -> Iterator[Sequence[Result]]:
+        """Yields the results of one batch after the other.
+
+        Args:
+            items: what to work on, the largest first.
+            size: the number of items to take at once, by the largest one of them.
+            work: gives a result for each item of a batch.
+            label: names an item in a message.
+
+        Raises:
+            ModelError: a single item does not fit into memory.
+        """
+        begin = 0
+        while begin < len(items):
+            count = size(items[begin])
+            batch = items[begin : begin + (count if self._fitting is None else min(count, self._fitting))]
+            results = None
+            try:
+                results = work(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if len(batch) == 1:
+                    raise ModelError(
+                        f"{label(batch[0])}: out of memory with this one prompt. Use a smaller dtype (dtype=bfloat16), "
+                        "a device with more memory, or device_map=auto."
+                    ) from error
+            if results is None:
+                # Behind the except block, or the error would keep the failed batch's tensors alive.
+                self._fitting = len(batch) // 2
+                logger.warning("out of memory with %d prompts at once: going on with %d", len(batch), self._fitting)
+                release_memory()
+                continue
+            yield results
+            begin += len(batch)
 
 
 def release_memory() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tqdm import tqdm
 from transformers import BatchFeature
 
-from lmms_manu.answering.batching import Footprint, automatic_batch_size, is_out_of_memory, release_memory
+from lmms_manu.answering.batching import BatchRunner, Footprint, automatic_batch_size, is_out_of_memory, release_memory
 from lmms_manu.answering.decoding import Decoder
 from lmms_manu.answering.planning import PlannedPrompt, Planner
 from lmms_manu.answering.prefix import (
@@ -24,7 +24,6 @@ from lmms_manu.answering.prefix import (
 )
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
-from lmms_manu.errors import ModelError
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 
@@ -91,7 +90,7 @@ class AnsweringEngine:
         self._planner = Planner(checkpoint, encoder)
         self._decoder = Decoder(checkpoint)
         self._footprint = Footprint.of(checkpoint)
-        self._fitting: int | None = None
+        self._batches = BatchRunner()
         # Whether sharing leaves the answers as they are, for prompts without and with pictures; absent if untried.
         self._sharing_agrees: dict[bool, bool] = {}
 
@@ -111,8 +110,12 @@ class AnsweringEngine:
         with tqdm(total=len(requests), desc="Answering", unit=" questions", disable=not self._progress) as bar:
             for members in _alike(planned):
                 for group in self._groups(planned, members):
-                    for position, answer in self._answer_group(planned, group, bar):
-                        answers[position] = answer
+                    done = 0
+                    for some in self._answer_group(planned, group):
+                        for position, answer in zip(group.members[done:], some, strict=False):
+                            answers[position] = answer
+                        done += len(some)
+                        bar.update(len(some))
         self.work.seconds += time.perf_counter() - started
         return [answer for answer in answers if answer is not None]
 
@@ -170,37 +173,18 @@ class AnsweringEngine:
         generation = batch[0].request.generation
         return prefix is not None and self._decoder.agrees(plain, shared, lengths, generation, prefix)
 
-    def _answer_group(self, planned: Sequence[PlannedPrompt], group: _Group, bar: tqdm) -> list[tuple[int, Answer]]:
-        answers: list[tuple[int, Answer]] = []
-        while len(answers) < len(group.members):
-            size = self._batch_size(planned[group.members[len(answers)]], group.start)
-            members = group.members[len(answers) : len(answers) + size]
-            batch = [planned[position] for position in members]
-            given = self._try(batch, group)
-            if given is None:
-                self._fitting = len(batch) // 2
-                release_memory()
-                continue
-            answers += zip(members, given, strict=True)
-            bar.update(len(batch))
-        return answers
+    def _answer_group(self, planned: Sequence[PlannedPrompt], group: _Group) -> Iterator[Sequence[Answer]]:
+        return self._batches.run(
+            [planned[position] for position in group.members],
+            lambda longest: self._batch_size(longest, group.start),
+            lambda batch: self._answer_batch(batch, group),
+            lambda prompt: prompt.request.label,
+        )
 
-    def _try(self, batch: Sequence[PlannedPrompt], group: _Group) -> list[Answer] | None:
-        """Answers a batch; None if it does not fit into memory but a smaller one might."""
+    def _answer_batch(self, batch: Sequence[PlannedPrompt], group: _Group) -> list[Answer]:
         lengths = [len(prompt.tokens) for prompt in batch]
-        try:
-            inputs, prefix = self._inputs(batch, group)
-            decoded = self._decoder.decode(inputs, lengths, batch[0].request.generation, prefix)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            if len(batch) == 1:
-                raise ModelError(
-                    f"{batch[0].request.label}: out of memory with this one prompt of {lengths[0]} tokens. Use a "
-                    "smaller dtype (dtype=bfloat16), a device with more memory, or device_map=auto."
-                ) from error
-            logger.warning("out of memory with %d prompts at once: going on with %d", len(batch), len(batch) // 2)
-            return None
+        inputs, prefix = self._inputs(batch, group)
+        decoded = self._decoder.decode(inputs, lengths, batch[0].request.generation, prefix)
         shared = group.start.tokens if prefix is not None else 0
         self.work.prompts += len(batch)
         self.work.prompt_tokens += sum(lengths)
@@ -225,11 +209,10 @@ class AnsweringEngine:
         return self._encoder.process(texts, [self._planner.open(prompt.request) for prompt in batch]), None
 
     def _batch_size(self, longest: PlannedPrompt, start: SharedStart) -> int:
-        size = self._settings.fixed_batch_size
-        if size is None:
-            own, new = len(longest.tokens) - start.tokens, longest.request.generation.max_new_tokens
-            size = automatic_batch_size(self._footprint, self._checkpoint.device, start.tokens, own, new)
-        return size if self._fitting is None else min(size, self._fitting)
+        if self._settings.fixed_batch_size is not None:
+            return self._settings.fixed_batch_size
+        own, new = len(longest.tokens) - start.tokens, longest.request.generation.max_new_tokens
+        return automatic_batch_size(self._footprint, self._checkpoint.device, start.tokens, own, new)
 
 
 def _alike(planned: Sequence[PlannedPrompt]) -> list[list[int]]:
