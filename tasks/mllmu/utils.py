@@ -59,7 +59,7 @@ def doc_to_target(doc: Mapping[str, Any]) -> str:
 def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
     """The scores of an answer and what a reader of the samples file needs to check them."""
     edit = _edit()
-    return results.score_answer(doc, responses[0], edit=edit.fingerprint if edit else None)
+    return results.score_answer(doc, responses[0], edit=edit.mask_fingerprint if edit else None)
 
 
 def _load(leaf: str) -> LeafQuestions:
