@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import BatchFeature
 
-from lmms_manu.errors import ModelError
+from lmms_manu.errors import DataError, ModelError
 from lmms_manu.measuring.collector import BatchSums
 from lmms_manu.measuring.observations import UnknownRowsError, token_rows
 from lmms_manu.measuring.passages import Passage
@@ -24,6 +26,8 @@ from lmms_manu.models.watch import watch
 
 # The logits of a measurement are never read: one position, where a model can limit them.
 _UNREAD = {"use_cache": False, "logits_to_keep": 1}
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,9 @@ class BatchRunner:
             return self._encode(tuple(passages))
 
     def _encode(self, passages: tuple[Passage, ...]) -> EncodedBatch:
-        pictures = [passage.pictures() for passage in passages]
+        passages, pictures = _readable(passages)
+        if not passages:
+            return EncodedBatch((), BatchFeature(), None)
         inputs = self._encoder.encode([passage.text for passage in passages], pictures)
         if self._settings.tokens == "all":
             return EncodedBatch(passages, inputs, None)
@@ -99,6 +105,8 @@ class BatchRunner:
                 cannot be told apart in this model.
         """
         size = len(batch.passages)
+        if not size:
+            return [ActivationSums.zeros(block.neurons) for block in self._blocks]
         if self._largest is None or size <= self._largest:
             try:
                 return self._finite_sums(batch)
@@ -150,6 +158,18 @@ class BatchRunner:
         with torch.inference_mode(), watch(model, self._blocks, sums):
             model(**_with_decoder_inputs(model, inputs), **self._options)
         return sums.per_block()
+
+
+def _readable(passages: Sequence[Passage]) -> tuple[tuple[Passage, ...], list[list[Image.Image]]]:
+    """The passages whose pictures decode, and the pictures; the others are left out with a warning."""
+    kept, pictures = [], []
+    for passage in passages:
+        try:
+            pictures.append(passage.pictures())
+            kept.append(passage)
+        except DataError as error:
+            _logger.warning("Neurons are measured without %s: %s", passage.label, error)
+    return tuple(kept), pictures
 
 
 def _with_decoder_inputs(model: Any, inputs: dict[str, Any]) -> dict[str, Any]:

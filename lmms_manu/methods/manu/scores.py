@@ -133,7 +133,6 @@ MEASURED_SCORES: Mapping[str, MeasuredScore] = {
     "ratio": ratio,
     "invariant": invariant,
 }
-RECIPES = (*MEASURED_SCORES, "random")
 
 
 def measured_scores(recipe: str, sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:

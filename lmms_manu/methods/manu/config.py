@@ -1,0 +1,105 @@
+"""Settings of MANU: which score, how much, and of which neurons."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lmms_manu.errors import SettingError, one_of
+from lmms_manu.settings import Settings, setting
+
+RECIPES = ("paper", "released", "ratio", "invariant", "random")
+SCOPES = ("auto", "global", "tower", "layer")
+TOWER_CHOICES = ("both", "language", "vision")
+PRUNE_MODES = ("zero", "remove")
+WEIGHTS = ("w_abs", "w_freq", "w_var", "w_rms")
+
+_LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+_LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
+
+
+@dataclass(frozen=True)
+class ManuSettings(Settings):
+    """What MANU prunes.
+
+    Raises:
+        SettingError: a value that its field does not allow, or two that exclude each other.
+    """
+
+    recipe: str = setting("paper", "The score that chooses the neurons.", choices=RECIPES)
+    prune_rate: float = setting(
+        2.0, "Percent of the neurons to prune, the paper's alpha; 0 leaves the model as it is.", minimum=0, maximum=100
+    )
+    scope: str = setting(
+        "auto",
+        "Within what the prune rate is taken; `auto` is the recipe's own: `tower` for `released`, else `global`.",
+        choices=SCOPES,
+    )
+    towers: str = setting("both", "The towers whose neurons may be pruned.", choices=TOWER_CHOICES)
+    layers: str = setting(
+        "all", "The layers of each tower whose neurons may be pruned: `all`, `last4`, or such as `0-3+8`."
+    )
+    steps: int = setting(1, "Rounds of measuring and pruning that share the prune rate.", minimum=1)
+    w_abs: float = setting(1.0, "Weight of the term of the mean magnitude.", minimum=0)
+    w_freq: float = setting(1.0, "Weight of the term of the frequency.", minimum=0)
+    w_var: float = setting(1.0, "Weight of the term of the variance.", minimum=0)
+    w_rms: float = setting(1.0, "Weight of the term of the root mean square.", minimum=0)
+    seed: int = setting(0, "Seed of the recipe `random`.")
+    random_like: str | None = setting(
+        None,
+        "With the recipe `random`: prunes as many neurons of each layer as this recipe would, for a fair control.",
+        choices=tuple(recipe for recipe in RECIPES if recipe != "random"),
+    )
+    prune_mode: str = setting(
+        "zero",
+        "`zero` sets the neurons' weights to zero; `remove` makes the matrices smaller, to the same effect.",
+        choices=PRUNE_MODES,
+    )
+    save_mask: str | None = setting(None, "File or folder that the mask of pruned neurons is written to.")
+    mask: str | None = setting(
+        None,
+        "File, folder or hub name of a mask to apply as it is, without measuring; overrides the choice of neurons.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not any(getattr(self, name) for name in WEIGHTS):
+            raise SettingError(f"{', '.join(f'{name}=0' for name in WEIGHTS)}: at least one term needs a weight.")
+        for name in WEIGHTS:
+            if getattr(self, name) == float("inf"):
+                raise SettingError(f"{name}=inf is not allowed: a weight is a finite number.")
+        layers_chosen(self.layers, depth=0)
+        if self.random_like is not None and self.recipe != "random":
+            raise SettingError(f"random_like={self.random_like!r} needs recipe=random, not recipe={self.recipe}.")
+
+    @property
+    def own_scope(self) -> str:
+        """The scope, `auto` resolved: the released code takes its share of each tower."""
+        if self.scope != "auto":
+            return self.scope
+        return "tower" if self.recipe == "released" else "global"
+
+    @property
+    def measured_recipe(self) -> str | None:
+        """The recipe whose scores need statistics, None if none does."""
+        return self.random_like if self.recipe == "random" else self.recipe
+
+
+def layers_chosen(text: str, depth: int) -> frozenset[int]:
+    """The layers that a setting such as `all`, `last4` or `0-3+8` means in a tower of `depth` layers.
+
+    Raises:
+        SettingError: the text has another form.
+    """
+    chosen = text.strip().lower()
+    if chosen == "all":
+        return frozenset(range(depth))
+    if last := _LAST_LAYERS.fullmatch(chosen):
+        return frozenset(range(max(0, depth - int(last[1])), depth))
+    layers: set[int] = set()
+    for part in chosen.split("+"):
+        found = _LAYER_RANGE.fullmatch(part.strip())
+        if not found or (found[2] and int(found[2]) < int(found[1])):
+            raise one_of("layers", text, ("all", "last4 (the last four)", "0-3+8 (these four and the ninth)"))
+        layers.update(range(int(found[1]), int(found[2] or found[1]) + 1))
+    return frozenset(layers)

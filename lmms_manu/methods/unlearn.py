@@ -1,0 +1,65 @@
+"""From arguments to an edited model: what the harness's model and the command line share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lmms_manu.methods.base import EditRecord, Method
+from lmms_manu.methods.data import UnlearningData, load_data
+from lmms_manu.methods.registry import get_method, settings_classes
+from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.models.loading import Checkpoint, load_checkpoint
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import Settings, from_arguments
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked request for an edited model; no weight is read yet.
+
+    Args:
+        model: which checkpoint.
+        unlearning: who is to be forgotten.
+        method: how.
+        method_settings: one instance for each of the method's settings classes.
+        data: the samples, None where the method reads none.
+        others: an instance for each further settings class that was asked for.
+    """
+
+    model: ModelSettings
+    unlearning: UnlearningSettings
+    method: Method
+    method_settings: tuple[Any, ...]
+    data: UnlearningData | None
+    others: tuple[Any, ...] = ()
+
+    def load(self) -> tuple[Checkpoint, EditRecord]:
+        """Loads the checkpoint and edits it.
+
+        Raises:
+            ModelError: it cannot be loaded, measured or edited.
+        """
+        checkpoint = load_checkpoint(self.model)
+        return checkpoint, self.method.edit(checkpoint, self.data, self.method_settings)
+
+
+def plan(arguments: Mapping[str, Any], *others: type[Settings]) -> Plan:
+    """Checks arguments and reads the people's data.
+
+    Args:
+        arguments: names and values of the settings of model, data and method.
+        others: further settings classes that take arguments from the same table.
+
+    Raises:
+        SettingError: an unknown argument or a value that is not allowed.
+        DataError: the dataset cannot be read, or lacks the people asked for.
+    """
+    of_data_and_method = settings_classes(arguments)
+    made = from_arguments(arguments, ModelSettings, *of_data_and_method, *others)
+    model, unlearning = made[0], made[1]
+    first_other = 1 + len(of_data_and_method)
+    method, method_settings = get_method(unlearning.method), made[2:first_other]
+    data = load_data(unlearning) if method.needs_data(method_settings) else None
+    return Plan(model, unlearning, method, method_settings, data, made[first_other:])
