@@ -1,0 +1,58 @@
+"""Holds results against conditions.
+
+The conditions stand in a YAML file; each names a metric, such as forget.classification, retain.cloze, utility.mmstar,
+forgetting_rate or unparsed, and one bound: at_least, at_most, drop_at_least, drop_at_most (points below the baseline),
+percent_of_baseline_at_least or percent_of_baseline_at_most. `modality: [multimodal, text]` asks it of both modalities,
+`interval: true` of the whole 95 % interval. What was not measured fails.
+
+The exit code is 0 if every condition held and 1 if not, or if the results or the file cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from lmms_manu.cli.report import add_reading_arguments
+from lmms_manu.errors import ManuError
+from lmms_manu.files import write_text
+from lmms_manu.report.comparison import compare
+from lmms_manu.report.gate.config import read_config
+from lmms_manu.report.gate.outputs import junit, markdown, show
+from lmms_manu.report.gate.verdicts import judge
+from lmms_manu.report.runs import read_runs
+
+STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file with the conditions")
+    add_reading_arguments(parser)
+    parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
+    parser.add_argument(
+        "--summary", metavar="FILE", help=f"append the verdicts as Markdown (default: what {STEP_SUMMARY} names)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        config = read_config(arguments.config)
+        baseline = arguments.baseline or config.baseline
+        runs = read_runs(arguments.runs, arguments.allow)
+        report = compare(runs, baseline, resamples=arguments.resamples, seed=arguments.seed)
+        verdicts = judge(report, config.conditions)
+    except ManuError as error:
+        print(f"lmms-manu gate: {error}", file=sys.stderr)
+        return 1
+    show(verdicts, Console())
+    if arguments.junit:
+        write_text(arguments.junit, junit(verdicts))
+    target = arguments.summary or os.environ.get(STEP_SUMMARY)
+    if target:
+        with Path(target).open("a", encoding="utf-8") as file:
+            file.write(markdown(verdicts))
+    return 0 if all(verdict.held for verdict in verdicts) else 1

@@ -1,0 +1,111 @@
+"""Turns folders of results into tables, plots and a page.
+
+Give the folders that lmms-eval wrote to (--output_path), several if you like: runs are told apart by what they
+recorded. NAME=FOLDER names a run; the same name again adds a folder to it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from lmms_manu.errors import DataError, SettingError
+from lmms_manu.files import write_json, write_text
+from lmms_manu.report import leaderboard
+from lmms_manu.report.bootstrap import RESAMPLES
+from lmms_manu.report.cells import Report
+from lmms_manu.report.comparison import compare
+from lmms_manu.report.formats import delimited, document, latex, markdown, terminal
+from lmms_manu.report.published import MODELS, guess_model, with_reference
+from lmms_manu.report.runs import ALLOWANCES, read_runs
+
+
+def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which results to read and what to compare them with."""
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="a folder of results, or NAME=FOLDER")
+    parser.add_argument(
+        "--baseline", metavar="NAME", help="the run that the others are compared with (default: the one vanilla run)"
+    )
+    ways = "; ".join(f"{kind}: {meaning}" for kind, meaning in ALLOWANCES.items())
+    parser.add_argument(
+        "--allow", action="append", default=[], metavar="PROBLEM", help=f"go on in spite of a problem ({ways})"
+    )
+    parser.add_argument(
+        "--resamples", type=int, default=RESAMPLES, help=f"draws of people for the intervals (default {RESAMPLES})"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default 0)")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_reading_arguments(parser)
+    parser.add_argument(
+        "--out", metavar="DIR", help="write report.html, report.md, report.tex, report.csv and report.json there"
+    )
+    parser.add_argument(
+        "--reference",
+        metavar="paper",
+        help="show the published rows too; paper:MODEL for another model than the checkpoint's name suggests "
+        f"({', '.join(MODELS)})",
+    )
+    parser.add_argument("--dataset", metavar="PATH", help="MLLMU-Bench, for thumbnails of the pictures on the page")
+    parser.add_argument("--append", metavar="FILE", help="add the runs to this leaderboard and rank it in FILE's .md")
+    parser.add_argument(
+        "--merge", action="append", default=[], metavar="FILE", help="with --append: add another leaderboard's entries"
+    )
+    parser.add_argument("--who", metavar="NAME", help="with --append: whose results these are (default: your login)")
+    parser.add_argument(
+        "--rank-by",
+        default=leaderboard.DEFAULT_SCORE,
+        metavar="SCORE",
+        help=f"with --append: what to rank by (default {leaderboard.DEFAULT_SCORE})",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    console = Console()
+    if arguments.resamples < 1:
+        raise SettingError(f"resamples={arguments.resamples} is out of range: allowed is at least 1.")
+    if arguments.merge and not arguments.append:
+        raise SettingError("--merge needs --append FILE, the leaderboard that the entries are added to.")
+    if not arguments.runs and not arguments.merge:
+        raise DataError("no runs were given: name at least one folder of results.")
+    if arguments.runs:
+        runs = read_runs(arguments.runs, arguments.allow)
+        report = compare(runs, arguments.baseline, resamples=arguments.resamples, seed=arguments.seed)
+        shown = _with_reference(report, arguments.reference)
+        terminal.show(shown, console)
+        if arguments.out:
+            _write(shown, Path(arguments.out), arguments.dataset)
+            console.print(f"wrote {Path(arguments.out) / 'report.html'} and its tables", markup=False)
+    if arguments.append:
+        entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
+        ranked = leaderboard.append(arguments.append, entries, arguments.merge)
+        target = Path(arguments.append).with_suffix(".md")
+        write_text(target, leaderboard.render(ranked, arguments.rank_by))
+        console.print(f"{arguments.append} holds {len(ranked)} entries, ranked in {target}", markup=False)
+    return 0
+
+
+def _with_reference(report: Report, reference: str | None) -> Report:
+    if reference is None:
+        return report
+    source, _, model = reference.partition(":")
+    if source != "paper":
+        raise SettingError(f"reference={reference!r} is not allowed: choose paper, or paper:MODEL.")
+    chosen = model or guess_model(run.identity.checkpoint for run in report.runs)
+    sections = tuple(with_reference(section, chosen) for section in report.sections)
+    return Report(sections, report.runs, report.baseline, report.problems)
+
+
+def _write(report: Report, folder: Path, dataset: str | None) -> None:
+    # The page's libraries are an optional dependency.
+    from lmms_manu.report.page.build import render
+
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "report.md", markdown.render(report))
+    write_text(folder / "report.tex", latex.render(report))
+    write_text(folder / "report.csv", delimited.render(report))
+    write_json(folder / "report.json", document.build(report))
+    write_text(folder / "report.html", render(report, dataset))

@@ -1,0 +1,120 @@
+"""What a report consists of: sections of rows of cells, without a word on how they look."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from lmms_manu.report.bootstrap import Draws
+from lmms_manu.report.metrics import MEAN, UTILITY, Column
+from lmms_manu.report.runs import Problem, Run
+
+CellKey = tuple[str, str]
+"""The name of a column, such as `forget.cloze`, and a view: `mean`, `multimodal` or `text`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One number of a report.
+
+    Args:
+        value: in the unit of its metric; None if it was not measured.
+        interval: 95 % interval of the value, None where the questions are not at hand.
+        change: the value minus the baseline's, in the unit of the metric.
+        change_interval: 95 % interval of the change, paired by person.
+        questions: how many questions it averages.
+        people: how many people they are about; for a benchmark without people the questions.
+        note: why something is missing, or what to bear in mind.
+        rank: 1 for the best of its column, 2 for the second, 0 for the others.
+        draws: the value in every draw of people, `[resamples]`.
+    """
+
+    value: float | None = None
+    interval: tuple[float, float] | None = None
+    change: float | None = None
+    change_interval: tuple[float, float] | None = None
+    questions: int | None = None
+    people: int | None = None
+    note: str = ""
+    rank: int = 0
+    draws: Draws | None = dataclasses.field(default=None, repr=False, compare=False)
+
+
+NOT_MEASURED = Cell(note="not measured")
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One model of a section.
+
+    Args:
+        name: the run's name, or the published method's.
+        cells: the numbers by column and view.
+        derived: the derived numbers by name: see `lmms_manu.report.derived`.
+        run: the run, None for a published row.
+        is_baseline: whether the others are compared with it.
+        note: errata of a published row.
+    """
+
+    name: str
+    cells: Mapping[CellKey, Cell]
+    derived: Mapping[str, Cell] = dataclasses.field(default_factory=dict)
+    run: Run | None = None
+    is_baseline: bool = False
+    note: str = ""
+
+    @property
+    def is_published(self) -> bool:
+        return self.run is None
+
+    def cell(self, column: Column | str, view: str = MEAN) -> Cell:
+        name = column if isinstance(column, str) else column.name
+        return self.cells.get((name, view), NOT_MEASURED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """The models that are compared at one forget ratio.
+
+    Args:
+        forget_ratio: percent of the people; None if no result belongs to a ratio.
+        columns: what any of the rows measured, with the gaps of a split that was run.
+        rows: the runs, then the published rows.
+    """
+
+    forget_ratio: int | None
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def title(self) -> str:
+        return "All people" if self.forget_ratio is None else f"Forget {self.forget_ratio} %"
+
+    @property
+    def baseline(self) -> Row | None:
+        return next((row for row in self.rows if row.is_baseline and not row.is_published), None)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits of MLLMU-Bench that have columns."""
+        return tuple(dict.fromkeys(column.split for column in self.columns if column.split != UTILITY))
+
+    def columns_of(self, split: str) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.split == split)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Everything that an output shows.
+
+    Args:
+        sections: one for each forget ratio.
+        runs: the runs, in the user's order.
+        baseline: the name of the run that the others are compared with, None without one.
+        problems: what a reader of the numbers has to know.
+    """
+
+    sections: tuple[Section, ...]
+    runs: tuple[Run, ...]
+    baseline: str | None
+    problems: tuple[Problem, ...]

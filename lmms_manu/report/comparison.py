@@ -1,0 +1,269 @@
+"""Compares runs with a baseline: every number with its change and an interval by a bootstrap over people."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from lmms_manu.errors import DataError, nearest
+from lmms_manu.mllmu.names import MODALITIES
+from lmms_manu.report.bootstrap import RESAMPLES, Draws, PeopleBootstrap, interval
+from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Report, Row, Section
+from lmms_manu.report.derived import derive
+from lmms_manu.report.metrics import (
+    COLUMNS,
+    COLUMNS_BY_NAME,
+    FORGOTTEN_SPLITS,
+    LEAVES,
+    MEAN,
+    QUALITY_COLUMNS,
+    UTILITY,
+    VIEWS,
+    Column,
+)
+from lmms_manu.report.runs import Problem, Run, problems_of
+from lmms_manu.report.samples import Sample
+from lmms_manu.report.trust import distrust
+
+_TOLERANCE = 1e-4
+
+
+def compare(runs: Sequence[Run], baseline: str | None = None, *, resamples: int = RESAMPLES, seed: int = 0) -> Report:
+    """Builds a report.
+
+    Args:
+        runs: the runs, in the order to show them.
+        baseline: the name of the run that the others are compared with; by default the vanilla one if there is just
+            one, which then comes first.
+        resamples: draws of the bootstrap.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: there is no run of the baseline's name, or a samples file is damaged.
+    """
+    base = _baseline(runs, baseline)
+    ordered = sorted(runs, key=lambda run: run is not base)
+    problems = problems_of(runs)
+    sections = tuple(
+        _Builder(ratio, _taking_part(ordered, ratio), base, resamples, seed, problems).section()
+        for ratio in _ratios(runs)
+    )
+    return Report(sections, tuple(ordered), base.name if base else None, tuple(dict.fromkeys(problems)))
+
+
+def _baseline(runs: Sequence[Run], name: str | None) -> Run | None:
+    if name is None:
+        vanilla = [run for run in runs if run.identity.is_vanilla]
+        return vanilla[0] if len(vanilla) == 1 else None
+    for run in runs:
+        if run.name == name:
+            return run
+    names = [run.name for run in runs]
+    raise DataError(f"baseline={name!r} is none of the runs ({', '.join(names)}).{nearest(name, names)}")
+
+
+def _ratios(runs: Iterable[Run]) -> tuple[int | None, ...]:
+    found = {LEAVES[task].ratio for run in runs for task in run.tasks if task in LEAVES} - {None}
+    return tuple(sorted(ratio for ratio in found if ratio is not None)) or (None,)
+
+
+def _taking_part(runs: Sequence[Run], ratio: int | None) -> list[Run]:
+    """The runs that belong to a section: all but those that were edited to forget other people."""
+    if ratio is None:
+        return list(runs)
+    return [run for run in runs if run.identity.forget_ratio in (None, ratio)]
+
+
+class _Builder:
+    """Builds one section; adds to `problems` what it finds."""
+
+    def __init__(
+        self,
+        ratio: int | None,
+        runs: list[Run],
+        baseline: Run | None,
+        resamples: int,
+        seed: int,
+        problems: list[Problem],
+    ) -> None:
+        self._ratio = ratio
+        self._runs = runs
+        self._baseline = baseline
+        self._resamples = resamples
+        self._seed = seed
+        self._problems = problems
+        self._bootstraps: dict[str, PeopleBootstrap] = {}
+        self._columns = self._measured_columns()
+
+    def section(self) -> Section:
+        levels = {run.name: self._levels(run) for run in self._runs}
+        base = levels.get(self._baseline.name) if self._baseline else None
+        rows = []
+        for run in self._runs:
+            cells = levels[run.name]
+            is_baseline = run is self._baseline
+            if base is not None and not is_baseline:
+                cells = {key: self._with_change(run, key, cell, base[key]) for key, cell in cells.items()}
+            rows.append(
+                Row(
+                    name=run.name,
+                    cells=cells,
+                    derived=derive(cells, base) if base is not None and not is_baseline else {},
+                    run=run,
+                    is_baseline=is_baseline,
+                )
+            )
+        return Section(self._ratio, self._columns, tuple(_ranked(rows, self._columns)))
+
+    def _measured_columns(self) -> tuple[Column, ...]:
+        """The columns of each split that any run has, and the utility benchmarks that any run has."""
+        present = {task for run in self._runs for task in run.tasks}
+        splits = {LEAVES[task].split for task in present if task in LEAVES}
+        return tuple(
+            column
+            for column in COLUMNS
+            if column.split in splits or (column.split == UTILITY and column.metric.task in present)
+        )
+
+    def _levels(self, run: Run) -> dict[CellKey, Cell]:
+        cells: dict[CellKey, Cell] = {}
+        for column in (*self._columns, *QUALITY_COLUMNS):
+            by_view = {view: self._cell(run, column, task) for view, task in column.tasks(self._ratio).items()}
+            if MEAN not in by_view:
+                by_view[MEAN] = _mean([by_view[modality] for modality in MODALITIES])
+            for view, cell in by_view.items():
+                cells[column.name, view] = cell
+        return cells
+
+    def _cell(self, run: Run, column: Column, task: str) -> Cell:
+        result = run.tasks.get(task)
+        value = column.metric.read(result.values) if result else None
+        if result is None or value is None:
+            return NOT_MEASURED
+        samples = run.samples(task)
+        reason = distrust(result, samples)
+        if reason:
+            self._problems.append(Problem("unjudged", f"{run.name}: {task} is left out, {reason}."))
+            return Cell(note=reason)
+        note = f"only {result.effective} of {result.original} questions" if result.is_partial else ""
+        if samples is None:
+            message = (
+                f"{run.name}: {task} has no samples file (--log_samples), so its numbers come without an interval."
+            )
+            self._problems.append(Problem("no-samples", message))
+            return Cell(value=value, questions=result.effective, note=note)
+        scored = [sample for sample in samples if column.metric.name in sample.scores]
+        draws = self._draws(run, column, task, scored, value)
+        return Cell(
+            value=value,
+            interval=interval(draws),
+            questions=len(scored) or result.effective,
+            people=len({sample.person for sample in scored}) or None,
+            note=note,
+            draws=draws,
+        )
+
+    def _draws(self, run: Run, column: Column, task: str, scored: Sequence[Sample], value: float) -> Draws | None:
+        if not scored:
+            return None
+        points = [sample.scores[column.metric.name][0] for sample in scored]
+        possible = [sample.scores[column.metric.name][1] for sample in scored]
+        recomputed = sum(points) / sum(possible) if sum(possible) else float("nan")
+        if not np.isclose(recomputed, value, rtol=_TOLERANCE, atol=_TOLERANCE):
+            if task in LEAVES:
+                raise DataError(
+                    f"{run.name}: the samples of {task} give {column.metric.name} {recomputed:.4f}, its results say "
+                    f"{value:.4f}: the two files are not of the same evaluation."
+                )
+            # A benchmark with another way of averaging than over questions: no interval can be had from the questions.
+            return None
+        return self._bootstrap(column.split, task).ratio([sample.person for sample in scored], points, possible)
+
+    def _bootstrap(self, split: str, task: str) -> PeopleBootstrap:
+        """The draws of the people of a split, the same for every run, task and modality of it."""
+        pool = "forgotten" if split in FORGOTTEN_SPLITS else task if split == UTILITY else split
+        if pool not in self._bootstraps:
+            splits = FORGOTTEN_SPLITS if split in FORGOTTEN_SPLITS else (split,)
+            tasks = (
+                {task}
+                if split == UTILITY
+                else {
+                    name for name, leaf in LEAVES.items() if leaf.split in splits and leaf.ratio in (None, self._ratio)
+                }
+            )
+            people = {sample.person for run in self._runs for name in tasks for sample in run.samples(name) or ()}
+            self._bootstraps[pool] = PeopleBootstrap(sorted(people), self._resamples, self._seed)
+        return self._bootstraps[pool]
+
+    def _with_change(self, run: Run, key: CellKey, cell: Cell, base: Cell) -> Cell:
+        if cell.value is None or base.value is None:
+            return cell
+        change = cell.value - base.value
+        if cell.draws is None or base.draws is None:
+            return dataclasses.replace(cell, change=change)
+        if not self._same_questions(run, key):
+            return dataclasses.replace(cell, change=change, note="other questions than the baseline's")
+        return dataclasses.replace(cell, change=change, change_interval=interval(cell.draws - base.draws))
+
+    def _same_questions(self, run: Run, key: CellKey) -> bool:
+        assert self._baseline is not None
+        tasks = COLUMNS_BY_NAME[key[0]].tasks(self._ratio)
+        same = True
+        for task in tasks.values() if key[1] == MEAN else [tasks[key[1]]]:
+            if _questions(run.samples(task)) != _questions(self._baseline.samples(task)):
+                same = False
+                message = (
+                    f"{run.name} and {self._baseline.name} were asked different questions in {task} "
+                    "(another dataset, seed or number of exemplars?): changes are shown without an interval."
+                )
+                self._problems.append(Problem("questions", message))
+        return same
+
+
+def _questions(samples: Sequence[Sample] | None) -> set[tuple[str, str, str]]:
+    return {(sample.key, sample.person, sample.target) for sample in samples or ()}
+
+
+def _mean(cells: Sequence[Cell]) -> Cell:
+    """The paper's mean of both modalities; not measured if one of them is missing."""
+    missing = next((cell for cell in cells if cell.value is None), None)
+    if missing is not None:
+        return missing
+    draws: Draws | None = None
+    if all(cell.draws is not None for cell in cells):
+        draws = np.mean([cell.draws for cell in cells if cell.draws is not None], axis=0)
+    values = [cell.value for cell in cells if cell.value is not None]
+    questions = [cell.questions for cell in cells if cell.questions is not None]
+    people = [cell.people for cell in cells if cell.people is not None]
+    return Cell(
+        value=sum(values) / len(values),
+        interval=interval(draws),
+        questions=sum(questions) if questions else None,
+        people=max(people, default=None),
+        note="; ".join(dict.fromkeys(cell.note for cell in cells if cell.note)),
+        draws=draws,
+    )
+
+
+def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
+    """Marks the best and the second of each column; the baseline takes no part, and of one run there is no best."""
+    ranks: dict[tuple[str, CellKey], int] = {}
+    for column in columns:
+        for view in VIEWS:
+            values = {
+                row.name: round(value, column.metric.digits)
+                for row in rows
+                if not row.is_baseline and (value := row.cell(column, view).value) is not None
+            }
+            if len(values) < 2:
+                continue
+            order = sorted(set(values.values()), reverse=column.higher_is_better)
+            for name, value in values.items():
+                ranks[name, (column.name, view)] = order.index(value) + 1 if value in order[:2] else 0
+    return [dataclasses.replace(row, cells=_with_ranks(row, ranks)) for row in rows]
+
+
+def _with_ranks(row: Row, ranks: Mapping[tuple[str, CellKey], int]) -> dict[CellKey, Cell]:
+    return {key: dataclasses.replace(cell, rank=ranks.get((row.name, key), 0)) for key, cell in row.cells.items()}

@@ -1,0 +1,1 @@
+"""The outputs of a report: terminal, Markdown, CSV, LaTeX and JSON."""

@@ -1,0 +1,83 @@
+"""A report as JSON with a versioned schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lmms_manu._version import __version__
+from lmms_manu.report.cells import Cell, Report, Row, Section
+from lmms_manu.report.runs import Run
+
+SCHEMA = "lmms-manu/report"
+VERSION = 1
+
+
+def build(report: Report) -> dict[str, Any]:
+    """The report as tables and lists; what was not measured is left out."""
+    return {
+        "schema": SCHEMA,
+        "version": VERSION,
+        "lmms_manu": __version__,
+        "baseline": report.baseline,
+        "runs": [run_entry(run) for run in report.runs],
+        "sections": [_section(section) for section in report.sections],
+        "problems": [{"kind": problem.kind, "message": problem.message} for problem in report.problems],
+    }
+
+
+def run_entry(run: Run) -> dict[str, Any]:
+    """What a run is and where its numbers come from."""
+    identity = run.identity
+    return {
+        "name": run.name,
+        "checkpoint": identity.checkpoint,
+        "method": identity.method,
+        "recipe": identity.recipe,
+        "prune_rate": identity.prune_rate,
+        "forget_ratio": identity.forget_ratio,
+        "mask": run.mask,
+        "settings": dict(identity.settings),
+        "edit": dict(run.edit),
+        "evaluated": [file.when for file in run.files],
+        "lmms_eval": sorted({file.harness_version for file in run.files}),
+        "task_versions": {name: task.version for name, task in run.tasks.items()},
+    }
+
+
+def number_entry(cell: Cell) -> dict[str, Any]:
+    """A measured cell."""
+    entry: dict[str, Any] = {
+        "value": cell.value,
+        "interval": cell.interval,
+        "change": cell.change,
+        "change_interval": cell.change_interval,
+        "questions": cell.questions,
+        "people": cell.people,
+        "note": cell.note,
+    }
+    return {name: value for name, value in entry.items() if value not in (None, "")}
+
+
+def numbers(row: Row) -> dict[str, dict[str, Any]]:
+    """The measured cells of a row by column and view, such as `{"forget.cloze": {"mean": {"value": ...}}}`."""
+    found: dict[str, dict[str, Any]] = {}
+    for (name, view), cell in row.cells.items():
+        if cell.value is not None:
+            found.setdefault(name, {})[view] = number_entry(cell)
+    return found
+
+
+def _section(section: Section) -> dict[str, Any]:
+    return {"forget_ratio": section.forget_ratio, "rows": [_row(row) for row in section.rows]}
+
+
+def _row(row: Row) -> dict[str, Any]:
+    derived = {name: number_entry(cell) for name, cell in row.derived.items() if cell.value is not None}
+    return {
+        "name": row.name,
+        "published": row.is_published,
+        "baseline": row.is_baseline,
+        "numbers": numbers(row),
+        "derived": derived,
+        "note": row.note,
+    }

@@ -1,0 +1,79 @@
+"""A report as LaTeX tables with booktabs."""
+
+from __future__ import annotations
+
+import itertools
+
+from lmms_manu.report.cells import Report
+from lmms_manu.report.formats.numbers import DASH
+from lmms_manu.report.formats.tables import Entry, Head, Table, tables_of
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    DASH: "--",
+    "−": "$-$",
+}
+
+
+def render(report: Report) -> str:
+    """Every table of the report, to be included with `\\input`; needs the package booktabs."""
+    tables = [render_table(table) for section in report.sections for table in tables_of(section)]
+    return "\n\n".join(["% \\usepackage{booktabs}", *tables]) + "\n"
+
+
+def render_table(table: Table) -> str:
+    """One `table*` environment; best bold, second underlined."""
+    lines = [
+        r"\begin{table*}[t]",
+        r"\centering\small",
+        rf"\caption{{{escape(table.title)}}}",
+        rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}",
+        r"\toprule",
+        *_heads(table.heads),
+        r"\midrule",
+    ]
+    was_published = False
+    for line in table.lines:
+        if line.is_published and not was_published:
+            lines.append(r"\midrule")
+            was_published = True
+        lines.append(" & ".join([escape(line.name), *map(_entry, line.entries)]) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}"])
+
+
+def escape(text: str) -> str:
+    """Text that LaTeX prints as it is."""
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+
+
+def _heads(heads: tuple[Head, ...]) -> list[str]:
+    labels = " & ".join(["Method", *(escape(f"{head.label} {head.arrow}".strip()) for head in heads)]) + r" \\"
+    if not any(head.group for head in heads):
+        return [labels]
+    spans, rules, position = [""], [], 2
+    for group, members in itertools.groupby(heads, key=lambda head: head.group):
+        width = len(list(members))
+        spans.append(rf"\multicolumn{{{width}}}{{c}}{{{escape(group)}}}")
+        rules.append(rf"\cmidrule(lr){{{position}-{position + width - 1}}}")
+        position += width
+    return [" & ".join(spans) + r" \\", "".join(rules), labels]
+
+
+def _entry(entry: Entry) -> str:
+    text = escape(entry.text)
+    text = {1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(entry.rank, text)
+    extra = escape(" ".join(filter(None, [entry.change, entry.interval])))
+    return rf"{text} {{\scriptsize {extra}}}" if extra else text

@@ -1,0 +1,39 @@
+"""How numbers are written, the same in every output."""
+
+from __future__ import annotations
+
+from lmms_manu.report.cells import Cell
+from lmms_manu.report.metrics import Metric
+
+DASH = "–"
+_MINUS = "−"
+
+
+def plain(value: float, digits: int, *, sign: bool = False) -> str:
+    """A number with a true minus sign, and with a plus sign if `sign` asks for one."""
+    text = f"{value:+.{digits}f}" if sign else f"{value:.{digits}f}"
+    if not text.strip("+-0."):
+        text = text.lstrip("+-")
+    return text.replace("-", _MINUS)
+
+
+def value_text(cell: Cell, digits: int) -> str:
+    """The value; a dash where nothing was measured."""
+    return DASH if cell.value is None else plain(cell.value, digits)
+
+
+def change_text(cell: Cell, digits: int) -> str:
+    """The change against the baseline; empty without one."""
+    return "" if cell.change is None else plain(cell.change, digits, sign=True)
+
+
+def interval_text(bounds: tuple[float, float] | None, digits: int, *, sign: bool = False) -> str:
+    """An interval in brackets; empty without one."""
+    if bounds is None:
+        return ""
+    return f"[{plain(bounds[0], digits, sign=sign)}, {plain(bounds[1], digits, sign=sign)}]"
+
+
+def change_digits(metric: Metric) -> int:
+    """Decimals of changes and intervals: one less than of the value, which is more than their precision."""
+    return max(metric.digits - 1, 1) if metric.unit == "%" else metric.digits

@@ -1,0 +1,169 @@
+"""The tables of a report, made of texts and marks that every output renders in its own way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from lmms_manu.report.cells import Cell, Report, Row, Section
+from lmms_manu.report.derived import DERIVED
+from lmms_manu.report.formats.numbers import change_digits, change_text, interval_text, value_text
+from lmms_manu.report.metrics import MEAN, QUALITY_COLUMNS, UTILITY, VIEWS, Column
+
+VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
+SPLIT_TITLES = {
+    "forget": "Forget set",
+    "test": "Test set",
+    "retain": "Retain set",
+    "celebrity": "Celebrity set",
+    UTILITY: "General benchmarks",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One cell of a table.
+
+    Args:
+        text: the value, or a dash.
+        change: the change against the baseline, such as `−15.5`; empty without one.
+        interval: its interval, such as `[−20.1, −10.9]`; empty without one.
+        rank: 1 for the best of its column, 2 for the second, 0 for the others.
+        note: a word on what is missing or to bear in mind.
+        number: the value to sort by.
+        source: the column and view that it came from, None where there is none.
+    """
+
+    text: str
+    change: str = ""
+    interval: str = ""
+    rank: int = 0
+    note: str = ""
+    number: float | None = None
+    source: tuple[str, str] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """A column's heading: `group` spans neighbours of the same group."""
+
+    label: str
+    group: str = ""
+    arrow: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A row of a table."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    is_published: bool = False
+    is_baseline: bool = False
+    note: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table: `title`, headings of all columns but the first, which names the row, and the rows."""
+
+    title: str
+    heads: tuple[Head, ...]
+    lines: tuple[Line, ...]
+    caption: str = ""
+
+
+def overview(section: Section, view: str = MEAN) -> Table:
+    """The paper's form: methods down, splits and metrics across, values only."""
+    heads = tuple(Head(column.metric.label, SPLIT_TITLES[column.split], column.arrow) for column in section.columns)
+    lines = _lines(
+        section.rows, lambda row: [_value(column, row.cell(column, view), view) for column in section.columns]
+    )
+    return Table(f"{section.title}, {VIEW_TITLES[view]}", heads, lines)
+
+
+def changes(section: Section, split: str, view: str = MEAN) -> Table:
+    """One split: values, their change against the baseline, and its 95 % interval."""
+    columns = section.columns_of(split)
+    heads = tuple(Head(column.metric.label, arrow=column.arrow) for column in columns)
+    lines = _lines(section.rows, lambda row: [_full(column, row.cell(column, view), view) for column in columns])
+    title = f"{section.title}, {SPLIT_TITLES[split].lower()}"
+    return Table(title if split == UTILITY else f"{title}, {VIEW_TITLES[view]}", heads, lines)
+
+
+def derived(section: Section) -> Table | None:
+    """The derived numbers; None without a baseline."""
+    rows = [row for row in section.rows if row.derived]
+    if not rows:
+        return None
+    shown = [entry for entry in DERIVED if any(row.derived[entry.name].value is not None for row in rows)]
+    heads = tuple(Head(entry.label, arrow="↑" if entry.higher_is_better else "↓") for entry in shown)
+    lines = _lines(rows, lambda row: [_derived(row.derived[entry.name]) for entry in shown])
+    caption = " ".join(f"{entry.label}: {entry.meaning}." for entry in shown)
+    return Table(f"{section.title}, against the baseline, in percent", heads, lines, caption)
+
+
+def quality(section: Section) -> Table | None:
+    """How many answers could not be read or judged, in percent; None if no task says so."""
+    rows = [row for row in section.rows if not row.is_published]
+    columns = [
+        column
+        for column in QUALITY_COLUMNS
+        if any(row.cell(column, view).value is not None for row in rows for view in VIEWS)
+    ]
+    if not columns:
+        return None
+    heads = tuple(Head(column.metric.label, SPLIT_TITLES[column.split], "↓") for column in columns)
+    lines = _lines(rows, lambda row: [_value(column, row.cell(column)) for column in columns])
+    return Table(f"{section.title}, answers that could not be used, in percent", heads, lines)
+
+
+def tables_of(section: Section) -> list[Table]:
+    """Every table of a section: overviews, splits with changes, derived numbers, unusable answers."""
+    views = VIEWS if section.splits else (MEAN,)
+    splits = [*section.splits, *([UTILITY] if section.columns_of(UTILITY) else [])]
+    found = [overview(section, view) for view in views]
+    if section.baseline is not None:
+        found += [
+            changes(section, split, view) for split in splits for view in (VIEWS if split != UTILITY else (MEAN,))
+        ]
+    return found + [table for table in (derived(section), quality(section)) if table is not None]
+
+
+def notes_of(report: Report) -> list[str]:
+    """The remarks below the tables: what was left out or cut short, errata of published rows."""
+    notes = [problem.message for problem in report.problems]
+    for section in report.sections:
+        for row in section.rows:
+            if row.note:
+                notes.append(f"{row.name}: {row.note}.")
+    return list(dict.fromkeys(notes))
+
+
+def _lines(rows: Sequence[Row], entries: Callable[[Row], list[Entry]]) -> tuple[Line, ...]:
+    return tuple(Line(row.name, tuple(entries(row)), row.is_published, row.is_baseline, row.note) for row in rows)
+
+
+def _value(column: Column, cell: Cell, view: str = MEAN) -> Entry:
+    return Entry(
+        text=value_text(cell, column.metric.digits),
+        rank=cell.rank,
+        note=cell.note,
+        number=cell.value,
+        source=(column.name, view),
+    )
+
+
+def _full(column: Column, cell: Cell, view: str) -> Entry:
+    digits = change_digits(column.metric)
+    bounds = cell.interval if cell.change is None else cell.change_interval
+    return dataclasses.replace(
+        _value(column, cell, view),
+        change=change_text(cell, digits),
+        interval=interval_text(bounds, digits, sign=cell.change is not None),
+    )
+
+
+def _derived(cell: Cell) -> Entry:
+    text = value_text(cell, 1)
+    return Entry(text=text, interval=interval_text(cell.interval, 1), note=cell.note, number=cell.value)

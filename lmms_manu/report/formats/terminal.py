@@ -1,0 +1,55 @@
+"""A report in the terminal."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from lmms_manu.report.cells import Report, Section
+from lmms_manu.report.formats.tables import Entry, Table, changes, derived, notes_of, overview, quality
+from lmms_manu.report.metrics import UTILITY
+
+_STYLES = {0: "", 1: "bold", 2: "underline"}
+
+
+def show(report: Report, console: Console) -> None:
+    """Prints the tables that fit a screen: means over both modalities, derived numbers, notes."""
+    for section in report.sections:
+        for table in _tables(section):
+            show_table(table, console)
+    if report.baseline:
+        console.print(Text(f"Changes are against {report.baseline}; brackets hold 95 % intervals, drawn over people."))
+    for note in notes_of(report):
+        console.print(Text(f"note: {note}", style="yellow"))
+
+
+def show_table(table: Table, console: Console) -> None:
+    """Prints one table; best bold, second underlined."""
+    view = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    view.add_column("method", overflow="fold")
+    labels = [head.label for head in table.heads]
+    for head in table.heads:
+        words = [head.group] if head.group and labels.count(head.label) > 1 else []
+        view.add_column(Text(" ".join([*words, head.label, head.arrow]).strip()), justify="right")
+    for line in table.lines:
+        style = "dim" if line.is_published else ""
+        view.add_row(Text(line.name, style=style), *map(_entry, line.entries))
+    console.print(view)
+
+
+def _tables(section: Section) -> list[Table]:
+    if section.baseline is None:
+        splits = [overview(section)]
+    else:
+        names = [*section.splits, *([UTILITY] if section.columns_of(UTILITY) else [])]
+        splits = [changes(section, split) for split in names]
+    return splits + [table for table in (derived(section), quality(section)) if table is not None]
+
+
+def _entry(entry: Entry) -> Text:
+    text = Text(entry.text, style=_STYLES.get(entry.rank, ""))
+    for extra in filter(None, [entry.change, entry.interval]):
+        text.append(f"\n{extra}", style="not bold not underline dim")
+    return text

@@ -1,0 +1,174 @@
+"""Reads `gate.yaml`: the conditions that results have to meet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lmms_manu.errors import DataError, SettingError, nearest
+from lmms_manu.mllmu.names import RATIOS
+from lmms_manu.report.derived import DERIVED_BY_NAME
+from lmms_manu.report.metrics import COLUMNS_BY_NAME, MEAN, QUALITY_METRICS, UTILITY, VIEWS
+
+VERSION = 1
+
+BOUNDS = {
+    "at_least": "the value is at least this",
+    "at_most": "the value is at most this",
+    "drop_at_least": "the value is at least this much below the baseline's",
+    "drop_at_most": "the value is at most this much below the baseline's",
+    "percent_of_baseline_at_least": "the value is at least this share of the baseline's, in percent",
+    "percent_of_baseline_at_most": "the value is at most this share of the baseline's, in percent",
+}
+_TOP = ("version", "baseline", "runs", "conditions")
+_KEYS = ("name", "metric", "modality", "runs", "forget_ratio", "interval", *BOUNDS)
+_EVERYWHERE = {metric.name for metric in QUALITY_METRICS}
+METRICS = (*COLUMNS_BY_NAME, *DERIVED_BY_NAME, *_EVERYWHERE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """One condition.
+
+    Args:
+        name: what to call it.
+        metric: one of `METRICS`; `unparsed` and `not_judged` alone mean every split that was run.
+        views: the modalities in which it has to hold.
+        bound: one of `BOUNDS`.
+        limit: the number of the bound.
+        interval: whether the whole 95 % interval has to lie within the bound, not just the value.
+        runs: names of the runs that it is about, None for all but the baseline.
+        forget_ratio: the ratio that it is about, None for every one that was run.
+    """
+
+    name: str
+    metric: str
+    views: tuple[str, ...]
+    bound: str
+    limit: float
+    interval: bool = False
+    runs: tuple[str, ...] | None = None
+    forget_ratio: int | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns or the derived number that it reads."""
+        if self.metric in _EVERYWHERE:
+            return tuple(name for name in COLUMNS_BY_NAME if name.partition(".")[2] == self.metric)
+        return (self.metric,)
+
+    @property
+    def is_everywhere(self) -> bool:
+        return self.metric in _EVERYWHERE
+
+
+@dataclasses.dataclass(frozen=True)
+class GateConfig:
+    """The conditions, and the name of the baseline if the file gives one."""
+
+    conditions: tuple[Condition, ...]
+    baseline: str | None = None
+
+
+def read_config(path: str | Path) -> GateConfig:
+    """Reads and checks a gate's YAML file.
+
+    Raises:
+        DataError: the file cannot be read or is not YAML.
+        SettingError: a key, metric, modality or number is wrong; the message names the nearest valid name.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"{path} cannot be read as YAML: {error}") from None
+    return parse_config(content, str(path))
+
+
+def parse_config(content: Any, source: str) -> GateConfig:
+    """Checks what a YAML file held; raises as `read_config` does."""
+    if not isinstance(content, Mapping):
+        raise SettingError(f"{source} is not a gate: it needs `version: {VERSION}` and a list `conditions`.")
+    _check_keys(content, _TOP, source)
+    if content.get("version") != VERSION:
+        raise SettingError(f"{source}: version={content.get('version')!r} is not known, this package reads {VERSION}.")
+    entries = content.get("conditions")
+    if not isinstance(entries, list) or not entries:
+        raise SettingError(f"{source}: `conditions` has to be a list of at least one condition.")
+    runs = _names(content.get("runs"), f"{source}: runs")
+    baseline = content.get("baseline")
+    conditions = tuple(_condition(entry, f"{source}, condition {n}", runs) for n, entry in enumerate(entries, 1))
+    return GateConfig(conditions, None if baseline is None else str(baseline))
+
+
+def _condition(entry: Any, where: str, runs: tuple[str, ...] | None) -> Condition:
+    if not isinstance(entry, Mapping):
+        raise SettingError(f"{where}: {entry!r} is not a table of keys and values.")
+    _check_keys(entry, _KEYS, where)
+    metric = entry.get("metric")
+    if metric not in METRICS:
+        raise _unknown(where, "metric", metric, METRICS)
+    bounds = [name for name in BOUNDS if name in entry]
+    if len(bounds) != 1:
+        given = " and ".join(bounds) or "none"
+        raise SettingError(f"{where}: needs exactly one of {', '.join(BOUNDS)}; it has {given}.")
+    bound = bounds[0]
+    if metric in DERIVED_BY_NAME and bound not in ("at_least", "at_most"):
+        raise SettingError(f"{where}: {metric} is relative to the baseline already: use at_least or at_most.")
+    limit = entry[bound]
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit != limit:
+        raise SettingError(f"{where}: {bound}={limit!r} is not a number.")
+    interval = entry.get("interval", False)
+    if not isinstance(interval, bool):
+        raise SettingError(f"{where}: interval={interval!r} is not a truth value: use true or false.")
+    ratio = entry.get("forget_ratio")
+    if ratio is not None and ratio not in RATIOS:
+        raise _unknown(where, "forget_ratio", ratio, RATIOS)
+    return Condition(
+        name=str(entry.get("name") or f"{metric} {bound.replace('_', ' ')} {limit:g}"),
+        metric=str(metric),
+        views=_views(entry.get("modality"), str(metric), where),
+        bound=bound,
+        limit=float(limit),
+        interval=interval,
+        runs=_names(entry.get("runs"), f"{where}: runs") or runs,
+        forget_ratio=ratio,
+    )
+
+
+def _views(given: Any, metric: str, where: str) -> tuple[str, ...]:
+    if given is None:
+        return (MEAN,)
+    views = _names(given, f"{where}: modality") or ()
+    for view in views:
+        if view not in VIEWS:
+            raise _unknown(where, "modality", view, VIEWS)
+    has_modalities = metric not in DERIVED_BY_NAME and not metric.startswith(f"{UTILITY}.")
+    if not has_modalities and views != (MEAN,):
+        raise SettingError(f"{where}: {metric} has no modalities: leave out `modality`.")
+    return views
+
+
+def _names(given: Any, where: str) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise SettingError(f"{where}: {given!r} is neither a name nor a list of names.")
+    return tuple(names)
+
+
+def _check_keys(table: Mapping[Any, Any], known: Iterable[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise _unknown(where, "key", key, known)
+
+
+def _unknown(where: str, kind: str, value: object, known: Iterable[object]) -> SettingError:
+    options = [str(option) for option in known]
+    return SettingError(
+        f"{where}: {kind} {value!r} is not known.{nearest(str(value), options)} Known are {', '.join(options)}."
+    )

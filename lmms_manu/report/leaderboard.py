@@ -1,0 +1,219 @@
+"""A file that collects runs over time and places: append-only, mergeable, rendered as a ranked table."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import getpass
+import hashlib
+import importlib.metadata
+import json
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from lmms_manu.errors import DataError, SettingError, nearest
+from lmms_manu.files import write_json
+from lmms_manu.report.cells import Report, Row, Section
+from lmms_manu.report.derived import DERIVED, DERIVED_BY_NAME
+from lmms_manu.report.formats.document import number_entry, numbers, run_entry
+from lmms_manu.report.formats.markdown import escape
+from lmms_manu.report.formats.numbers import DASH, plain
+from lmms_manu.report.metrics import COLUMNS_BY_NAME, MEAN
+
+SCHEMA = "lmms-manu/leaderboard"
+VERSION = 1
+DEFAULT_SCORE = "trade_off"
+SCORES = (*DERIVED_BY_NAME, *COLUMNS_BY_NAME)
+_PACKAGES = ("lmms-manu", "lmms-eval", "torch", "transformers")
+# What tells who appended a result and under which name says nothing about the result itself.
+_ABOUT_APPENDING = ("id", "who", "added", "name", "reported_with")
+
+Entry = dict[str, Any]
+
+
+def entries_of(report: Report, who: str | None = None) -> list[Entry]:
+    """The runs of a report as entries, one for each run and forget ratio.
+
+    Args:
+        report: the report.
+        who: whose results they are; the user's login name by default.
+    """
+    author = who or _login()
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    versions = {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()}
+    return [
+        _entry(section, row, {"who": author, "added": now, "reported_with": versions})
+        for section in report.sections
+        for row in section.rows
+        if not row.is_published
+    ]
+
+
+def append(path: str | Path, entries: Iterable[Entry], merge: Iterable[str | Path] = ()) -> list[Entry]:
+    """Adds entries to a leaderboard file, and all entries of other files; makes the file if there is none.
+
+    What stands in the file is never changed; an entry that it already holds is not added again. Several processes may
+    append at the same time.
+
+    Args:
+        path: the leaderboard's JSON file.
+        entries: the new entries.
+        merge: other leaderboard files.
+
+    Returns:
+        All entries of the file.
+
+    Raises:
+        DataError: one of the files is not a leaderboard of a known version.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    others = [read(other) for other in merge]
+    with filelock.FileLock(f"{target}.lock"):
+        known = read(target) if target.exists() else []
+        combined = union(known, *others, list(entries))
+        write_json(target, {"schema": SCHEMA, "version": VERSION, "entries": combined})
+    return combined
+
+
+def union(*lists: Sequence[Entry]) -> list[Entry]:
+    """All entries of several lists, each once, the first one found of those that agree, in order."""
+    found: dict[str, Entry] = {}
+    for entry in (entry for entries in lists for entry in entries):
+        found.setdefault(entry["id"], entry)
+    return list(found.values())
+
+
+def read(path: str | Path) -> list[Entry]:
+    """The entries of a leaderboard file.
+
+    Raises:
+        DataError: it cannot be read, is of another schema or version, or an entry was changed.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a leaderboard: {error}") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise DataError(f"{path} is not a leaderboard: its `schema` is not {SCHEMA!r}.")
+    if content.get("version") != VERSION:
+        raise DataError(f"{path} has version {content.get('version')!r}; this package reads version {VERSION}.")
+    entries = list(content.get("entries") or [])
+    for entry in entries:
+        if entry.get("id") != identifier(entry):
+            raise DataError(f"{path}: the entry {entry.get('id')!r} was changed after it was added.")
+    return entries
+
+
+def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
+    """The leaderboard as Markdown, one ranking for each forget ratio, best first.
+
+    Args:
+        entries: the entries.
+        score: what to rank by: a derived number, or a column such as `retain.cloze`.
+
+    Raises:
+        SettingError: there is no such score.
+    """
+    if score not in SCORES:
+        raise SettingError(f"rank_by={score!r} is not known.{nearest(score, SCORES)} Scores are {', '.join(SCORES)}.")
+    parts = ["# Leaderboard", f"Ranked by {_title(score)}."]
+    ratios = sorted({entry["forget_ratio"] for entry in entries}, key=lambda ratio: ratio or 0)
+    for ratio in ratios:
+        group = [entry for entry in entries if entry["forget_ratio"] == ratio]
+        parts.append(f"## Forget {ratio} %" if ratio else "## Without a forget ratio")
+        parts.append(_ranking(group, score))
+    return "\n\n".join(parts) + "\n"
+
+
+def identifier(entry: Mapping[str, Any]) -> str:
+    """The fingerprint of what an entry says about a run, whoever appended it under whatever name."""
+    content = {key: value for key, value in copy.deepcopy(dict(entry)).items() if key not in _ABOUT_APPENDING}
+    content["run"].pop("name", None)
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _entry(section: Section, row: Row, about: Mapping[str, Any]) -> Entry:
+    assert row.run is not None
+    baseline = section.baseline
+    content: Entry = {
+        "forget_ratio": section.forget_ratio,
+        "run": run_entry(row.run),
+        "is_baseline": row.is_baseline,
+        "baseline": run_entry(baseline.run) if baseline and baseline.run and not row.is_baseline else None,
+        "numbers": numbers(row),
+        "derived": {name: number_entry(cell) for name, cell in row.derived.items() if cell.value is not None},
+    }
+    # Through JSON, so that the fingerprint is that of what is read back.
+    entry: Entry = json.loads(json.dumps(content, allow_nan=False))
+    return {"id": identifier(entry), "name": row.name, **about, **entry}
+
+
+def _ranking(entries: Sequence[Entry], score: str) -> str:
+    sign = -1.0 if _higher_is_better(score) else 1.0
+    scored = [(entry, _score(entry, score)) for entry in entries]
+    ranked = sorted(scored, key=lambda pair: (pair[1] is None, sign * (pair[1] or 0.0), pair[0]["added"]))
+    shown = [derived for derived in DERIVED if derived.name != score]
+    heads = ["#", "run", _label(score), *(derived.label for derived in shown), "checkpoint", "mask", "who", "when"]
+    lines = ["| " + " | ".join(map(escape, heads)) + " |", "|---:|---|" + "---:|" * (1 + len(shown)) + "---|" * 4]
+    for place, (entry, value) in enumerate(ranked, 1):
+        run = entry["run"]
+        texts = [
+            str(place) if value is not None else DASH,
+            entry["name"],
+            _number(value, score),
+            *(_number(_score(entry, derived.name), derived.name) for derived in shown),
+            run["checkpoint"] or "default",
+            (run["mask"] or DASH)[:12],
+            entry["who"],
+            ", ".join(run["evaluated"][-1:]),
+        ]
+        lines.append("| " + " | ".join(escape(text) for text in texts) + " |")
+    return "\n".join(lines)
+
+
+def _score(entry: Entry, score: str) -> float | None:
+    is_derived = score in DERIVED_BY_NAME
+    found = entry["derived"].get(score) if is_derived else entry["numbers"].get(score, {}).get(MEAN)
+    return None if found is None else float(found["value"])
+
+
+def _number(value: float | None, score: str) -> str:
+    digits = 1 if score in DERIVED_BY_NAME else COLUMNS_BY_NAME[score].metric.digits
+    return DASH if value is None else plain(value, digits)
+
+
+def _label(score: str) -> str:
+    return DERIVED_BY_NAME[score].label if score in DERIVED_BY_NAME else score
+
+
+def _title(score: str) -> str:
+    order = "higher is better" if _higher_is_better(score) else "lower is better"
+    if score in DERIVED_BY_NAME:
+        return f"{_label(score)} ({DERIVED_BY_NAME[score].meaning}; {order})"
+    return f"{score} (mean of both modalities; {order})"
+
+
+def _higher_is_better(score: str) -> bool:
+    if score in DERIVED_BY_NAME:
+        return DERIVED_BY_NAME[score].higher_is_better
+    return COLUMNS_BY_NAME[score].higher_is_better
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

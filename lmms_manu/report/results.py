@@ -1,0 +1,150 @@
+"""Reads what lmms-eval leaves on disk: `*_results.json` and, beside it, `*_samples_TASK.jsonl`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmms_manu.errors import DataError
+
+_SUFFIX = "_results.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class TaskResult:
+    """What one results file says about one task.
+
+    Args:
+        name: the task.
+        values: metrics of the harness's filter `none`, and those of other filters as `metric,filter`.
+        version: the task's version.
+        original: number of questions of the task, None where the file does not say.
+        effective: number of questions answered, less where the harness's `--limit` was given.
+        config: the task's configuration as the harness dumped it.
+        samples: the samples file, None where there is none.
+    """
+
+    name: str
+    values: Mapping[str, float]
+    version: str
+    original: int | None
+    effective: int | None
+    config: Mapping[str, Any]
+    samples: Path | None
+
+    @property
+    def is_partial(self) -> bool:
+        return self.original is not None and self.effective is not None and self.effective < self.original
+
+
+@dataclasses.dataclass(frozen=True)
+class ResultsFile:
+    """One results file of the harness.
+
+    Args:
+        path: the file.
+        when: the harness's time stamp, which sorts by time.
+        model: the harness's name of the model.
+        arguments: the model's arguments.
+        tasks: the leaf tasks in it.
+        harness_version: of lmms-eval.
+        config: the harness's own record of the run.
+    """
+
+    path: Path
+    when: str
+    model: str
+    arguments: Mapping[str, str]
+    tasks: tuple[TaskResult, ...]
+    harness_version: str
+    config: Mapping[str, Any]
+
+
+def find_results_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The results files anywhere below `folder`, oldest first; `folder` may be one such file.
+
+    Raises:
+        DataError: there is none.
+    """
+    place = Path(folder)
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        raise DataError(f"{place}: there is no such folder of results.")
+    files = sorted(place.glob(f"**/*{_SUFFIX}"), key=lambda file: (file.name, str(file)))
+    if not files:
+        raise DataError(
+            f"{place} holds no *{_SUFFIX}: the harness writes one at the end of an evaluation, if it was given "
+            "--output_path. It exits with 0 even when an evaluation fails, so look at the end of its log."
+        )
+    return files
+
+
+def read_results_file(path: str | os.PathLike[str]) -> ResultsFile:
+    """Reads one `*_results.json` of the harness.
+
+    Raises:
+        DataError: the file is damaged or is not one of the harness's.
+    """
+    file = Path(path)
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} cannot be read as JSON ({error}): was the evaluation stopped while writing?") from None
+    if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
+        raise DataError(f"{file} is not a results file of lmms-eval: it has no table 'results'.")
+    config = content.get("config") or {}
+    stamp = file.name.removesuffix(_SUFFIX)
+    tasks = tuple(
+        _task(name, content, _samples_file(file, stamp, name)) for name in content.get("configs") or content["results"]
+    )
+    return ResultsFile(
+        path=file,
+        when=str(content.get("date") or stamp),
+        model=str(config.get("model") or content.get("model_source") or ""),
+        arguments=_arguments(config.get("model_args")),
+        tasks=tasks,
+        harness_version=str(content.get("lmms_eval_version") or "unknown"),
+        config=config,
+    )
+
+
+def _task(name: str, content: Mapping[str, Any], samples: Path | None) -> TaskResult:
+    counts = (content.get("n-samples") or {}).get(name) or {}
+    return TaskResult(
+        name=name,
+        values=_values(content["results"].get(name) or {}),
+        version=str((content.get("versions") or {}).get(name, "unknown")),
+        original=counts.get("original"),
+        effective=counts.get("effective"),
+        config=(content.get("configs") or {}).get(name) or {},
+        samples=samples,
+    )
+
+
+def _values(table: Mapping[str, Any]) -> dict[str, float]:
+    values = {}
+    for key, value in table.items():
+        metric, _, filtered = key.partition(",")
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if is_number and "_stderr" not in metric:
+            values[metric if filtered in ("", "none") else key] = float(value)
+    return values
+
+
+def _samples_file(results: Path, stamp: str, task: str) -> Path | None:
+    file = results.with_name(f"{stamp}_samples_{task}.jsonl")
+    return file if file.is_file() else None
+
+
+def _arguments(given: Any) -> dict[str, str]:
+    """The model's arguments, which the harness records as they were typed or as a table."""
+    if isinstance(given, Mapping):
+        return {str(name): str(value) for name, value in given.items()}
+    parts = (part.partition("=") for part in str(given or "").split(",") if part.strip())
+    return {name.strip(): value.strip() for name, _, value in parts}

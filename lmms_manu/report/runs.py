@@ -1,0 +1,263 @@
+"""Puts results files together into runs, and says what is wrong with them instead of averaging it away."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lmms_manu.errors import DataError, one_of
+from lmms_manu.report.identity import Identity, identify
+from lmms_manu.report.metrics import LEAVES
+from lmms_manu.report.records import edit_of, protocol_of
+from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
+from lmms_manu.report.samples import Sample, first_sample, read_samples
+
+ALLOWANCES = {
+    "duplicate": "where a task was evaluated twice, the newer result counts",
+    "partial": "results that --limit cut short are shown, marked",
+    "mixed-version": "results of different task versions or judges are shown side by side",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """Something that a reader of the results has to know.
+
+    Args:
+        kind: one of `ALLOWANCES`, which stop a report unless they are allowed, or `missing`, `unjudged`, `skipped`,
+            `no-samples`, `questions` or `versions`.
+        message: names the run and the task, and the way out where there is one.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """All results of one model.
+
+    Args:
+        name: the user's name for it, or its identity's label.
+        identity: what was evaluated.
+        files: the results files, oldest first.
+        tasks: the results by task.
+        edit: the record of how the model was edited, empty where it left none.
+        mask: the fingerprint of the mask, None for a model as it was or where nothing tells it.
+        problems: what is wrong with the results.
+    """
+
+    name: str
+    identity: Identity
+    files: tuple[ResultsFile, ...]
+    tasks: Mapping[str, TaskResult]
+    edit: Mapping[str, Any]
+    mask: str | None
+    problems: tuple[Problem, ...] = ()
+
+    @functools.cached_property
+    def _read(self) -> dict[str, tuple[Sample, ...]]:
+        return {}
+
+    def samples(self, task: str) -> tuple[Sample, ...] | None:
+        """The samples of a task, read once; None where the evaluation kept none.
+
+        Raises:
+            DataError: the file is damaged, or holds another number of questions than the results say.
+        """
+        result = self.tasks.get(task)
+        if result is None or result.samples is None:
+            return None
+        if task not in self._read:
+            samples = tuple(read_samples(result.samples, task))
+            if result.effective is not None and len(samples) != result.effective:
+                raise DataError(
+                    f"{result.samples} holds {len(samples)} questions, but the results speak of {result.effective}: "
+                    "the file was cut short or written twice."
+                )
+            self._read[task] = samples
+        return self._read[task]
+
+
+def read_runs(places: Sequence[str], allow: Iterable[str] = ()) -> tuple[Run, ...]:
+    """Reads runs from folders of results.
+
+    Args:
+        places: folders or results files, `NAME=FOLDER` to name a run; the same name again adds a folder to the run.
+            Results without a name belong together if they are of the same model.
+        allow: kinds of problems that are told instead of raised: see `ALLOWANCES`.
+
+    Returns:
+        The runs, in the order in which they were first named or found.
+
+    Raises:
+        DataError: nothing to read, damaged files, or problems that are not allowed, all of them in one message.
+        SettingError: an unknown kind of problem.
+    """
+    allowed = frozenset(allow)
+    for kind in allowed:
+        if kind not in ALLOWANCES:
+            raise one_of("allow", kind, ALLOWANCES)
+    grouped: dict[tuple[str | None, Identity], list[ResultsFile]] = collections.defaultdict(list)
+    seen: set[Path] = set()
+    for place in places:
+        name, folder = _name_and_folder(place)
+        for path in find_results_files(folder):
+            if path.resolve() in seen:
+                continue
+            seen.add(path.resolve())
+            results = read_results_file(path)
+            grouped[name, identify(results, edit_of(results))].append(results)
+    _check_names(list(grouped))
+    names = _names(list(grouped))
+    runs = tuple(
+        _run(names[key], key[1], tuple(sorted(files, key=lambda file: file.when))) for key, files in grouped.items()
+    )
+    problems = [problem for run in runs for problem in run.problems] + _across(runs)
+    refused = [problem for problem in problems if problem.kind in ALLOWANCES and problem.kind not in allowed]
+    if refused:
+        raise DataError(_refusal(refused))
+    if not runs:
+        raise DataError("no runs were given: name at least one folder of results.")
+    return runs
+
+
+def _name_and_folder(place: str) -> tuple[str | None, str]:
+    name, separator, folder = place.partition("=")
+    if not separator or Path(place).exists():
+        return None, place
+    if not name.strip() or not folder:
+        raise DataError(f"{place!r} is not of the form NAME=FOLDER.")
+    return name.strip(), folder
+
+
+def _check_names(keys: list[tuple[str | None, Identity]]) -> None:
+    for name in {name for name, _ in keys if name is not None}:
+        identities = [identity for other, identity in keys if other == name]
+        if len(identities) > 1:
+            labels = "; ".join(_full_label(identity, identities) for identity in identities)
+            raise DataError(
+                f"{name}: its folders hold results of {len(identities)} different models ({labels}). "
+                "Give each its own name, or leave the names to the report."
+            )
+
+
+def _names(keys: list[tuple[str | None, Identity]]) -> dict[tuple[str | None, Identity], str]:
+    names: dict[tuple[str | None, Identity], str] = {}
+    labels = collections.Counter(identity.label for name, identity in keys if name is None)
+    for name, identity in keys:
+        alike = [other for given, other in keys if given is None and other.label == identity.label]
+        names[name, identity] = name or (
+            identity.label if labels[identity.label] == 1 else _full_label(identity, alike)
+        )
+    for chosen, count in collections.Counter(names.values()).items():
+        if count > 1:
+            raise DataError(f"{count} runs would be called {chosen!r}: name them with NAME=FOLDER.")
+    return names
+
+
+def _full_label(identity: Identity, alike: list[Identity]) -> str:
+    difference = identity.differences([other for other in alike if other != identity])
+    return f"{identity.label} ({difference})" if difference else identity.label
+
+
+def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
+    tasks: dict[str, TaskResult] = {}
+    origin: dict[str, ResultsFile] = {}
+    problems: list[Problem] = []
+    for file in files:
+        for task in file.tasks:
+            if not task.values:
+                continue
+            if task.name in tasks:
+                places = f"{origin[task.name].path} and {file.path}"
+                problems.append(Problem("duplicate", f"{name}: {task.name} was evaluated twice ({places})."))
+            if task.is_partial:
+                counts = f"{task.effective} of {task.original} questions"
+                problems.append(Problem("partial", f"{name}: {task.name} has {counts}."))
+            tasks[task.name], origin[task.name] = task, file
+    if not tasks:
+        raise DataError(f"{name}: {files[0].path} holds no scores.")
+    problems += _gaps(name, tasks)
+    edits = [edit for file in files if (edit := edit_of(file))]
+    mask = _mask(name, tasks, edits)
+    return Run(name, identity, files, tasks, edits[-1] if edits else {}, mask, tuple(problems))
+
+
+def _mask(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[Mapping[str, Any]]) -> str | None:
+    """The one mask that all results of a run were made with."""
+    found: dict[str | None, str] = {}
+    for task in tasks.values():
+        if task.name in LEAVES and task.samples is not None:
+            sample = first_sample(task.samples, task.name)
+            if sample is not None:
+                found.setdefault(sample.edit, task.name)
+    for edit in edits:
+        if edit.get("mask"):
+            found.setdefault(str(edit["mask"]), "the edit's record")
+    if len(found) > 1:
+        told = "; ".join(f"{mask or 'no mask'} in {place}" for mask, place in found.items())
+        raise DataError(
+            f"{name}: its results were made with different masks ({told}), though the arguments are the same: "
+            "weights, data or versions changed in between. Report them as separate runs with NAME=FOLDER."
+        )
+    return next(iter(found), None)
+
+
+def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
+    """Leaves that are missing from a split that was run, and questions that were left out."""
+    problems = []
+    splits = {(LEAVES[task].split, LEAVES[task].ratio) for task in tasks if task in LEAVES}
+    for leaf in LEAVES.values():
+        if (leaf.split, leaf.ratio) in splits and leaf.name not in tasks:
+            problems.append(Problem("missing", f"{name}: {leaf.name} was not run."))
+    for task in tasks.values():
+        skipped = int(task.values.get("skipped", 0)) if task.name in LEAVES else 0
+        if skipped:
+            problems.append(
+                Problem("skipped", f"{name}: {skipped} questions of {task.name} were unusable and left out.")
+            )
+    return problems
+
+
+def _across(runs: Sequence[Run]) -> list[Problem]:
+    """Versions of tasks and judges that differ between the runs, which makes their numbers incomparable."""
+    problems = []
+    for task in dict.fromkeys(task for run in runs for task in run.tasks):
+        results = {run.name: run.tasks[task] for run in runs if task in run.tasks}
+        problems += _mixed(f"{task} has different versions", {name: one.version for name, one in results.items()})
+        judged = {name: one for name, one in results.items() if "factuality" in one.values}
+        judges = {name: str(protocol_of(one).get("judge")) for name, one in judged.items()}
+        problems += _mixed(f"the factuality of {task} was judged by different models", judges)
+    return problems
+
+
+def _mixed(what: str, values: Mapping[str, str]) -> list[Problem]:
+    if len(set(values.values())) < 2:
+        return []
+    told = ", ".join(f"{value} in {name}" for name, value in values.items())
+    return [Problem("mixed-version", f"{what}: {told}.")]
+
+
+def problems_of(runs: Sequence[Run]) -> list[Problem]:
+    """What was allowed but has to be told: see `Problem`."""
+    problems = [problem for run in runs for problem in run.problems] + _across(runs)
+    harness = {file.harness_version for run in runs for file in run.files}
+    if len(harness) > 1:
+        problems.append(
+            Problem("versions", f"the results come from different versions of lmms-eval: {', '.join(sorted(harness))}.")
+        )
+    return problems
+
+
+def _refusal(problems: Sequence[Problem]) -> str:
+    kinds = sorted({problem.kind for problem in problems})
+    lines = [f"  - {problem.message}" for problem in problems[:20]]
+    if len(problems) > 20:
+        lines.append(f"  - and {len(problems) - 20} more")
+    ways = [f"  --allow {kind}: {ALLOWANCES[kind]}" for kind in kinds]
+    return "\n".join(["these results cannot be reported as they are:", *lines, "If that is meant:", *ways])

@@ -1,0 +1,91 @@
+"""Results folders as lmms-eval writes them: its own evaluator and tracker, around a model with ready answers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lmms_eval.api.model import lmms
+from lmms_eval.evaluator import simple_evaluate
+from lmms_eval.loggers import EvaluationTracker
+from lmms_eval.tasks import TaskManager
+
+from lmms_manu.methods.base import EditRecord, publish
+
+Document = Mapping[str, Any]
+Answerer = Callable[[Document], str]
+
+
+class ReadyAnswers(lmms):
+    """A model of the harness that answers by a function of the document."""
+
+    is_simple = False
+
+    def __init__(self, answer: Answerer) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def generate_until(self, requests: list[Any]) -> list[str]:
+        answers = []
+        for request in requests:
+            _, _, _, number, task, split = request.args
+            answers.append(self._answer(self.task_dict[task][split][number]))
+        return answers
+
+    def generate_until_multi_round(self, requests: list[Any]) -> list[str]:
+        raise NotImplementedError
+
+    def loglikelihood(self, requests: list[Any]) -> list[tuple[float, bool]]:
+        raise NotImplementedError
+
+
+def evaluate(
+    output: Path,
+    tasks: Iterable[str],
+    answer: Answerer,
+    *,
+    model_args: str = "",
+    edit: EditRecord | None = None,
+    when: str = "20260101_120000",
+    limit: int | None = None,
+    log_samples: bool = True,
+) -> Path:
+    """Runs the harness on `tasks` and saves as its command line does; returns the results file.
+
+    Args:
+        output: the folder to write to.
+        tasks: the harness's names.
+        answer: gives the answer to a document.
+        model_args: recorded as the arguments of the model `manu_pruned`.
+        edit: the record that the model publishes.
+        when: the time stamp of the files.
+        limit: the harness's `--limit`.
+        log_samples: the harness's `--log_samples`.
+    """
+    tracker = EvaluationTracker(output_path=str(output))
+    publish(edit)
+    try:
+        results = simple_evaluate(
+            model=ReadyAnswers(answer),
+            model_args=model_args,
+            tasks=list(tasks),
+            limit=limit,
+            log_samples=True,
+            evaluation_tracker=tracker,
+            datetime_str=when,
+            bootstrap_iters=0,
+            task_manager=TaskManager("ERROR"),
+            cli_args=argparse.Namespace(process_with_media=False),
+        )
+    finally:
+        publish(None)
+    # The command line is given the model's name; here the evaluator was given the model itself.
+    results["config"]["model"] = "manu_pruned"
+    samples = results.pop("samples")
+    tracker.save_results_aggregated(results=results, samples=samples, datetime_str=when)
+    if log_samples:
+        for task in results["configs"]:
+            tracker.save_results_samples(task_name=task, samples=samples[task])
+    return next(output.glob(f"**/{when}_results.json"))
