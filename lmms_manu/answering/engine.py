@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tqdm import tqdm
@@ -94,8 +94,12 @@ class AnsweringEngine:
         # Whether sharing leaves the answers as they are, for prompts without and with pictures; absent if untried.
         self._sharing_agrees: dict[bool, bool] = {}
 
-    def answer(self, requests: Sequence[PromptRequest]) -> list[Answer]:
+    def answer(self, requests: Iterable[PromptRequest], total: int | None = None) -> list[Answer]:
         """Answers `requests`; every prompt is read and checked before the first one is answered.
+
+        Args:
+            requests: what to answer; made as they are read, they need not all lie in memory.
+            total: how many there are, for the progress bar.
 
         Returns:
             The answers in the order of the requests.
@@ -105,9 +109,9 @@ class AnsweringEngine:
             DataError: a picture cannot be read.
         """
         started = time.perf_counter()
-        planned = self._planner.plan(requests, progress=self._progress)
-        answers: list[Answer | None] = [None] * len(requests)
-        with tqdm(total=len(requests), desc="Answering", unit=" questions", disable=not self._progress) as bar:
+        planned = self._planner.plan(requests, total, progress=self._progress)
+        answers: list[Answer | None] = [None] * len(planned)
+        with tqdm(total=len(planned), desc="Answering", unit=" questions", disable=not self._progress) as bar:
             for members in _alike(planned):
                 for group in self._groups(planned, members):
                     done = 0

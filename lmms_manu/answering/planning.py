@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from PIL import Image
@@ -38,17 +39,19 @@ class Planner:
         self._context = checkpoint.context_length
         self._encoder = encoder
 
-    def plan(self, requests: Sequence[PromptRequest], *, progress: bool = False) -> list[PlannedPrompt]:
-        """The requests with their tokens, in order.
+    def plan(
+        self, requests: Iterable[PromptRequest], total: int | None = None, *, progress: bool = False
+    ) -> list[PlannedPrompt]:
+        """The requests with their tokens, in order; a few of them are taken from `requests` at a time.
 
         Raises:
             ModelError: a prompt leaves no room for an answer in the context.
             DataError: a picture cannot be read.
         """
         planned: list[PlannedPrompt] = []
-        with tqdm(total=len(requests), desc="Reading", unit=" questions", disable=not progress) as bar:
-            for begin in range(0, len(requests), _READ_AT_ONCE):
-                some = requests[begin : begin + _READ_AT_ONCE]
+        source = iter(requests)
+        with tqdm(total=total, desc="Reading", unit=" questions", disable=not progress) as bar:
+            while some := list(itertools.islice(source, _READ_AT_ONCE)):
                 opened = [self.open(request) for request in some]
                 tokens = self._encoder.tokenize([request.text for request in some], opened)
                 for request, one in zip(some, tokens, strict=True):
@@ -68,7 +71,7 @@ class Planner:
             for picture in pictures:
                 picture.load()
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"{request.label}: a picture cannot be read ({type(error).__name__}: {error}).") from error
+            raise unreadable(request.label, error) from error
         return pictures
 
     def pictures(self, prompt: PlannedPrompt, *, skip: int = 0) -> list[PreparedPicture]:
@@ -91,3 +94,8 @@ class Planner:
                 f"{request.label}: the prompt needs {tokens} tokens with its answer, but the model's context has "
                 f"{self._context}. {request.advice or _ADVICE}"
             )
+
+
+def unreadable(label: str, error: Exception) -> DataError:
+    """The error for a picture that cannot be read."""
+    return DataError(f"{label}: a picture cannot be read ({type(error).__name__}: {error}).")

@@ -1,0 +1,194 @@
+"""The harness's model `manu_pruned`: loads a checkpoint, makes it forget, and answers.
+
+construct
+    deal the arguments to the settings classes      (a wrong one fails before anything is read)
+    read the people to forget and to retain
+    load the checkpoint
+    edit it by the chosen method, publish the record
+answer
+    convert the harness's requests, answer them in batches, give the harness its numbers
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
+from lmms_eval.api.model import lmms
+from lmms_eval.models.model_utils.gen_metrics import log_metrics
+from lmms_eval.utils import simple_parse_args_string
+from lmms_manu.plugins.conversion import RequestConverter, task_of
+from lmms_manu.plugins.processes import join_processes, rank_and_world, take_down_on_failure
+from loguru import logger
+
+from lmms_manu.answering.engine import AnsweringEngine, Work
+from lmms_manu.answering.likelihood import LikelihoodScorer
+from lmms_manu.answering.requests import Answer, PromptRequest
+from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.evaluation.suites import UTILITY, check_judge
+from lmms_manu.methods.base import EditRecord, publish
+from lmms_manu.methods.data import load_data
+from lmms_manu.methods.registry import get_method, settings_classes
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import load_checkpoint, resolve_device
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import from_arguments
+
+_HARNESS_BATCH_SIZE = 1
+"""What the harness passes where nobody named a batch size; a typed one arrives as text."""
+
+
+class ManuPruned(lmms):
+    """An image-text-to-text checkpoint that was made to forget, for tasks of the chat kind.
+
+    Args:
+        arguments: the fields of `ModelSettings`, `AnsweringSettings`, `UnlearningSettings` and of the method's own
+            settings, by name.
+
+    Raises:
+        SettingError: an argument is unknown or has a value that is not allowed.
+        DataError: the people to forget cannot be read.
+        ModelError: the checkpoint cannot be loaded or edited.
+    """
+
+    is_simple = False
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__()
+        self._rank, self._world_size = rank_and_world()
+        with take_down_on_failure():
+            classes = settings_classes(arguments)
+            model, answering, unlearning, *own = from_arguments(arguments, ModelSettings, AnsweringSettings, *classes)
+            self._device = resolve_device(model)
+            self.accelerator: Accelerator = join_processes(self._device, model)
+            self._prompt = unlearning.prompt
+            method = get_method(unlearning.method)
+            data = load_data(unlearning) if method.needs_data(tuple(own)) else None
+            self._checkpoint = load_checkpoint(model)
+            self.record: EditRecord = method.edit(self._checkpoint, data, tuple(own))
+            publish(self.record)
+            self._encoder = PromptEncoder(self._checkpoint)
+            self._engine = AnsweringEngine(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
+            self._scorer = LikelihoodScorer(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
+        if self._rank == 0:
+            logger.info(self.record.summary())
+
+    @classmethod
+    def create_from_arg_string(
+        cls, arg_string: str | Mapping[str, Any], additional_config: Mapping[str, Any] | None = None
+    ) -> ManuPruned:
+        """Makes the model from `--model_args` and the harness's own options.
+
+        The harness passes its batch size of 1 where nobody named one; the model then chooses. `--batch_size` and
+        `--device` count where `--model_args` does not name the same.
+        """
+        arguments = dict(arg_string) if isinstance(arg_string, Mapping) else simple_parse_args_string(arg_string)
+        for name in ("batch_size", "device"):
+            value = (additional_config or {}).get(name)
+            if value is not None and not (name == "batch_size" and value is _HARNESS_BATCH_SIZE):
+                arguments.setdefault(name, value)
+        return cls(**arguments)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the harness puts what the processes exchange."""
+        return self._device
+
+    @property
+    def chat_template(self) -> str:
+        raise SettingError("--apply_chat_template: manu_pruned applies the chat template itself; leave the option out.")
+
+    def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
+        """Answers requests, in order.
+
+        Raises:
+            ModelError: a prompt does not fit, or asks a pruned model about people of another forget ratio.
+            DataError: a picture cannot be read.
+            SettingError: a task needs a judge and none is configured.
+        """
+        with take_down_on_failure():
+            self._check_judge(requests)
+            # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
+            asked = [request for request in requests if not (request.metadata or {}).get("__padding_only__")]
+            converter = self._converter()
+            answers = iter(self._engine.answer((self._convert(converter, one) for one in asked), len(asked)))
+            self._report()
+            wanted = {id(request) for request in asked}
+            return [_result(next(answers)) if id(request) in wanted else GenerationResult("") for request in requests]
+
+    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
+        """The loss of each continuation, and whether it is what greedy decoding gives.
+
+        The harness's simple models give the mean negative log-likelihood of a token, and its multiple-choice tasks
+        take the smallest; so does this one.
+        """
+        with take_down_on_failure():
+            converter = self._converter()
+            scores = self._scorer.score([converter.continuation(request) for request in requests])
+            return [(-score.log_probability / score.tokens, score.greedy) for score in scores]
+
+    def generate_until_multi_round(self, requests: list[Instance]) -> list[str]:
+        raise ModelError(
+            f"{task_of(requests[0])} asks in several rounds, which manu_pruned does not support: leave the task out."
+        )
+
+    def clean(self) -> None:
+        """Frees what answering has kept; the model stays, so that the object can be evaluated again."""
+        self._encoder.pictures.clear()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _convert(self, converter: RequestConverter, request: Instance) -> PromptRequest:
+        return converter.chat(request)
+
+    def _converter(self) -> RequestConverter:
+        return RequestConverter(self._encoder, self.task_dict, self._prompt, self._check_ratio)
+
+    def _check_ratio(self, ratio: int, label: str) -> None:
+        """Refuses questions about people that this model was not pruned to forget, or to keep."""
+        own = self.record.forget_ratio
+        if self.record.mask_fingerprint and own is not None and own != ratio:
+            raise ModelError(
+                f"{label} belongs to the tasks of forget ratio {ratio}, but the model was pruned with "
+                f"forget_ratio={own}: evaluate the tasks of {own} %, or prune with forget_ratio={ratio}."
+            )
+
+    def _check_judge(self, requests: Sequence[Instance]) -> None:
+        asked = {task_of(request) for request in requests}
+        check_judge(tuple(part for part in UTILITY if asked.intersection(part.tasks)), os.environ)
+
+    def _report(self) -> None:
+        """Puts what answering cost into the harness's metrics."""
+        work, self._engine.work = self._engine.work, Work()
+        if self._rank == 0 and work.prompts:
+            log_metrics(
+                total_elapsed_time=work.seconds,
+                total_gen_tokens=work.new_tokens,
+                avg_speed=work.new_tokens / work.seconds,
+                additional_metrics={
+                    "total_requests": work.prompts,
+                    "prompt_tokens": work.prompt_tokens,
+                    "computed_prompt_tokens": work.computed_prompt_tokens,
+                    "questions_per_second": work.prompts / work.seconds,
+                },
+            )
+
+
+class ManuPrunedSimple(ManuPruned):
+    """The same model for tasks of the simple kind, such as multiple choice by likelihood (`--force_simple`)."""
+
+    is_simple = True
+
+    def _convert(self, converter: RequestConverter, request: Instance) -> PromptRequest:
+        return converter.simple(request)
+
+
+def _result(answer: Answer) -> GenerationResult:
+    return GenerationResult(answer.text, TokenCounts(answer.prompt_tokens, answer.new_tokens))

@@ -1,0 +1,67 @@
+"""Several processes of one evaluation: joining them, and ending them together."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from accelerate import Accelerator
+from loguru import logger
+from transformers.utils import logging as transformers_logging
+
+from lmms_manu.errors import ManuError, SettingError
+from lmms_manu.models.settings import ModelSettings
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's number and how many there are, as the launcher says."""
+    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def join_processes(device: torch.device, settings: ModelSettings) -> Accelerator:
+    """Joins this process with the others that the launcher started.
+
+    Raises:
+        SettingError: the launcher started several processes that cannot find each other, or that would all use the
+            same devices.
+    """
+    rank, world = rank_and_world()
+    if world > 1 and settings.device_map is not None:
+        raise SettingError(
+            f"device_map={settings.device_map!r} spreads one model over all devices, but {world} processes would each "
+            "do so: start one process, or leave device_map out."
+        )
+    accelerator = Accelerator()
+    if world > 1 and (accelerator.num_processes != world or accelerator.device.type != device.type):
+        raise SettingError(
+            f"{world} processes were started, but on {device.type} they do not work together: "
+            "set ACCELERATE_USE_CPU=true for processes on the CPU, or leave device out for one GPU each."
+        )
+    if rank > 0:
+        transformers_logging.disable_progress_bar()
+    return accelerator
+
+
+@contextmanager
+def take_down_on_failure() -> Iterator[None]:
+    """Ends this process at an error where others would wait for it.
+
+    The harness's command line catches every error and goes on, and the other processes would wait for hours; a
+    launcher that sees one process end takes the others down.
+    """
+    rank, world = rank_and_world()
+    try:
+        yield
+    except Exception as error:
+        if world == 1:
+            raise
+        if not isinstance(error, ManuError):
+            traceback.print_exc()
+        logger.error(f"Process {rank} of {world} failed: {type(error).__name__}: {error}")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)
