@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from datasets import Dataset, Image
+
 from lmms_manu.measuring.measure import Parts
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.methods.settings import ALL, MATCH, UnlearningSettings
@@ -111,6 +113,11 @@ def _passage(sample: Sample, encoder: PromptEncoder, prompt: str) -> Passage:
 @functools.lru_cache(maxsize=4096)
 def _picture_digest(source: DatasetSource, row: int) -> str:
     """The SHA-256 of a person's picture as it is stored."""
-    picture = source.load(FINE_TUNING_SET)[row]["image"]
+    picture = _encoded_pictures(source)[row]["image"]
     content = picture["bytes"] if picture["bytes"] is not None else Path(picture["path"]).read_bytes()
     return hashlib.sha256(content).hexdigest()
+
+
+@functools.lru_cache(maxsize=8)
+def _encoded_pictures(source: DatasetSource) -> Dataset:
+    return source.load(FINE_TUNING_SET).select_columns("image").cast_column("image", Image(decode=False))
