@@ -1,0 +1,73 @@
+"""Writes the tables that the code knows better into the README and the docs, between `<!-- NAME -->` and `<!-- end -->`.
+
+    python scripts/fill_docs.py [--check]
+
+With `--check` nothing is written; the exit code is 1 where a file would change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from lmms_manu import environment
+from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.cli.main import COMMANDS
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import markdown_table
+
+ROOT = Path(__file__).parents[1]
+SECTION = re.compile(r"(<!-- (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "model arguments": lambda: markdown_table(
+        ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings, AnsweringSettings
+    ),
+    "environment variables": lambda: "\n".join(
+        ["| variable | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in environment.HELP.items())]
+    ),
+    "commands": lambda: "\n".join(
+        [
+            "| command | what for |",
+            "|---|---|",
+            *(f"| `lmms-manu {name}` | {text} |" for name, text in COMMANDS.items()),
+        ]
+    ),
+}
+
+
+def filled(text: str) -> str:
+    """`text` with every section that the code knows written anew; other sections stay."""
+
+    def section(match: re.Match[str]) -> str:
+        table = TABLES.get(match["name"])
+        return f"{match[1]}\n{table()}\n\n{match[3]}" if table else match[0]
+
+    return SECTION.sub(section, text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; fail where something would change")
+    check = parser.parse_args().check
+    stale = False
+    for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        before = file.read_text(encoding="utf-8")
+        after = filled(before)
+        if before == after:
+            continue
+        stale = True
+        print(f"{file.relative_to(ROOT)} {'is stale: run scripts/fill_docs.py' if check else 'written'}")
+        if not check:
+            file.write_text(after, encoding="utf-8")
+    return int(check and stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
