@@ -115,6 +115,7 @@ def markdown_table(*classes: type[Settings]) -> str:
             meaning = field.metadata["help"]
             if field.metadata["choices"]:
                 meaning += f" One of {', '.join(f'`{choice}`' for choice in field.metadata['choices'])}."
+            meaning = meaning.replace("|", r"\|")
             default = "" if field.default is None else f"`{field.default}`"
             rows.append(f"| `{field.name}` | {default} | {meaning} |")
     return "\n".join(rows)

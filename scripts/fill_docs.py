@@ -1,4 +1,6 @@
-"""Writes the tables that the code knows better into the README and the docs, between `<!-- NAME -->` and `<!-- end -->`.
+"""Writes the tables that the code knows better into the README and the docs.
+
+They stand between `<!-- NAME -->` and `<!-- end -->`.
 
     python scripts/fill_docs.py [--check]
 
