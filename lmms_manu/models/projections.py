@@ -212,7 +212,12 @@ def shaped_candidates(model: nn.Module) -> Iterator[tuple[str, tuple[str, ...], 
         the number of features that go in.
     """
     for name, module in model.named_modules():
-        layers = [linear for key, child in module.named_children() if (linear := as_linear(child, key)) is not None]
+        layers = [
+            linear
+            for key, child in module.named_children()
+            # A pair of 1 x 1 convolutions is more often a bottleneck around a wider one than an MLP.
+            if not isinstance(child, (nn.Conv1d, nn.Conv2d)) and (linear := as_linear(child, key)) is not None
+        ]
         if len(layers) not in (2, 3):
             continue
         *ups, down = layers

@@ -131,19 +131,18 @@ class _Following(TorchFunctionMode):
         return result
 
     def _select(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Follows `tensor[index]`: of a token's rows, or of the experts' weights."""
+        """Follows `tensor[index]`: of tokens' rows, or of the experts' weights."""
         result = func(*args)
         tensor, index = args
+        if not isinstance(result, torch.Tensor):
+            return result
         if tensor in self._rows:
-            rows = self._rows[tensor]
-            by_token = tensor.shape[:-1] if not isinstance(index, (int, slice)) else tensor.shape[:1]
-            if len(by_token) != 1 and not (isinstance(index, torch.Tensor) and index.dtype == torch.bool):
-                by_token = tensor.shape[:1]
-            if by_token.numel() == rows.numel():
-                chosen = rows.view(by_token)[_to(index, rows.device)].reshape(-1)
-                if isinstance(result, torch.Tensor) and chosen.numel() * tensor.shape[-1] == result.numel():
-                    self._rows[result] = chosen
-        elif isinstance(index, torch.Tensor) and index.dim() == 1 and isinstance(result, torch.Tensor):
+            rows = _select_rows(self._rows[tensor], tensor.shape, index)
+            if rows is not None and rows.numel() * tensor.shape[-1] == result.numel():
+                self._rows[result] = rows
+            elif rows is None and result.shape[:-1] == tensor.shape[:-1]:
+                self._rows[result] = self._rows[tensor]
+        elif isinstance(index, torch.Tensor) and index.dim() == 1:
             for key, (block, module) in self._blocks.items():
                 if block.experts and tensor is _down_weight(block, module):
                     self._gathered[result] = (key, index)
@@ -164,8 +163,10 @@ class _Following(TorchFunctionMode):
                 elif name == "index_select":
                     if tensor.numel() == args[2].numel() * source.shape[-1]:
                         self._rows[tensor] = rows[args[2]]
-                elif tensor.shape[:-1] == source.shape[:-1] or (
-                    name in _SAME_ORDER and tensor.numel() == source.numel()
+                elif (
+                    tensor.shape[:-1] == source.shape[:-1]
+                    or (name in _SAME_ORDER and tensor.numel() == source.numel())
+                    or (name in _PRODUCTS and tensor.shape[0] == rows.numel())
                 ):
                     self._rows[tensor] = rows
             return
@@ -273,7 +274,15 @@ def _first_tensor(arguments: tuple[Any, ...], named: dict[str, Any]) -> torch.Te
     return next(value for value in (*arguments, *named.values()) if isinstance(value, torch.Tensor))
 
 
-def _to(index: Any, device: torch.device) -> Any:
-    if isinstance(index, torch.Tensor):
-        return index.to(device)
-    return tuple(_to(part, device) for part in index) if isinstance(index, tuple) else index
+def _select_rows(rows: torch.Tensor, shape: torch.Size, index: Any) -> torch.Tensor | None:
+    """The rows that `index` selects of a tensor of this shape; None where it selects something else."""
+    first, *rest = index if isinstance(index, tuple) else (index,)
+    if not isinstance(first, (torch.Tensor, slice, int)) or any(part not in (..., slice(None)) for part in rest):
+        return None
+    if rows.numel() != shape[:-1].numel():
+        return None
+    if isinstance(first, torch.Tensor):
+        first = first.to(rows.device)
+        if first.dtype == torch.bool and first.dim() == len(shape):
+            first = first[..., 0]
+    return rows.view(shape[:-1])[first].reshape(-1)

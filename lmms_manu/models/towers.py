@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
@@ -18,6 +19,8 @@ from lmms_manu.models.projections import Candidate
 LANGUAGE = "language"
 VISION = "vision"
 TOWERS = (LANGUAGE, VISION)
+
+_OUTSIDE = "outside"
 
 _NEITHER = re.compile(
     r"audio|speech|sound|protein|perceiver|resampler|connector|projector|projection|merger|adapter|aligner|abstractor"
@@ -68,7 +71,9 @@ class TowerMap:
             module = self._modules[ancestor]
             config = getattr(module, "config", None)
             if isinstance(config, PreTrainedConfig) and config is not self._config:
-                return _role(self._keys.get(id(config), ""), module)
+                role = _role(self._keys.get(id(config), ""), module)
+                if role is not None:
+                    return None if role == _OUTSIDE else role
         # What is left is built from the model's own configuration: either the language model itself, whose layers are
         # as wide as its embeddings, or a part between the towers.
         if _VISION.search(holder):
@@ -87,21 +92,22 @@ class TowerMap:
 
     def layers_read(self, layer: Layer) -> int:
         """How many layers of the vision stack of `layer` the model reads, by its setting of feature layers."""
-        owner = layer.stack.rpartition(".")[0]
-        siblings = [
-            name
-            for name, module in self._modules.items()
-            if name.startswith(f"{owner}.")
-            and isinstance(module, nn.ModuleList)
-            and name != layer.stack
-            and self._mixes(f"{name}.0")
-            and not name.startswith(f"{layer.stack}.")
-        ]
-        chosen = list(_feature_layers(self._config)) if self._config is not None else []
-        if siblings or not chosen:
+        chosen = list(_states_read(self._config)) if self._config is not None else []
+        if not chosen or self._has_siblings(layer):
             return layer.depth
         # Entry 0 of a model's hidden states is the input of layer 0, so there is one more of them than layers.
         return max(index if index >= 0 else layer.depth + 1 + index for index in chosen)
+
+    def _has_siblings(self, layer: Layer) -> bool:
+        """Whether the tower has other stacks of layers beside this one, which the setting does not count."""
+        owner = layer.stack.rpartition(".")[0]
+        return any(
+            isinstance(module, (nn.ModuleList, nn.Sequential))
+            and name.startswith(f"{owner}.")
+            and not f"{name}.".startswith(f"{layer.stack}.")
+            and self._mixes(f"{name}.0")
+            for name, module in self._modules.items()
+        )
 
     def _mixes(self, element: str) -> bool:
         """Whether this element of a list holds more than an MLP: something that mixes tokens, as a layer does."""
@@ -126,18 +132,18 @@ def _configuration_keys(config: PreTrainedConfig, path: str = "") -> Iterator[tu
 
 
 def _role(path: str, module: nn.Module) -> str | None:
-    """The tower of a part that is built from the sub-configuration at `path`, the innermost name first."""
+    """The tower of a part that is built from the sub-configuration at `path`; None where nothing tells."""
     words = [*reversed(path.split(".")), getattr(module.config, "base_config_key", "")]
     for word in words:
         if _NEITHER.search(word):
-            return None
+            return _OUTSIDE
         if _VISION.search(word):
             return VISION
         if _LANGUAGE.search(word):
             return LANGUAGE
-    if getattr(module, "main_input_name", None) in _PICTURE_INPUTS:
+    if isinstance(module, PreTrainedModel) and module.main_input_name in _PICTURE_INPUTS:
         return VISION
-    return VISION if getattr(module, "input_modalities", None) in ("image", ("image",)) else None
+    return None
 
 
 def _embedding_width(model: nn.Module) -> int | None:
@@ -150,12 +156,25 @@ def _embedding_width(model: nn.Module) -> int | None:
         return None
 
 
-def _feature_layers(config: PreTrainedConfig) -> Iterator[int]:
-    """The indices of hidden states that settings of `config` name as the vision features."""
-    for key, value in vars(config).items():
-        if isinstance(value, PreTrainedConfig) and not _LANGUAGE.search(key):
-            yield from _feature_layers(value)
-        elif _FEATURE_LAYER.fullmatch(key) and isinstance(value, int):
+def _states_read(config: PreTrainedConfig) -> Iterator[int]:
+    """The indices of the vision tower's hidden states that a model reads, by its settings; none if it has none."""
+    values = vars(config)
+    if values.get("deepstack_layer_map"):
+        # Pairs of a vision layer to read and the language layer that it is added to.
+        yield from (vision_layer for vision_layer, _ in values["deepstack_layer_map"])
+        if isinstance(values.get("spatial_vision_layer"), int):
+            yield values["spatial_vision_layer"]
+        return
+    yield from _feature_layers(values)
+    for key, part in values.items():
+        if isinstance(part, PreTrainedConfig) and not _LANGUAGE.search(key):
+            # The setting of an adapter counts layers instead, so that 0 is the output of the first one.
+            yield from (index + 1 if index >= 0 else index for index in _feature_layers(vars(part)))
+
+
+def _feature_layers(values: Mapping[str, Any]) -> Iterator[int]:
+    for key, value in values.items():
+        if _FEATURE_LAYER.fullmatch(key) and isinstance(value, int):
             yield value
         elif _FEATURE_LAYER.fullmatch(key) and isinstance(value, (list, tuple)):
             yield from value

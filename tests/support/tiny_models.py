@@ -49,7 +49,7 @@ def randomised(model: PreTrainedModel, seed: int = 0, scale: float = 0.2) -> Pre
         for parameter in model.parameters():
             if parameter.is_floating_point():
                 drawn = torch.randn(parameter.shape, generator=generator) * scale
-                parameter.copy_(1 + drawn if parameter.dim() == 1 and parameter.std() == 0 else drawn)
+                parameter.copy_(1 + drawn if parameter.dim() == 1 and bool((parameter == 1).all()) else drawn)
     return model.eval()
 
 
