@@ -48,7 +48,7 @@ RESPONSE_FORMAT: dict[str, Any] = {
 }
 
 _FENCED = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL | re.IGNORECASE)
-_LABELLED = re.compile(r"\b(?:score|rating)\b[\"'*]*\s*(?::|=|is|of)\s*[\"'*]*(-?\d+(?:\.\d+)?)", re.IGNORECASE)
+_LABELLED = re.compile(r"\b(?:score|rating)\b[\"'*\s]*(?::|=|\bis\b|\bof\b)[\"'*\s]*(-?\d+(?:\.\d+)?)", re.IGNORECASE)
 _SCALE = re.compile(
     r"(?:\bscale\s+(?:of|from)\s+|\bfrom\s+)?\b1\s*(?:-|–|to)\s*10\b|(?:/|\bout\s+of\b)\s*10\b", re.IGNORECASE
 )

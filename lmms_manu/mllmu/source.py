@@ -15,7 +15,7 @@ import pyarrow
 from PIL import Image
 
 from lmms_manu import environment
-from lmms_manu.errors import DataError, nearest
+from lmms_manu.errors import DataError
 from lmms_manu.mllmu.names import CONFIGS
 
 HUB_NAME = "MLLMMU/MLLMU-Bench"
@@ -65,6 +65,35 @@ class DatasetSource:
             DataError: the dataset or the configuration cannot be opened.
         """
         return _open(self.path, config)
+
+    @property
+    def loader(self) -> str:
+        """The first argument of `datasets.load_dataset`: the hub name, or the format of a local copy's files."""
+        return "parquet" if self._is_local else self.path
+
+    def loader_arguments(self, config: str) -> dict[str, Any]:
+        """Further arguments of `datasets.load_dataset` for a configuration, beside its name.
+
+        A local copy is opened by its files. Opened as a folder, `datasets` would take what it has converted from
+        another folder of the same name for it, and would not notice that a file has changed.
+
+        Raises:
+            DataError: a local copy has no such configuration.
+        """
+        if not self._is_local:
+            return {}
+        files = sorted(map(str, (Path(self.path) / config).glob("*.parquet")))
+        if not files:
+            folders = sorted(entry.name for entry in Path(self.path).iterdir() if entry.is_dir())
+            raise DataError(
+                f"{self.path} has no files {config}/*.parquet: its folders are {', '.join(folders) or 'none'}. A copy "
+                "of MLLMU-Bench has a folder for each of its configurations."
+            )
+        return {"data_files": {"train": files}}
+
+    @property
+    def _is_local(self) -> bool:
+        return Path(self.path).is_absolute()
 
     def texts(self, config: str) -> datasets.Dataset:
         """The rows of a configuration without their pictures."""
@@ -122,32 +151,25 @@ class DatasetSource:
 def _open(path: str, config: str) -> datasets.Dataset:
     if config not in CONFIGS:
         raise DataError(f"MLLMU-Bench has no configuration {config!r}: it has {', '.join(CONFIGS)}.")
+    source = DatasetSource(path)
+    arguments = source.loader_arguments(config)
     try:
-        return datasets.load_dataset(path, config, split="train")
+        return datasets.load_dataset(source.loader, config, split="train", **arguments)
     except Exception as error:
-        raise DataError(_why_not(path, config, error)) from error
+        cause = error.__cause__ or error
+        reason = f"{type(cause).__name__}: {next(iter(str(cause).strip().splitlines()), 'no message')}"
+        advice = (
+            "Are its files whole, and is there a row in them?"
+            if arguments
+            else f"Check the connection and the name, or set {environment.DATASET} to the folder of a local copy."
+        )
+        raise DataError(f"{config} of {path} cannot be opened ({reason}). {advice}") from error
 
 
 @functools.lru_cache(maxsize=64)
 def _texts(path: str, config: str) -> datasets.Dataset:
     rows = _open(path, config)
     return rows.remove_columns([column for column in PICTURE_COLUMNS if column in rows.column_names])
-
-
-def _why_not(path: str, config: str, error: Exception) -> str:
-    reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
-    if not Path(path).is_dir():
-        return (
-            f"{config} of the dataset {path!r} cannot be opened ({reason}). Check the connection and the name, or set "
-            f"{environment.DATASET} to the folder of a local copy."
-        )
-    if not (Path(path) / "README.md").is_file():
-        return (
-            f"{config} of {path} cannot be opened ({reason}). The folder has no README.md, which lists the "
-            "configurations: download the whole dataset repository."
-        )
-    folders = [entry.name for entry in Path(path).iterdir() if entry.is_dir()]
-    return f"{config} of {path} cannot be opened ({reason}).{nearest(config, folders)}"
 
 
 def _encoded(path: str, config: str, row: int) -> list[dict[str, Any]]:

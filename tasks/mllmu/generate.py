@@ -93,11 +93,12 @@ metric_list:
 LEAF = """\
 include: _{task}_yaml
 task: {name}
-dataset_name: {config}
-process_docs: !function utils.questions_of_{name}
 metadata:
   version: {version}
   run: !function utils.run_of_{name}
+dataset_name: {config}
+dataset_kwargs: !function utils.files_of_{config}
+process_docs: !function utils.questions_of_{name}
 """
 
 GROUP = """\

@@ -1,10 +1,13 @@
 """The functions that the task files of MLLMU-Bench name; all of them hand on to `lmms_manu.mllmu`.
 
 The harness resolves `!function utils.NAME` by executing this file and taking the attribute NAME, after it has built
-the model and before it loads a dataset. Two kinds of names are made on demand: `questions_of_LEAF`, which gives the
-documents of a leaf, and `run_of_LEAF`, which is no function but the record of what this process will ask and of whom.
-As that record is made first, whatever is wrong with the dataset or a setting is said there, in one sentence; later
-the harness would try five times and hide it.
+the model and before it loads a dataset. Some names are made on demand, and not all of them are functions:
+
+- `run_of_LEAF` is the record of what this process will ask and of whom, for the results file. It is made first:
+  whatever is wrong with the dataset or a setting is said here, in one sentence, because in the places below the
+  harness tries five times and hides it.
+- `DATASET_PATH` and `files_of_CONFIG` are what the harness passes to `datasets.load_dataset`.
+- `questions_of_LEAF` gives the documents of a leaf in the place of the rows that were so loaded.
 """
 
 from __future__ import annotations
@@ -29,10 +32,13 @@ total = results.total
 
 def __getattr__(name: str) -> Any:
     if name == "DATASET_PATH":
-        return DatasetSource.resolve().path
-    for prefix, make in (("questions_of_", _questions_of), ("run_of_", _run_of)):
-        if name.startswith(prefix) and name.removeprefix(prefix) in LEAVES:
-            return make(name.removeprefix(prefix))
+        return DatasetSource.resolve().loader
+    if name.startswith("files_of_"):
+        return DatasetSource.resolve().loader_arguments(name.removeprefix("files_of_"))
+    if name.startswith("questions_of_"):
+        return _questions_of(name.removeprefix("questions_of_"))
+    if name.startswith("run_of_"):
+        return _run_of(name.removeprefix("run_of_"))
     raise AttributeError(f"utils has no {name!r}")
 
 

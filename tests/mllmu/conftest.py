@@ -1,0 +1,25 @@
+"""A small dataset, and room for what the datasets package converts it to."""
+
+import datasets
+import pytest
+from support.tiny import make_dataset
+
+from lmms_manu.mllmu import DatasetSource
+
+
+@pytest.fixture(scope="session", autouse=True)
+def datasets_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets-cache"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """20 fictitious people, 6 celebrities."""
+    return make_dataset(tmp_path_factory.mktemp("mllmu") / "data", people=20)
+
+
+@pytest.fixture(scope="session")
+def source(folder):
+    return DatasetSource.resolve(str(folder))
