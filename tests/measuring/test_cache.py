@@ -1,0 +1,126 @@
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from support.models import llava_model, save_llava
+
+from lmms_manu.measuring.cache import StatisticsCache
+from lmms_manu.measuring.fingerprints import note_edit, processor_fingerprint, weights_fingerprint
+from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.models.blocks import find_mlp_blocks
+
+SUMS = torch.arange(10, dtype=torch.float64).reshape(5, 2)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return StatisticsCache(tmp_path / "statistics")
+
+
+def measured_parts(checkpoint, parts, **settings):
+    """How many of the four parts had to be measured."""
+    blocks = find_mlp_blocks(checkpoint.model)
+    return measure(checkpoint, blocks, parts, MeasureSettings(**settings), progress=False).measured
+
+
+def test_sums_come_back_as_they_were_stored(cache):
+    cache.store({"tau": 0.1}, SUMS, {})
+    assert torch.equal(cache.load({"tau": 0.1}), SUMS)
+    assert cache.load({"tau": 0.2}) is None
+
+
+def test_the_same_measurement_is_never_made_twice(load, parts):
+    assert [measured_parts(load(), parts) for _ in range(2)] == [4, 0]
+
+
+@pytest.mark.parametrize("change", [{"tau": 0.2}, {"tokens": "last"}, {"statistics_batch_size": 5}])
+def test_other_settings_are_measured_anew(load, parts, change):
+    measured_parts(load(), parts)
+    assert measured_parts(load(), parts, **change) == 4
+
+
+def test_changed_data_is_measured_anew_and_nothing_else(load, parts):
+    measured_parts(load(), parts)
+    parts["retain", "text"] = parts["retain", "text"][1:]
+    assert measured_parts(load(), parts) == 1
+
+
+def test_other_weights_in_the_same_folder_never_hit(load, parts, tmp_path):
+    folder = save_llava(tmp_path / "model")
+    assert measured_parts(load(folder), parts) == 4
+    llava_model(seed=1).save_pretrained(folder)
+    assert measured_parts(load(folder), parts) == 4
+
+
+def test_the_same_weights_in_another_folder_hit(load, parts, tmp_path):
+    assert measured_parts(load(save_llava(tmp_path / "one")), parts) == 4
+    assert measured_parts(load(save_llava(tmp_path / "two")), parts) == 0
+
+
+def test_an_edited_model_is_measured_anew(load, parts):
+    measured_parts(load(), parts)
+    checkpoint = load()
+    note_edit(checkpoint.model, "some mask")
+    assert measured_parts(checkpoint, parts) == 4
+
+
+def test_a_remembered_digest_notices_a_file_that_changed_in_place(load, tmp_path):
+    folder = save_llava(tmp_path / "model")
+    weights = folder / "model.safetensors"
+    past = time.time() - 100
+    os.utime(weights, (past, past))
+    before = weights_fingerprint(load(folder))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    os.utime(weights, (past, past))
+    assert weights_fingerprint(load(folder)) != before
+
+
+def test_another_chat_template_or_picture_size_is_another_processor(load):
+    plain, changed = load().processor, load().processor
+    assert processor_fingerprint(plain) == processor_fingerprint(load().processor)
+    changed.image_processor.image_mean = [0.1, 0.2, 0.3]
+    assert processor_fingerprint(plain) != processor_fingerprint(changed)
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data[:-1] + b"\x7f", lambda data: b"no"])
+def test_a_damaged_file_is_measured_again_with_a_word(load, parts, damage, caplog):
+    measured_parts(load(), parts)
+    path = StatisticsCache.default().parts()[0].path
+    path.write_bytes(damage(path.read_bytes()))
+    assert measured_parts(load(), parts) == 1
+    assert "measured again" in caplog.text
+    assert measured_parts(load(), parts) == 0
+
+
+def test_the_parts_used_longest_ago_give_way(cache):
+    for tau in range(4):
+        cache.store({"tau": tau}, SUMS, {})
+        path = cache.parts()[0].path
+        os.utime(path, (1000.0 + tau, 1000.0 + tau))
+    cache.load({"tau": 0})
+    size = cache.parts()[0].size
+    assert len(cache.shrink(2 * size)) == 2
+    assert [cache.load({"tau": tau}) is not None for tau in range(4)] == [True, False, False, True]
+
+
+def test_clearing_can_spare_what_was_used_lately(cache):
+    cache.store({"tau": 0}, SUMS, {})
+    cache.partial({"tau": 1}).save(3, SUMS, 2)
+    assert cache.clear(older_than_days=1) == []
+    assert len(cache.clear(unfinished_only=True)) == 1
+    assert len(cache.clear()) == 1
+    assert cache.parts() == cache.unfinished() == []
+
+
+def test_many_may_write_and_read_the_same_part_at_once(cache):
+    def use(number):
+        cache.store({"tau": 0}, SUMS, {"writer": number})
+        return torch.equal(cache.load({"tau": 0}), SUMS)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(use, range(40)))

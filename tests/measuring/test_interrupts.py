@@ -1,0 +1,94 @@
+import functools
+
+import pytest
+import torch
+
+from lmms_manu.errors import DataError, ModelError
+from lmms_manu.measuring.cache import StatisticsCache
+from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.models.blocks import find_mlp_blocks
+
+
+def run(checkpoint, parts, **settings):
+    settings = MeasureSettings(statistics_batch_size=2, **settings)
+    return measure(checkpoint, find_mlp_blocks(checkpoint.model), parts, settings, progress=False)
+
+
+class Forwards:
+    """Counts the samples of each forward pass, and does something at one of them."""
+
+    def __init__(self, checkpoint, at=None, action=None):
+        self.sizes = []
+        self._at, self._action = at, action
+        checkpoint.model.register_forward_pre_hook(self, with_kwargs=True)
+
+    def __call__(self, module, arguments, options):
+        self.sizes.append(len(options["input_ids"]))
+        if len(self.sizes) == self._at:
+            self._action()
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+# Each part has 19 passages: 10 batches of two.
+@pytest.mark.parametrize("at", [1, 7, 16, 39])
+def test_an_interrupt_loses_at_most_one_batch(load, parts, at):
+    undisturbed = run(load(), parts, statistics_cache=False)
+    checkpoint = load()
+    Forwards(checkpoint, at, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint, parts)
+    checkpoint = load()
+    forwards = Forwards(checkpoint)
+    resumed = run(checkpoint, parts)
+    assert len(forwards.sizes) == 40 - (at - 1)
+    assert torch.equal(resumed.sums, undisturbed.sums)
+    assert not StatisticsCache.default().unfinished()
+
+
+def test_an_interrupted_measurement_of_other_settings_is_not_used(load, parts):
+    checkpoint = load()
+    Forwards(checkpoint, 7, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(checkpoint, parts)
+    checkpoint = load()
+    forwards = Forwards(checkpoint)
+    run(checkpoint, parts, tau=0.2)
+    assert len(forwards.sizes) == 40
+
+
+def out_of_memory():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+
+def test_out_of_memory_halves_the_batch_and_goes_on(load, parts):
+    undisturbed = run(load(), parts, statistics_cache=False)
+    checkpoint = load()
+    forwards = Forwards(checkpoint, 3, out_of_memory)
+    sums = run(checkpoint, parts).sums
+    assert forwards.sizes[:5] == [2, 2, 2, 1, 1]
+    assert set(forwards.sizes[5:]) == {1}
+    torch.testing.assert_close(sums, undisturbed.sums, rtol=1e-4, atol=1e-3)
+
+
+def test_a_sample_that_does_not_fit_alone_is_an_error_that_names_it(load, parts):
+    checkpoint = load()
+    checkpoint.model.register_forward_pre_hook(lambda *_: out_of_memory())
+    with pytest.raises(ModelError, match="Out of memory while measuring forget multimodal sample 0 alone"):
+        run(checkpoint, parts)
+
+
+def test_a_picture_that_does_not_decode_is_left_out_with_a_warning(load, parts, caplog):
+    def broken():
+        raise DataError("its picture does not decode")
+
+    first, *others = parts["forget", "multimodal"]
+    without = run(load(), {**parts, ("forget", "multimodal"): others}, statistics_cache=False)
+    unreadable = Passage("the torn one", first.question, first.answer, functools.partial(broken), "torn")
+    sums = run(load(), {**parts, ("forget", "multimodal"): [unreadable, *others]}).sums
+    torch.testing.assert_close(sums, without.sums, rtol=1e-4, atol=1e-3)
+    assert "without the torn one: its picture does not decode" in caplog.text
