@@ -81,7 +81,7 @@ class JudgeServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802
+            def do_POST(self) -> None:
                 status, body, headers = server._answer(self)
                 encoded = body.encode()
                 self.send_response(status)
