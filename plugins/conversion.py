@@ -80,15 +80,8 @@ class RequestConverter:
         text = self._renderer.chat_text(ask.first)
         return ContinuationRequest(text, str(continuation), lambda: _pictures(ask(), label), label)
 
-    def _request(
-        self,
-        asked: Messages,
-        ask: Callable[[], Messages],
-        arguments: Mapping[str, Any],
-        task: Any,
-        name: str,
-        label: str,
-    ) -> PromptRequest:
+    def _request(self, ask: _Reopened, arguments: Mapping[str, Any], task: Any, name: str, label: str) -> PromptRequest:
+        asked = ask.first
         generation = Generation.from_arguments(
             arguments,
             stop=stop_texts(arguments, task),

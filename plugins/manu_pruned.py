@@ -122,16 +122,17 @@ class ManuPruned(lmms):
             wanted = {id(request) for request in asked}
             return [_result(next(answers)) if id(request) in wanted else GenerationResult("") for request in requests]
 
-    def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
-        """The loss of each continuation, and whether it is what greedy decoding gives.
+    def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
+        """The loss of each continuation, and whether it is what greedy decoding gives, as `(loss, greedy)`.
 
         The harness's simple models give the mean negative log-likelihood of a token, and its multiple-choice tasks
-        take the smallest; so does this one.
+        take the smallest; so does this one. A bare pair would be turned into text by lmms-eval 0.7.3 on its way to
+        the task; inside a result it arrives as it is.
         """
         with take_down_on_failure():
             converter = self._converter()
             scores = self._scorer.score([converter.continuation(request) for request in requests])
-            return [(-score.log_probability / score.tokens, score.greedy) for score in scores]
+            return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for one in scores]
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[str]:
         raise ModelError(

@@ -41,11 +41,8 @@ def write_stock_data(folder: str | Path, documents: int = 4) -> Path:
 
 def write_mmmu(root: Path, documents: int) -> None:
     """Questions with one and two pictures, with options (a string) and open."""
-    features: dict[str, Any] = dict.fromkeys(
-        ("id", "question", "options", "explanation", "img_type", "answer", "topic_difficulty")
-        + ("question_type", "subfield"),
-        TEXT,
-    )
+    names = ("id", "question", "options", "explanation", "img_type", "answer", "topic_difficulty", "question_type")
+    features: dict[str, Any] = dict.fromkeys((*names, "subfield"), TEXT)
     features |= {f"image_{number}": Image() for number in range(1, MMMU_PICTURES + 1)}
     for split in ("validation", "test"):
         rows = []
