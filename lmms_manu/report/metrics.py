@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from lmms_manu.mllmu.names import DEFAULT_RATIO, MODALITIES, SPLITS, leaf_name, leaves
 

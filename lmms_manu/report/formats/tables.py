@@ -73,12 +73,12 @@ class Table:
     caption: str = ""
 
 
-def overview(section: Section, view: str = MEAN) -> Table:
-    """The paper's form: methods down, splits and metrics across, values only."""
-    heads = tuple(Head(column.metric.label, SPLIT_TITLES[column.split], column.arrow) for column in section.columns)
-    lines = _lines(
-        section.rows, lambda row: [_value(column, row.cell(column, view), view) for column in section.columns]
-    )
+def overview(section: Section, view: str = MEAN, *, with_changes: bool = False) -> Table:
+    """The paper's form: methods down, splits and metrics across; values only, unless `with_changes`."""
+    columns = section.columns
+    heads = tuple(Head(column.metric.label, SPLIT_TITLES[column.split], column.arrow) for column in columns)
+    entry = _full if with_changes else _value
+    lines = _lines(section.rows, lambda row: [entry(column, row.cell(column, view), view) for column in columns])
     return Table(f"{section.title}, {VIEW_TITLES[view]}", heads, lines)
 
 
@@ -114,7 +114,7 @@ def quality(section: Section) -> Table | None:
     if not columns:
         return None
     heads = tuple(Head(column.metric.label, SPLIT_TITLES[column.split], "↓") for column in columns)
-    lines = _lines(rows, lambda row: [_value(column, row.cell(column)) for column in columns])
+    lines = _lines(rows, lambda row: [_value(column, row.cell(column), MEAN) for column in columns])
     return Table(f"{section.title}, answers that could not be used, in percent", heads, lines)
 
 
@@ -144,7 +144,7 @@ def _lines(rows: Sequence[Row], entries: Callable[[Row], list[Entry]]) -> tuple[
     return tuple(Line(row.name, tuple(entries(row)), row.is_published, row.is_baseline, row.note) for row in rows)
 
 
-def _value(column: Column, cell: Cell, view: str = MEAN) -> Entry:
+def _value(column: Column, cell: Cell, view: str) -> Entry:
     return Entry(
         text=value_text(cell, column.metric.digits),
         rank=cell.rank,

@@ -1,0 +1,135 @@
+"""Builds the page: everything it needs stands in the one file, and text from models and data can only be text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lmms_manu._version import __version__
+from lmms_manu.errors import ManuError
+from lmms_manu.report.cells import Report, Section
+from lmms_manu.report.formats.numbers import plain
+from lmms_manu.report.formats.tables import VIEW_TITLES, Head, Table, derived, notes_of, overview, quality
+from lmms_manu.report.metrics import MEAN, VIEWS
+from lmms_manu.report.page.questions import pictures_of, selection_id, selections, task_data
+from lmms_manu.report.page.thumbnails import thumbnails
+
+try:
+    import itables
+    import jinja2
+    import vl_convert
+    from markupsafe import Markup
+
+    from lmms_manu.report.page.plots import Plot, plots_of
+except ImportError as error:  # the optional dependencies
+    raise ManuError(f"The page needs {error.name}: install lmms-manu with its extra `report`.") from error
+
+
+def render(report: Report, dataset: str | None = None) -> str:
+    """The page as HTML.
+
+    Args:
+        report: what to show.
+        dataset: MLLMU-Bench's folder or hub name, for thumbnails; None for a page without pictures.
+
+    Raises:
+        DataError: the dataset cannot be opened.
+    """
+    chosen = selections(report)
+    tasks = list(dict.fromkeys(task for selection in chosen for task in selection.tasks))
+    linked = {selection.id for selection in chosen}
+    pictures = thumbnails(pictures_of(tasks, report.runs), dataset) if dataset else {}
+    sections = [_section(section, linked) for section in report.sections]
+    script = _asset("page.js")
+    index = {
+        "baseline": report.baseline,
+        "runs": [run.name for run in report.runs],
+        "selections": [
+            {"id": entry.id, "label": entry.label, "metric": entry.metric, "tasks": entry.tasks} for entry in chosen
+        ],
+        "plots": {plot.id: plot.specification for entry in sections for plot in entry["plots"]},
+    }
+    data = {f"task-{task}": _json(task_data(task, report.runs)) for task in tasks}
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
+    environment.filters["groups"] = _groups
+    environment.filters["number"] = lambda value: plain(value, 2) if isinstance(value, float) else value
+    return environment.from_string(_asset("page.html.j2")).render(
+        version=__version__,
+        report=report,
+        runs=report.runs,
+        sections=sections,
+        notes=notes_of(report),
+        selections=chosen,
+        view_titles=VIEW_TITLES,
+        policy=_policy(script),
+        styles=Markup(_style(_datatables(".css")) + _style(_asset("page.css"))),
+        libraries={"datatables": _code(_datatables(".js")), "vega": _code(vl_convert.javascript_bundle())},
+        data={"index": _json(index), "pictures": _json(pictures), **data},
+        script=Markup(script),
+    )
+
+
+def _section(section: Section, linked: set[str]) -> dict[str, Any]:
+    views = VIEWS if section.splits else (MEAN,)
+    plots: list[Plot] = plots_of(section)
+    return {
+        "key": str(section.forget_ratio or "all"),
+        "title": section.title,
+        "tables": {view: _linked(overview(section, view, with_changes=True), section, linked) for view in views},
+        "derived": derived(section),
+        "quality": quality(section),
+        "plots": plots,
+    }
+
+
+def _linked(table: Table, section: Section, linked: set[str]) -> tuple[Table, list[str]]:
+    """A table of numbers with, for each column, the address of its questions; empty where there are none."""
+    first = table.lines[0].entries if table.lines else ()
+    ids = [selection_id(section, *entry.source) if entry.source else "" for entry in first]
+    return table, [identifier if identifier in linked else "" for identifier in ids]
+
+
+def _groups(heads: Sequence[Head]) -> list[dict[str, Any]]:
+    """Neighbouring headings of the same group, with their number."""
+    runs = [(name, len(list(members))) for name, members in itertools.groupby(heads, key=lambda head: head.group)]
+    return [{"name": name, "span": span} for name, span in runs]
+
+
+def _policy(script: str) -> str:
+    """A content security policy under which only the page's own script runs, whatever text the page holds."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # The libraries are run from blobs that the script makes; Vega compiles its expressions.
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}' blob: 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _json(value: Any) -> Markup:
+    """JSON that cannot end the script element that holds it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e"))
+
+
+def _code(text: str) -> Markup:
+    """JavaScript that cannot end the script element that holds it; what is replaced stands in strings only."""
+    return Markup(text.replace("</script", "<\\/script").replace("<!--", "<\\!--"))
+
+
+def _style(text: str) -> str:
+    return f"<style>{text.replace('</style', '')}</style>"
+
+
+def _asset(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _datatables(suffix: str) -> str:
+    folder = Path(str(importlib.resources.files(itables))) / "html"
+    return (folder / f"dt_bundle{suffix}").read_text(encoding="utf-8")

@@ -1,0 +1,215 @@
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+const library = (name) =>
+  import(URL.createObjectURL(new Blob([document.getElementById(`library-${name}`).textContent], { type: "text/javascript" })));
+const make = (tag, properties = {}, ...children) => {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+};
+
+const index = read("index");
+const page = document.documentElement;
+
+// Light and dark: the system's choice until the reader makes one.
+const system = matchMedia("(prefers-color-scheme: dark)");
+const themeButton = document.getElementById("theme");
+let chosenTheme = null;
+
+function applyTheme() {
+  const dark = chosenTheme === null ? system.matches : chosenTheme;
+  page.classList.toggle("dark", dark);
+  page.style.colorScheme = dark ? "dark" : "light";
+  themeButton.setAttribute("aria-pressed", String(dark));
+  return drawPlots();
+}
+
+themeButton.addEventListener("click", () => {
+  chosenTheme = !page.classList.contains("dark");
+  applyTheme();
+});
+system.addEventListener("change", applyTheme);
+
+// Plots are drawn when they come near the screen, and again in the other theme.
+const drawn = new Map();
+const nearby = new IntersectionObserver(
+  (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => draw(entry.target.id)),
+  { rootMargin: "400px" },
+);
+let vegaLoaded = null;
+
+async function draw(id) {
+  const theme = page.classList.contains("dark") ? "dark" : "light";
+  if (drawn.get(id) === theme) return;
+  drawn.set(id, theme);
+  vegaLoaded ??= library("vega");
+  await vegaLoaded;
+  const style = getComputedStyle(page);
+  const [ink, line] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
+  const axis = { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line };
+  await window.vegaEmbed(`#${id}`, index.plots[id], {
+    renderer: "svg",
+    actions: false,
+    tooltip: { theme },
+    config: {
+      background: null,
+      axis,
+      legend: { labelColor: ink, titleColor: ink },
+      view: { stroke: line },
+      rule: { color: ink },
+      font: "system-ui, sans-serif",
+    },
+  });
+}
+
+function drawPlots() {
+  return Promise.all([...drawn.keys()].map(draw));
+}
+
+document.querySelectorAll(".plot").forEach((place) => nearby.observe(place));
+
+// Views: mean of both modalities, with the picture, text only.
+document.querySelectorAll(".views input").forEach((input) =>
+  input.addEventListener("change", () => {
+    const section = input.name.replace("view-", "");
+    document.querySelectorAll(".view").forEach((view) => {
+      if (view.dataset.section === section) view.hidden = view.dataset.view !== input.value;
+    });
+  }),
+);
+
+applyTheme();
+
+// Tables that sort.
+const { jQuery } = await library("datatables");
+const DataTable = jQuery.fn.dataTable;
+const bare = { paging: false, searching: false, info: false, order: [], autoWidth: false };
+document.querySelectorAll("table.sortable").forEach((table) => new DataTable(table, bare));
+
+// Questions: every text is set as text, never as HTML.
+const selection = document.getElementById("selection");
+const filter = document.getElementById("filter");
+const boxes = [...document.querySelectorAll("#shown input")];
+const tasks = new Map();
+let pictures = null;
+let answers = null;
+
+function task(name) {
+  if (!tasks.has(name)) tasks.set(name, read(`task-${name}`));
+  return tasks.get(name);
+}
+
+function shownRuns() {
+  return boxes.filter((box) => box.checked).map((box) => box.value);
+}
+
+function rowsOf(chosen, runs) {
+  return chosen.tasks.flatMap((name) => {
+    const data = task(name);
+    const columns = runs.map((run) => data.runs[run]);
+    return data.question.map((question, place) => ({
+      person: data.person[place],
+      task: name,
+      question,
+      target: data.target[place],
+      picture: data.picture[place],
+      answers: columns.map((column) => ({
+        response: column?.response[place] ?? null,
+        score: column?.scores[chosen.metric]?.[place] ?? null,
+      })),
+    }));
+  });
+}
+
+const KEPT = {
+  all: () => true,
+  changed: (row) => row.answers.some((answer) => answer.response !== row.answers[0].response),
+  worse: (row) => row.answers.some((answer) => answer.score !== null && answer.score < row.answers[0].score),
+  better: (row) =>
+    row.answers.some((answer) => row.answers[0].score !== null && answer.score > row.answers[0].score),
+};
+
+function textOf(answer) {
+  return answer.response === null ? "not asked" : answer.response || "(empty)";
+}
+
+function mark(answer, metric) {
+  if (answer.score === null) return "";
+  if (metric !== "classification" && metric !== "cloze") return make("span", { className: "score" }, answer.score.toFixed(2));
+  const right = answer.score > 0;
+  return make("span", { className: `score ${right ? "right" : "wrong"}` }, right ? "✓ right" : "✗ wrong");
+}
+
+function questionCell(row) {
+  const parts = [row.question];
+  if (pictures[row.picture]) parts.unshift(make("img", { src: pictures[row.picture], alt: `picture of person ${row.person}`, loading: "lazy" }));
+  return make("div", {}, ...parts);
+}
+
+function columnsFor(chosen, runs) {
+  const text = (title, value, cell, width) => ({
+    title,
+    width,
+    type: "string",
+    data: null,
+    render: (_, kind, row) => (kind === "display" ? (cell ?? ((one) => make("div", {}, value(one))))(row) : value(row).toLowerCase()),
+    createdCell: (element) => element.setAttribute("data-label", title),
+  });
+  return [
+    text("Person", (row) => row.person, undefined, "6rem"),
+    text("Question", (row) => row.question, questionCell),
+    text("Target", (row) => row.target),
+    ...runs.map((run, place) => ({
+      ...text(run, (row) => textOf(row.answers[place]), (row) =>
+        make("div", {}, mark(row.answers[place], chosen.metric), textOf(row.answers[place])),
+      ),
+    })),
+  ];
+}
+
+function escaped(text) {
+  return make("span", {}, text).innerHTML;
+}
+
+function showQuestions() {
+  const chosen = index.selections.find((entry) => entry.id === selection.value);
+  const runs = shownRuns();
+  pictures ??= read("pictures");
+  const rows = rowsOf(chosen, runs);
+  const kept = rows.filter((row) => runs.length === 0 || KEPT[filter.value](row));
+  document.getElementById("count").textContent = `${kept.length} of ${rows.length} questions`;
+  answers?.destroy(true);
+  const table = make("table");
+  document.getElementById("answers").replaceChildren(table);
+  // DataTables takes titles as HTML.
+  const columns = columnsFor(chosen, runs).map((column) => ({ ...column, title: escaped(column.title) }));
+  answers = new DataTable(table, {
+    data: kept,
+    columns,
+    order: [],
+    autoWidth: false,
+    pageLength: 25,
+    lengthMenu: [10, 25, 100],
+    deferRender: true,
+    language: { search: "Search in the texts", emptyTable: "No question is left." },
+  });
+}
+
+function followAddress() {
+  const [place, ...parts] = location.hash.slice(1).split("/").map(decodeURIComponent);
+  if (place !== "questions" || parts.length === 0 || !selection) return;
+  const run = parts.pop();
+  selection.value = parts.join("/");
+  filter.value = "all";
+  const wanted = new Set([index.baseline, run]);
+  boxes.forEach((box) => (box.checked = wanted.has(box.value)));
+  showQuestions();
+  document.getElementById("questions-title").focus();
+}
+
+if (selection) {
+  for (const control of [selection, filter, ...boxes]) control.addEventListener("change", showQuestions);
+  addEventListener("hashchange", followAddress);
+  showQuestions();
+  followAddress();
+}
+page.dataset.ready = "true";
