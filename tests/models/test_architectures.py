@@ -1,0 +1,63 @@
+"""Every image-text-to-text type of transformers: both towers are recognised, or the reason why not is on record."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "docs" / "generate_architectures.py"
+
+
+@pytest.fixture(scope="module")
+def script():
+    specification = importlib.util.spec_from_file_location("generate_architectures", SCRIPT)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def rows(script):
+    return {row.model_type: row for row in script.survey()}
+
+
+def test_every_type_is_surveyed(script, rows):
+    assert set(rows) == set(script.MODEL_TYPES)
+    assert len(rows) == 97
+
+
+def test_every_type_can_be_built_and_has_language_blocks(rows):
+    assert {row.model_type: row.error for row in rows.values() if not row.has("language")} == {}
+
+
+def test_both_towers_are_found_but_for_the_recorded_exceptions(script, rows):
+    incomplete = {row.model_type for row in rows.values() if not row.is_complete}
+    assert incomplete == set(script.EXCEPTIONS)
+    assert len(rows) - len(incomplete) == 88
+
+
+def test_exceptions_have_a_reason_from_the_closed_list(script):
+    assert set(script.EXCEPTIONS.values()) <= set(script.REASONS)
+
+
+def test_blocks_have_unique_names_and_no_weight_belongs_to_two(rows):
+    for row in rows.values():
+        names = [block.name for block in row.blocks]
+        assert len(set(names)) == len(names), row.model_type
+        weights = [(slot.parameter, slot.start) for block in row.blocks for slot in block.slots]
+        assert len(set(weights)) == len(weights), row.model_type
+
+
+def test_layers_are_numbered_by_depth_within_each_tower(rows):
+    for row in rows.values():
+        for tower in ("language", "vision"):
+            layers = [block.layer for block in row.blocks if block.tower == tower]
+            assert layers == sorted(layers), row.model_type
+
+
+def test_the_documented_table_is_what_the_code_finds(script, rows):
+    assert script.render(list(rows.values())) == script.TABLE.read_text(encoding="utf-8"), (
+        "run python docs/generate_architectures.py"
+    )
