@@ -12,6 +12,7 @@ DATASET = "LMMS_MANU_DATASET"
 EXEMPLARS = "LMMS_MANU_EXEMPLARS"
 SEED = "LMMS_MANU_SEED"
 CACHE = "LMMS_MANU_CACHE"
+RECORD = "LMMS_MANU_RECORD"
 JUDGE = "LMMS_MANU_JUDGE"
 JUDGE_CONCURRENCY = "LMMS_MANU_JUDGE_CONCURRENCY"
 JUDGE_TIMEOUT = "LMMS_MANU_JUDGE_TIMEOUT"
@@ -22,12 +23,19 @@ HELP = {
     "which a folder of that relative path in the current directory stands in for).",
     EXEMPLARS: "Number of exemplar people, such as `classification=1,cloze=2` (the default); 0 is allowed.",
     SEED: "Seed of the rule that chooses exemplar people and test pictures (default `0`).",
+    RECORD: "File to which `manu_pruned` writes the record of its edit, as JSON; for programs that start the harness.",
     CACHE: "Folder of cached statistics and judgements (default `~/.cache/lmms-manu`).",
     JUDGE: "`off` leaves factuality unmeasured although a key or an endpoint of a judge is set.",
     JUDGE_CONCURRENCY: "Answers that the factuality judge is asked about at a time (default `8`).",
     JUDGE_TIMEOUT: "Seconds that one request to the factuality judge may take (default `60`).",
     JUDGE_ATTEMPTS: "Requests for one answer until it counts as not judged (default `5`).",
 }
+
+
+def record_file() -> Path | None:
+    """The file that wants the record of an edit, None if none does."""
+    chosen = os.environ.get(RECORD)
+    return Path(chosen) if chosen else None
 
 
 def cache_folder() -> Path:

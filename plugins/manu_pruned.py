@@ -30,8 +30,10 @@ from lmms_manu.answering.engine import AnsweringEngine, Work
 from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.environment import record_file
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.evaluation.suites import UTILITY, check_judge
+from lmms_manu.files import write_json
 from lmms_manu.methods.base import EditRecord, publish
 from lmms_manu.methods.data import load_data
 from lmms_manu.methods.registry import get_method, settings_classes
@@ -78,6 +80,7 @@ class ManuPruned(lmms):
             self._scorer = LikelihoodScorer(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
         if self._rank == 0:
             logger.info(self.record.summary())
+            self._keep_record()
 
     @classmethod
     def create_from_arg_string(
@@ -164,6 +167,12 @@ class ManuPruned(lmms):
     def _check_judge(self, requests: Sequence[Instance]) -> None:
         asked = {task_of(request) for request in requests}
         check_judge(tuple(part for part in UTILITY if asked.intersection(part.tasks)), os.environ)
+
+    def _keep_record(self) -> None:
+        """Leaves the record where whoever started the harness asked for it."""
+        file = record_file()
+        if file is not None:
+            write_json(file, self.record.as_dict())
 
     def _report(self) -> None:
         """Puts what answering cost into the harness's metrics."""

@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lmms_manu.environment import RECORD
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.harness import HarnessError, HarnessRun, find_results, run
 from lmms_manu.evaluation.suites import Part
 from lmms_manu.files import write_json
 
 MANIFEST = "run.json"
-RECORD = "edit.json"
+EDIT_FILE = "edit.json"
 SCHEMA = 1
 _VERSIONED = ("lmms-manu", "lmms-eval", "torch", "transformers", "accelerate", "datasets")
 
@@ -72,7 +73,7 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None] = print, *, echo
         except HarnessError:
             pass
         started = time.monotonic()
-        environment = {**part.environment(evaluation.variables), "LMMS_MANU_RECORD": str(_record(evaluation))}
+        environment = {**part.environment(evaluation.variables), RECORD: str(_record(evaluation))}
         entry: dict[str, Any] = {"tasks": list(part.tasks), "started": _now()}
         try:
             results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
@@ -115,7 +116,7 @@ def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _record(evaluation: Evaluation) -> Path:
-    return evaluation.output.absolute() / RECORD
+    return evaluation.output.absolute() / EDIT_FILE
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
