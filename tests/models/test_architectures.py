@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ SCRIPT = Path(__file__).parents[2] / "docs" / "generate_architectures.py"
 def script():
     specification = importlib.util.spec_from_file_location("generate_architectures", SCRIPT)
     module = importlib.util.module_from_spec(specification)
+    sys.modules[module.__name__] = module
     specification.loader.exec_module(module)
     return module
 
