@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lmms_manu.errors import ModelError
+from lmms_manu.files import atomic_path
 
 _folders: weakref.WeakKeyDictionary[nn.Module, tempfile.TemporaryDirectory[str]] = weakref.WeakKeyDictionary()
 
@@ -45,8 +46,7 @@ def edit_weight(model: nn.Module, name: str, edit: Callable[[torch.Tensor], None
     """
     parameter = model.get_parameter(name)
     if parameter.device.type != "meta":
-        with torch.no_grad():
-            edit(parameter.data)
+        edit(parameter.data)
         return
     weights, key = _offloaded(model, name)
     changed = weights[key].detach().clone()
@@ -57,17 +57,18 @@ def edit_weight(model: nn.Module, name: str, edit: Callable[[torch.Tensor], None
 def refuse_unreachable(model: nn.Module, name: str) -> None:
     """Raises a `ModelError` unless the parameter called `name` can be read and written."""
     if model.get_parameter(name).device.type == "meta":
-        weights, key = _offloaded(model, name)
-        _innermost(weights, key, name)
+        _offloaded(model, name)
 
 
-def _offloaded(model: nn.Module, name: str) -> tuple[Mapping[str, torch.Tensor], str]:
-    """The map that holds an offloaded parameter, and its key there."""
-    owner, key = name.rpartition(".")[0], name.rpartition(".")[2]
+def _offloaded(model: nn.Module, name: str) -> tuple[dict[str, torch.Tensor] | OffloadedWeightsLoader, str]:
+    """The store that holds an offloaded parameter, and its key there."""
+    owner, _, key = name.rpartition(".")
     while True:
         hook = _align_hook(model.get_submodule(owner))
-        if hook is not None and hook.offload and hook.weights_map is not None and key in set(hook.weights_map):
-            return hook.weights_map, key
+        if hook is not None and hook.offload and hook.weights_map is not None:
+            store, full_key = _innermost(hook.weights_map, key, name)
+            if full_key in (store.all_keys if isinstance(store, OffloadedWeightsLoader) else store):
+                return store, full_key
         if not owner:
             raise ModelError(
                 f"{name} has no values: it is on the meta device and no accelerate hook brings it in. Load the model "
@@ -83,27 +84,29 @@ def _align_hook(module: nn.Module) -> AlignDevicesHook | None:
     return next((each for each in hooks if isinstance(each, AlignDevicesHook)), None)
 
 
-def _innermost(weights: Mapping[str, torch.Tensor], key: str, name: str) -> tuple[Any, str]:
-    """The map behind any prefixes, and the key there."""
-    holder: Any = weights
-    while isinstance(holder, PrefixedDataset):
-        holder, key = holder.dataset, f"{holder.prefix}{key}"
-    if not isinstance(holder, (dict, OffloadedWeightsLoader)):
-        raise ModelError(f"{name} is offloaded to a {type(holder).__name__}, which cannot be edited.")
-    return holder, key
+def _innermost(weights: Any, key: str, name: str) -> tuple[dict[str, torch.Tensor] | OffloadedWeightsLoader, str]:
+    """The store behind any prefixes, and the key there."""
+    while isinstance(weights, PrefixedDataset):
+        weights, key = weights.dataset, f"{weights.prefix}{key}"
+    if not isinstance(weights, (dict, OffloadedWeightsLoader)):
+        raise ModelError(f"{name} is offloaded to a {type(weights).__name__}, which cannot be edited.")
+    return weights, key
 
 
-def _store(model: nn.Module, weights: Mapping[str, torch.Tensor], key: str, tensor: torch.Tensor) -> None:
-    holder, key = _innermost(weights, key, key)
-    if isinstance(holder, dict):
-        holder[key] = tensor
-    elif key in holder.state_dict:
-        holder.state_dict[key] = tensor
+def _store(
+    model: nn.Module, store: dict[str, torch.Tensor] | OffloadedWeightsLoader, key: str, tensor: torch.Tensor
+) -> None:
+    if isinstance(store, dict):
+        store[key] = tensor
+    elif key in store.state_dict:
+        store.state_dict[key] = tensor
     else:
-        file = _folder(model, holder) / f"{key}.safetensors"
-        save_file({"weight": tensor.contiguous()}, file)
+        file = _folder(model, store) / f"{key}.safetensors"
+        # A file that is read through a memory map must not be written to: each edit replaces it whole.
+        with atomic_path(file) as temporary:
+            save_file({"weight": tensor.contiguous()}, temporary)
         dtype = str(tensor.dtype).removeprefix("torch.")
-        holder.index[key] = {"safetensors_file": str(file), "weight_name": "weight", "dtype": dtype}
+        store.index[key] = {"safetensors_file": str(file), "weight_name": "weight", "dtype": dtype}
 
 
 def _folder(model: nn.Module, loader: OffloadedWeightsLoader) -> Path:
