@@ -7,12 +7,14 @@ import dataclasses
 import functools
 import io
 import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow
-from PIL import Image
+from PIL import Image, ImageFile
 
 from lmms_manu import environment
 from lmms_manu.errors import DataError
@@ -20,6 +22,8 @@ from lmms_manu.mllmu.names import CONFIGS
 
 HUB_NAME = "MLLMMU/MLLMU-Bench"
 PICTURE_COLUMNS = ("image", "images")
+
+_PILLOW = threading.RLock()
 
 _DECODES: dict[tuple[str, str, int, int], bool] = {}
 """What this process has found out about pictures that it decoded."""
@@ -208,7 +212,18 @@ def _decode(path: str, config: str, row: int, index: int) -> Image.Image:
         picture = pictures[index]
         # Copied before decoding: some of Pillow's decoders want a file of Python's own.
         source = io.BytesIO(picture["bytes"]) if picture["bytes"] is not None else picture["path"]
-        with Image.open(source) as opened:
+        with _whole_pictures_only(), Image.open(source) as opened:
             return opened.convert("RGB")
     except Exception as error:
         raise DataError(f"The picture of row {row} of {config} in {path} does not decode: {error}") from error
+
+
+@contextlib.contextmanager
+def _whole_pictures_only() -> Iterator[None]:
+    """Has Pillow refuse pictures that are cut off: importing some tasks of the harness makes it fill them in grey."""
+    with _PILLOW:
+        lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+        try:
+            yield
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = lenient

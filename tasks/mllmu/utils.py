@@ -12,12 +12,12 @@ the model and before it loads a dataset. Some names are made on demand, and not 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
 
+from lmms_manu.methods.base import published
 from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
 from lmms_manu.mllmu.judge import JudgeSettings
 from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
@@ -64,7 +64,7 @@ def doc_to_target(doc: Mapping[str, Any]) -> str:
 
 def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
     """The scores of an answer and what a reader of the samples file needs to check them."""
-    edit = _edit()
+    edit = published()
     return results.score_answer(doc, responses[0], edit=edit.mask_fingerprint if edit else None)
 
 
@@ -83,7 +83,7 @@ def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
     questions = _load(leaf)
     judge = JudgeSettings.announced() if questions.leaf.task == "generation" else None
-    edit = _edit()
+    edit = published()
     return {
         "dataset": questions.source.path,
         "seed": questions.settings.seed,
@@ -91,12 +91,3 @@ def _run_of(leaf: str) -> dict[str, Any]:
         "judge": judge.model if judge else None,
         "edit": edit.as_dict() if edit else None,
     }
-
-
-def _edit() -> Any:
-    """The record of how the model of this process was edited, None if it was not.
-
-    Whoever edits a model publishes it in `lmms_manu.methods.base`; where nobody has loaded that, nobody has edited.
-    """
-    methods = sys.modules.get("lmms_manu.methods.base")
-    return methods.published() if methods else None

@@ -24,6 +24,11 @@ def load(source, split, task, modality="text", ratio=5, settings=SETTINGS):
     return load_questions(Leaf(split, None if split == "celebrity" else ratio, task, modality), source, settings)
 
 
+def shown(questions):
+    """Which picture is shown of whom."""
+    return dict(zip(questions.documents["person"], questions.documents["picture"], strict=True))
+
+
 @pytest.mark.parametrize("modality", ["multimodal", "text"])
 @pytest.mark.parametrize(
     ("split", "counts"),
@@ -62,10 +67,7 @@ def test_no_order_of_rows_changes_exemplars_or_pictures(tmp_path, folder, source
     for split in ("retain", "test"):
         one, other = (load(given, split, "cloze", "multimodal", 15) for given in (source, turned))
         assert one.exemplars == other.exemplars
-        pictures = [
-            dict(zip(given.documents["person"], given.documents["picture"], strict=True)) for given in (one, other)
-        ]
-        assert pictures[0] == pictures[1]
+        assert shown(one) == shown(other)
 
 
 def test_documents_hold_no_pictures_and_text_ones_point_to_none(source):
@@ -112,9 +114,8 @@ def test_unusable_rows_and_questions_are_skipped_counted_and_named(tmp_path, fol
 def test_people_missing_from_the_test_set_are_named(tmp_path, folder, source):
     lost = source.texts("forget_15")["ID"][1]
     changes = {"Test_Set": lambda rows: [row for row in rows if row["ID"] != lost]}
-    questions = load(
-        DatasetSource.resolve(str(altered(folder, tmp_path / "data", **changes))), "test", "cloze", ratio=15
-    )
+    incomplete = DatasetSource.resolve(str(altered(folder, tmp_path / "data", **changes)))
+    questions = load(incomplete, "test", "cloze", ratio=15)
     assert [(item.person, item.questions) for item in questions.skipped] == [(lost, 2)]
 
 

@@ -38,7 +38,7 @@ def test_a_copy_that_lacks_a_configuration_says_what_it_has(tmp_path):
 def test_a_damaged_file_is_an_error_that_names_the_configuration(tmp_path):
     (tmp_path / "forget_5").mkdir()
     (tmp_path / "forget_5" / "train-00000-of-00001.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(DataError, match="forget_5 of .* cannot be opened"):
+    with pytest.raises(DataError, match=r"forget_5 of .* cannot be opened"):
         DatasetSource.resolve(str(tmp_path)).load("forget_5")
 
 

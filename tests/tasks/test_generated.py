@@ -1,0 +1,65 @@
+"""The task files are what generate.py writes, and the harness knows every name."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import yaml
+from lmms_manu.plugins.registration import tasks_folder
+
+from lmms_manu.mllmu.names import ACCOUNTS, COLUMNS, METRICS, RATIOS, Leaf, everything_name, group_name, leaves
+
+FOLDER = Path(tasks_folder()) / "mllmu"
+
+
+@pytest.fixture(scope="module")
+def generate():
+    spec = importlib.util.spec_from_file_location("generate", FOLDER / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_nothing_has_drifted_from_the_templates(generate, capsys):
+    assert generate.drift() == []
+    assert generate.main(["--check"]) == 0
+
+
+def test_a_file_that_was_edited_added_or_lost_is_seen_and_mended(generate, tmp_path, monkeypatch):
+    monkeypatch.setattr(generate, "FOLDER", tmp_path)
+    assert generate.main([]) == 0
+    assert generate.drift() == []
+    (tmp_path / "mllmu_forget.yaml").write_text("group: mine\n")
+    (tmp_path / "mllmu_retain.yaml").unlink()
+    (tmp_path / "old.yaml").write_text("group: old\n")
+    assert generate.drift() == ["mllmu_forget.yaml", "mllmu_retain.yaml", "old.yaml"]
+    assert generate.main(["--check"]) == 1
+    assert generate.main([]) == 0
+    assert generate.drift() == []
+
+
+def test_the_harness_knows_every_leaf_and_group(task_manager):
+    known = {name for name in task_manager.all_tasks if name.startswith("mllmu")}
+    groups = {leaf.group for leaf in leaves()} | {everything_name(ratio) for ratio in RATIOS}
+    assert known == {leaf.name for leaf in leaves()} | groups
+
+
+def test_every_leaf_and_group_carries_a_version():
+    for path in FOLDER.glob("*.yaml"):
+        content = yaml.load(path.read_text(), Loader=TagIgnorer)
+        assert content["metadata"]["version"] == 1.0, path
+
+
+def test_the_readme_names_every_metric_split_and_group():
+    readme = (FOLDER / "README.md").read_text()
+    names = {*ACCOUNTS, *COLUMNS, *(metric for metrics in METRICS.values() for metric in metrics)}
+    names |= {group_name(leaf.split, leaf.ratio) for leaf in leaves()} | {everything_name(ratio) for ratio in RATIOS}
+    names.add(Leaf("forget", 10, "cloze", "text").name)
+    assert [name for name in sorted(names) if f"`{name}`" not in readme] == []
+
+
+class TagIgnorer(yaml.SafeLoader):
+    """Reads `!function` as nothing."""
+
+
+TagIgnorer.add_constructor("!function", lambda loader, node: None)
