@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from lmms_manu.environment import cache_folder
 from lmms_manu.measuring.partial import PartialSums
-from lmms_manu.measuring.stored import DamagedFileError, load_tensors, store_tensors
+from lmms_manu.measuring.stored import DamagedFileError, load_description, load_tensors, store_tensors
 
 LIMIT_BYTES = 20 * 1024**3
 
@@ -48,7 +47,7 @@ class CachedPart:
         Raises:
             DamagedFileError: it cannot be read.
         """
-        return load_tensors(self.path)[1]
+        return load_description(self.path)
 
 
 @dataclass(frozen=True)
@@ -116,21 +115,6 @@ class StatisticsCache:
             if total > limit:
                 part.path.unlink(missing_ok=True)
                 removed.append(part)
-        return removed
-
-    def clear(self, unfinished_only: bool = False, older_than_days: float = 0) -> list[CachedPart]:
-        """Removes the parts, or only what interrupted measurements left, unused for so many days.
-
-        Returns:
-            What was removed.
-        """
-        latest = time.time() - older_than_days * 86400
-        chosen = self.unfinished() if unfinished_only else [*self.parts(), *self.unfinished()]
-        removed = [part for part in chosen if part.used <= latest]
-        for part in removed:
-            part.path.unlink(missing_ok=True)
-            if part.path.parent != self.folder and not any(part.path.parent.iterdir()):
-                part.path.parent.rmdir()
         return removed
 
     def _path(self, determinants: Mapping[str, Any]) -> Path:

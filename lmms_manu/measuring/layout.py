@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -66,7 +66,7 @@ class NeuronLayout:
     @cached_property
     def vision(self) -> Tensor:
         """Which neurons belong to the vision tower, `[neurons]`, bool."""
-        return self.spread([block.tower == VISION for block in self.blocks])
+        return self.in_tower(VISION)
 
     @cached_property
     def block_of(self) -> Tensor:
@@ -84,6 +84,18 @@ class NeuronLayout:
         counts = torch.tensor([block.neurons for block in self.blocks], dtype=torch.int64)
         return torch.repeat_interleave(torch.tensor(values), counts)
 
+    def in_tower(self, tower: str) -> Tensor:
+        """Which neurons belong to `tower`, `[neurons]`, bool."""
+        return self.spread([block.tower == tower for block in self.blocks])
+
+    def mark(self, indices: Callable[[str], Tensor]) -> Tensor:
+        """Which neurons are meant by the `indices` of each block, asked for by its name: `[neurons]`, bool."""
+        parts = [
+            torch.zeros(block.neurons, dtype=torch.bool).index_fill(0, indices(block.name), True)
+            for block in self.blocks
+        ]
+        return torch.cat(parts)
+
     def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """`[..., neurons]` as one tensor per block."""
         return tensor.split([block.neurons for block in self.blocks], dim=-1)
@@ -92,7 +104,17 @@ class NeuronLayout:
         """How many neurons of each tower are `marked`, `[neurons]` bool, and how many there are."""
         counts: dict[str, tuple[int, int]] = {}
         for tower in TOWERS:
-            inside = self.vision if tower == VISION else ~self.vision
+            inside = self.in_tower(tower)
             if bool(inside.any()):
                 counts[tower] = (int(marked[inside].sum()), int(inside.sum()))
         return counts
+
+    def per_layer(self, marked: Tensor) -> dict[str, list[tuple[int, int]]]:
+        """How many neurons of each layer of each tower are `marked`, `[neurons]` bool, and how many there are."""
+        layers: dict[str, dict[int, tuple[int, int]]] = {}
+        for block, own in zip(self.blocks, self.split(marked), strict=True):
+            tower = layers.setdefault(block.tower, {})
+            pruned, total = tower.get(block.layer, (0, 0))
+            tower[block.layer] = (pruned + int(own.sum()), total + block.neurons)
+        # A layer without an MLP block (attention alone, say) has its place nevertheless.
+        return {tower: [of.get(layer, (0, 0)) for layer in range(max(of) + 1)] for tower, of in layers.items()}

@@ -91,7 +91,7 @@ def measure(
                 )
                 known = measurement.run(processes, f"measuring {group} set, {modality}", progress)
                 if kept and processes.first:
-                    kept.store(own, known, {"set": group, "modality": modality, "checkpoint": checkpoint.name})
+                    kept.store(own, known, {"part": f"{group} {modality}", "checkpoint": checkpoint.name})
                     measurement.forget_unfinished()
             sums.append(known)
     about = {

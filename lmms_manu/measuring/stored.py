@@ -49,6 +49,20 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise DamagedFileError(f"{path} cannot be read: {error}") from error
 
 
+def load_description(path: Path) -> dict[str, Any]:
+    """What a file says about its tensors, which are neither read nor verified.
+
+    Raises:
+        DamagedFileError: it cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            about: dict[str, Any] = json.loads((opened.metadata() or {})[_ABOUT])
+            return about
+    except (SafetensorError, KeyError, ValueError, OSError) as error:
+        raise DamagedFileError(f"{path} cannot be read: {error}") from error
+
+
 def _digest(tensors: Mapping[str, Tensor], about: str) -> str:
     digest = hashlib.sha256(about.encode())
     for name in sorted(tensors):

@@ -108,15 +108,6 @@ def test_the_parts_used_longest_ago_give_way(cache):
     assert [cache.load({"tau": tau}) is not None for tau in range(4)] == [True, False, False, True]
 
 
-def test_clearing_can_spare_what_was_used_lately(cache):
-    cache.store({"tau": 0}, SUMS, {})
-    cache.partial({"tau": 1}).save(3, SUMS, 2)
-    assert cache.clear(older_than_days=1) == []
-    assert len(cache.clear(unfinished_only=True)) == 1
-    assert len(cache.clear()) == 1
-    assert cache.parts() == cache.unfinished() == []
-
-
 def test_many_may_write_and_read_the_same_part_at_once(cache):
     def use(number):
         cache.store({"tau": 0}, SUMS, {"writer": number})

@@ -107,7 +107,8 @@ class Editing:
             details={"scope": self._settings.own_scope, "rounds": rounds},
         )
         mask = self._mask(marked)
-        mask = dataclasses.replace(mask, weights=weights, details={"record": record.as_dict()})
+        details = {"layout": self._layout.as_json(), "record": record.as_dict()}
+        mask = dataclasses.replace(mask, weights=weights, details=details)
         return self._finish(mask, record)
 
     def apply_mask(self, source: str) -> EditRecord:
@@ -151,18 +152,14 @@ class Editing:
         self._prune(mask)
         if self._settings.save_mask is not None and processes.first:
             mask.save(self._settings.save_mask)
-        marked = torch.cat(
-            [
-                torch.zeros(block.neurons, dtype=torch.bool).index_fill(0, mask.indices(block.name), True)
-                for block in self._blocks
-            ]
-        )
+        marked = self._layout.mark(mask.indices)
         return dataclasses.replace(
             record,
             mask_fingerprint=mask.fingerprint if mask.count else None,
             pruned=self._layout.per_tower(marked),
             seconds={stage: round(seconds, 3) for stage, seconds in self._seconds.items()},
             versions=versions(),
+            details={**record.details, "layers": self._layout.per_layer(marked)},
         )
 
     def _own_settings(self) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""Options of a subcommand made from settings classes, so that both have the same names, defaults and checks."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from lmms_manu.settings import Settings
+
+
+def add_settings(
+    parser: argparse.ArgumentParser, title: str, settings: type[Settings], without: Iterable[str] = ()
+) -> None:
+    """Adds an option for each field of `settings`, under a heading; `--prune-rate` is understood for `--prune_rate`."""
+    group = parser.add_argument_group(title)
+    for field in dataclasses.fields(settings):
+        if field.name in without:
+            continue
+        text = str(field.metadata["help"]).replace("%", "%%")
+        if field.metadata["choices"]:
+            text += f" One of {', '.join(str(choice) for choice in field.metadata['choices'])}."
+        if field.default is not None:
+            text += f" (default {field.default})"
+        group.add_argument(f"--{field.name}", dest=field.name, metavar="X", help=text)
+        if "_" in field.name:
+            hyphened = f"--{field.name.replace('_', '-')}"
+            group.add_argument(hyphened, dest=field.name, help=argparse.SUPPRESS, default=argparse.SUPPRESS)
+
+
+def given_settings(arguments: argparse.Namespace, *classes: type[Settings]) -> dict[str, Any]:
+    """The options of these classes that the user gave, by name."""
+    names = [name for settings in classes for name in settings.names()]
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name, None) is not None}
+
+
+def join_processes() -> None:
+    """Joins the other processes that torchrun has started, if it has."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return
+    import torch  # only here, so that a mistyped option is answered at once
+
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")

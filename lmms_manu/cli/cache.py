@@ -1,0 +1,124 @@
+"""Lists or cleans what is kept between runs: activation statistics, unfinished measurements, the judge's verdicts.
+
+Everything in the cache can be made again; removing it costs time (and the judge's price), never a result. The folder is
+~/.cache/lmms-manu, or what LMMS_MANU_CACHE names.
+
+examples:
+  lmms-manu cache list
+  lmms-manu cache clean --older_than 30
+  lmms-manu cache clean --limit 5GB
+  lmms-manu cache clean --what unfinished
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from lmms_manu.environment import cache_folder
+from lmms_manu.errors import SettingError
+
+if TYPE_CHECKING:  # torch, which listing sizes does not need
+    from lmms_manu.measuring.cache import CachedPart
+
+KINDS = ("statistics", "unfinished", "judgements", "fingerprints")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
+_UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("list", "clean"), help="show what is there, or remove some of it")
+    parser.add_argument("--what", choices=("all", *KINDS), default="all", help="which kind to clean (default all)")
+    parser.add_argument(
+        "--older_than", type=float, default=0, metavar="DAYS", help="clean only what was not used for so many days"
+    )
+    parser.add_argument(
+        "--limit", metavar="SIZE", help="clean only the statistics used longest ago, until the rest fits (5GB, 500MB)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from lmms_manu.measuring.cache import StatisticsCache
+
+    statistics = StatisticsCache.default()
+    if arguments.action == "list":
+        _show(statistics.parts(), statistics.unfinished())
+        return 0
+    if arguments.limit is not None:
+        removed = [(part.path, part.size) for part in statistics.shrink(size_of(arguments.limit))]
+    else:
+        removed = _clean(arguments.what, arguments.older_than)
+    print(f"removed {len(removed)} files, {sum(size for _, size in removed) / 1e6:.1f} MB, from {cache_folder()}")
+    return 0
+
+
+def size_of(text: str) -> int:
+    """`5GB` or `500 MB` in bytes.
+
+    Raises:
+        SettingError: the text has another form.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise SettingError(f"limit={text!r} is not a size: write it like 5GB or 500MB.")
+    return int(float(found[1]) * 1024 ** _UNITS[found[2].upper()])
+
+
+def _files(kind: str) -> list[Path]:
+    folder = cache_folder()
+    if kind == "statistics":
+        return sorted((folder / kind).glob("*.safetensors"))
+    place = folder / "statistics" / kind if kind == "unfinished" else folder / kind
+    return sorted(path for path in place.rglob("*") if path.is_file())
+
+
+def _clean(what: str, days: float) -> list[tuple[Path, int]]:
+    latest = time.time() - days * 86400
+    removed = []
+    for kind in KINDS if what == "all" else (what,):
+        for path in _files(kind):
+            state = path.stat()
+            if state.st_mtime <= latest:
+                path.unlink(missing_ok=True)
+                removed.append((path, state.st_size))
+                with contextlib.suppress(OSError):  # only empty folders can be removed
+                    path.parent.rmdir()
+    return removed
+
+
+def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
+    totals = Table(title=str(cache_folder()), title_justify="left")
+    for head in ("kind", "files", "MB"):
+        totals.add_column(head, justify="left" if head == "kind" else "right")
+    for kind in KINDS:
+        files = _files(kind)
+        totals.add_row(kind, str(len(files)), f"{sum(path.stat().st_size for path in files) / 1e6:.1f}")
+    console = Console()
+    console.print(totals)
+    if not parts:
+        return
+    table = Table(title="statistics, the ones used last first", title_justify="left")
+    for head in ("checkpoint", "part", "MB", "last used"):
+        table.add_column(head, justify="right" if head == "MB" else "left")
+    for part in parts:
+        used = time.strftime("%Y-%m-%d %H:%M", time.localtime(part.used))
+        table.add_row(*_names(part), f"{part.size / 1e6:.1f}", used)
+    console.print(table)
+
+
+def _names(part: CachedPart) -> tuple[str, str]:
+    """The checkpoint and the part of the data that cached statistics belong to."""
+    from lmms_manu.measuring.stored import DamagedFileError
+
+    try:
+        about = part.about()
+    except DamagedFileError:
+        return "(damaged: will be measured again)", ""
+    return about["checkpoint"], about["part"]

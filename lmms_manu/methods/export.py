@@ -1,0 +1,91 @@
+"""An edited model as an ordinary Hugging Face checkpoint, with a model card that says what was done to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from lmms_manu.files import write_json
+from lmms_manu.methods.base import EditRecord
+from lmms_manu.models.loading import Checkpoint
+
+RECORD_FILE = "edit.json"
+
+
+def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, folder: str | os.PathLike[str]) -> None:
+    """Writes weights, processor, model card and record into a new folder, whole or not at all.
+
+    Args:
+        checkpoint: the edited model.
+        record: how it was edited.
+        folder: must not exist, or be empty.
+    """
+    target = Path(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        checkpoint.model.save_pretrained(scratch)
+        checkpoint.processor.save_pretrained(scratch)
+        write_json(scratch / RECORD_FILE, record.as_dict())
+        (scratch / "README.md").write_text(model_card(record), encoding="utf-8")
+        scratch.chmod(0o755)
+        if target.is_dir():
+            target.rmdir()
+        os.replace(scratch, target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def model_card(record: EditRecord) -> str:
+    """The README.md of an edited checkpoint."""
+    head = ["---", "library_name: transformers", "pipeline_tag: image-text-to-text"]
+    if _is_hub_name(record.checkpoint):
+        head.append(f"base_model: {record.checkpoint}")
+    head += ["tags:", "- machine-unlearning", "- mllmu-bench", "---"]
+    rows = [
+        f"| {tower} | {pruned} | {total} | {100 * pruned / total:.2f} % |"
+        for tower, (pruned, total) in record.pruned.items()
+        if total
+    ]
+    settings = json.dumps(dict(record.settings), indent=2, sort_keys=True)
+    lines = [
+        *head,
+        "",
+        f"# {Path(record.checkpoint).name}, edited to forget",
+        "",
+        record.summary(),
+        "",
+        "The neurons (intermediate units of MLP blocks) that mattered most for the people to forget, compared with "
+        "others, have weights of zero or were removed; nothing was trained. The method is modality-aware neuron "
+        "pruning (Liu et al., ACL 2025, arXiv 2502.15910), measured on MLLMU-Bench (arXiv 2410.22108).",
+        "",
+        "| tower | pruned | neurons | share |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+        "It loads like any checkpoint, and needs no other package:",
+        "",
+        "```python",
+        "from transformers import AutoModelForImageTextToText, AutoProcessor",
+        "",
+        'model = AutoModelForImageTextToText.from_pretrained("PATH")',
+        'processor = AutoProcessor.from_pretrained("PATH")',
+        "```",
+        "",
+        "Pruning weakens knowledge; it proves no deletion. What was forgotten and what was lost must be measured, for "
+        "example with `lmms-eval --model manu_pruned --model_args pretrained=PATH,prune_rate=0 --tasks mllmu`.",
+        "",
+        f"Settings (the whole record is in `{RECORD_FILE}`):",
+        "",
+        "```json",
+        settings,
+        "```",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _is_hub_name(checkpoint: str) -> bool:
+    return checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/", "~")) and not Path(checkpoint).exists()

@@ -1,0 +1,152 @@
+"""What a mask prunes and what statistics hold, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+from torch import Tensor
+
+from lmms_manu.editing.mask import NeuronMask
+from lmms_manu.errors import DataError
+from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
+from lmms_manu.measuring.statistics import Statistics
+from lmms_manu.measuring.stored import DamagedFileError, load_description
+from lmms_manu.measuring.sums import MODALITIES, SETS
+from lmms_manu.methods.manu.choice import Choice, choose
+from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.manu.scores import Rates
+
+UNKNOWN_TOWER = "unknown"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What there is to show.
+
+    Args:
+        title: of the file.
+        layout: which neuron is which.
+        marked: the neurons that are pruned, or would be, `[neurons]`, bool.
+        sums: of statistics, `[2, 2, 5, neurons]`; None for a mask.
+        choice: the scores that the choice was made by; None for a mask.
+        facts: what the file says of itself, by name.
+    """
+
+    title: str
+    layout: NeuronLayout
+    marked: Tensor
+    sums: Tensor | None
+    choice: Choice | None
+    facts: dict[str, Any]
+
+    def tables(self) -> Iterator[Table]:
+        """The facts, the pruned neurons by layer, and for statistics the activations by layer."""
+        facts = Table(title=self.title, title_justify="left", show_header=False)
+        for name, value in self.facts.items():
+            facts.add_row(name, str(value))
+        yield facts
+        yield self._pruned_table()
+        if self.sums is not None:
+            yield self._activation_table(Rates.of(self.sums))
+
+    def _pruned_table(self) -> Table:
+        table = Table(title="pruned neurons", title_justify="left")
+        for head in ("tower", "layer", "pruned", "neurons", "share"):
+            table.add_column(head, justify="left" if head == "tower" else "right")
+        for tower, layers in self.layout.per_layer(self.marked).items():
+            for layer, (pruned, total) in enumerate(layers):
+                if total:
+                    table.add_row(tower, str(layer), str(pruned), str(total), _share(pruned, total))
+            pruned, total = (sum(counts) for counts in zip(*layers, strict=True))
+            table.add_row(tower, "all", str(pruned), str(total), _share(pruned, total), end_section=True)
+        return table
+
+    def _activation_table(self, rates: Rates) -> Table:
+        table = Table(title="mean |z| and share of |z| > tau, over the neurons of a layer", title_justify="left")
+        table.add_column("tower")
+        table.add_column("layer", justify="right")
+        for group in SETS:
+            for modality in MODALITIES:
+                table.add_column(f"{group}\n{modality}", justify="right")
+        layers = self.layout.layer_of
+        for number in range(int(layers.max()) + 1):
+            inside = layers == number
+            tower, layer = self._place(inside)
+            cells = [
+                f"{float(rates.absolute[s, m, inside].mean()):.4g}  {float(rates.active[s, m, inside].mean()):.1%}"
+                for s in range(len(SETS))
+                for m in range(len(MODALITIES))
+            ]
+            table.add_row(tower, str(layer), *cells)
+        return table
+
+    def _place(self, inside: Tensor) -> tuple[str, int]:
+        block = self.layout.blocks[int(self.layout.block_of[inside][0])]
+        return block.tower, block.layer
+
+
+def inspect_file(source: str, settings: ManuSettings) -> Inspection:
+    """Reads a mask or statistics.
+
+    Args:
+        source: a file, the folder of a pruned checkpoint, or a hub name.
+        settings: for statistics: which neurons would be pruned.
+
+    Raises:
+        DataError: the file is neither.
+    """
+    path = Path(source)
+    if path.is_file() and _is_statistics(path):
+        return of_statistics(source, Statistics.load(path), settings)
+    return of_mask(source, NeuronMask.load(source))
+
+
+def of_statistics(title: str, statistics: Statistics, settings: ManuSettings) -> Inspection:
+    """What statistics hold, and what a recipe would prune by them."""
+    choice = choose(statistics.layout, statistics.sums, settings)
+    facts = {
+        "checkpoint": statistics.about.get("checkpoint", ""),
+        "samples": ", ".join(f"{count} {part}" for part, count in statistics.about.get("samples", {}).items()),
+        "tokens": statistics.about.get("settings", {}).get("tokens", ""),
+        "would be pruned by": f"{settings.recipe} at {settings.prune_rate:g} %, scope {settings.own_scope}",
+        **choice.summary(),
+    }
+    return Inspection(title, statistics.layout, choice.marked, statistics.sums, choice, facts)
+
+
+def of_mask(title: str, mask: NeuronMask) -> Inspection:
+    """What a mask prunes."""
+    entries = mask.details.get("layout")
+    if entries:
+        layout = NeuronLayout.from_json(entries)
+    else:
+        # A mask made elsewhere does not say where its blocks stand: each is shown as a layer of its own.
+        sizes = enumerate(mask.sizes.items())
+        layout = NeuronLayout(tuple(BlockEntry(name, UNKNOWN_TOWER, layer, size) for layer, (name, size) in sizes))
+    if {block.name: block.neurons for block in layout.blocks} != dict(mask.sizes):
+        raise DataError(f"{title} contradicts itself about the blocks that it prunes.")
+    record = mask.details.get("record", {})
+    facts = {
+        "checkpoint": record.get("checkpoint", ""),
+        "recipe": record.get("recipe", ""),
+        "prune rate": record.get("prune_rate", ""),
+        "forget ratio": record.get("forget_ratio", ""),
+        "fingerprint": mask.fingerprint,
+        "weights": mask.weights,
+    }
+    return Inspection(title, layout, layout.mark(mask.indices), None, None, facts)
+
+
+def _is_statistics(path: Path) -> bool:
+    try:
+        return "kind" in load_description(path)
+    except DamagedFileError:
+        return False
+
+
+def _share(pruned: int, total: int) -> str:
+    return f"{100 * pruned / total:.2f} %"

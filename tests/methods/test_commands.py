@@ -1,0 +1,119 @@
+"""The subcommands measure, prune, inspect and cache, called as the command line calls them."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from lmms_manu.cli.main import main
+from lmms_manu.measuring.cache import StatisticsCache
+from lmms_manu.methods.unlearn import plan
+
+INPUTS = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
+
+
+@pytest.fixture
+def model_options(arguments):
+    return [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
+
+
+def lines(capsys):
+    return capsys.readouterr().out
+
+
+def test_a_pruned_checkpoint_loads_by_itself_and_computes_what_pruning_in_memory_does(
+    arguments, model_options, tmp_path, capsys
+):
+    assert main(["prune", *model_options, "--prune-rate", "10", "--out", str(tmp_path / "pruned")]) == 0
+    assert "of 96 language neurons" in lines(capsys)
+    written = AutoModelForImageTextToText.from_pretrained(tmp_path / "pruned")
+    in_memory, record = plan({**arguments, "prune_rate": 10}).load()
+    assert torch.equal(written(**INPUTS).logits, in_memory.model(**INPUTS).logits)
+    assert AutoProcessor.from_pretrained(tmp_path / "pruned").tokenizer("a").input_ids
+    assert json.loads((tmp_path / "pruned" / "edit.json").read_text())["mask"] == record.mask_fingerprint
+
+
+def test_the_model_card_records_the_edit(model_options, tmp_path):
+    main(["prune", *model_options, "--recipe", "ratio", "--prune_rate", "10", "--out", str(tmp_path / "pruned")])
+    card = (tmp_path / "pruned" / "README.md").read_text()
+    assert "manu ratio at 10 %" in card
+    assert '"recipe": "ratio"' in card
+    # A folder is no name that the hub could link to.
+    assert "base_model" not in card
+
+
+def test_nothing_is_overwritten(model_options, tmp_path, capsys):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "letter").touch()
+    assert main(["prune", *model_options, "--out", str(tmp_path / "kept")]) == 2
+    assert "nothing is overwritten" in capsys.readouterr().err
+
+
+def test_statistics_are_written_and_then_read_from_the_cache(model_options, tmp_path, capsys):
+    command = ["measure", *model_options, "--out", str(tmp_path / "statistics.safetensors")]
+    assert main(command) == 0
+    assert "4 of 4 parts measured now" in lines(capsys)
+    assert main(command) == 0
+    assert "0 of 4 parts measured now, 4 read from the cache" in lines(capsys)
+    with safe_open(tmp_path / "statistics.safetensors", framework="pt") as opened:
+        assert opened.get_tensor("sums").shape == (2, 2, 5, 192)
+
+
+def test_what_is_measured_is_what_pruning_needs(model_options, arguments):
+    main(["measure", *model_options])
+    _, record = plan(arguments).load()
+    assert [step["measured_parts"] for step in record.details["rounds"]] == [0]
+
+
+@pytest.mark.parametrize("options", [[], ["--recipe", "released", "--prune_rate", "25"]])
+def test_inspecting_statistics_shows_activations_and_what_would_be_pruned(model_options, tmp_path, capsys, options):
+    file = tmp_path / "statistics.safetensors"
+    main(["measure", *model_options, "--out", str(file)])
+    capsys.readouterr()
+    assert main(["inspect", str(file), *options, "--plot", str(tmp_path / "plots")]) == 0
+    shown = lines(capsys)
+    assert "mean |z|" in shown
+    if options:
+        assert "released at 25 %, scope tower" in shown
+    drawn = {path.name for path in (tmp_path / "plots").iterdir()}
+    assert drawn == {"pruned-per-layer.png", "activations.png", "scores.png"}
+
+
+def test_inspecting_a_mask_shows_each_layer(model_options, tmp_path, capsys):
+    rate = ["--scope", "layer", "--prune_rate", "25"]
+    main(["prune", *model_options, *rate, "--save_mask", str(tmp_path / "kept"), "--out", str(tmp_path / "pruned")])
+    capsys.readouterr()
+    assert main(["inspect", str(tmp_path / "kept"), "--plot", str(tmp_path / "plots"), "--format", "svg"]) == 0
+    assert lines(capsys).count("25.00 %") == 6
+    assert (tmp_path / "plots" / "pruned-per-layer.svg").is_file()
+
+
+def test_inspecting_something_else_is_an_error(tmp_path, capsys):
+    (tmp_path / "letter.txt").write_text("hello")
+    assert main(["inspect", str(tmp_path / "letter.txt")]) == 2
+    assert "letter.txt cannot be read" in capsys.readouterr().err
+
+
+def test_the_cache_can_be_listed_limited_and_cleaned(model_options, capsys):
+    main(["measure", *model_options])
+    StatisticsCache.default().partial({"any": 1}).save(3, torch.zeros(5, 2), 2)
+    capsys.readouterr()
+    assert main(["cache", "list"]) == 0
+    shown = lines(capsys)
+    assert all(part in shown for part in ("forget multimodal", "retain text", "unfinished"))
+    assert main(["cache", "clean", "--older_than", "1"]) == 0
+    assert "removed 0 files" in lines(capsys)
+    assert main(["cache", "clean", "--limit", "20KB"]) == 0
+    assert len(StatisticsCache.default().parts()) == 2
+    assert main(["cache", "clean"]) == 0
+    assert StatisticsCache.default().parts() == StatisticsCache.default().unfinished() == []
+
+
+@pytest.mark.parametrize("command", ["measure", "prune", "inspect", "cache"])
+def test_help_shows_examples_and_every_option(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([command, "-h"])
+    assert stopped.value.code == 0
+    assert "example" in lines(capsys)
