@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import PurePath
 from typing import Any
 
+from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.errors import SettingError
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.config import ManuSettings
@@ -20,13 +21,9 @@ VANILLA = "vanilla"
 # Arguments that say how the work is done and leave the answers as they are.
 _WORK_ONLY = frozenset(
     {
-        "batch_size",
-        "device",
-        "device_map",
-        "offload_folder",
-        "save_mask",
-        "statistics_batch_size",
-        "statistics_cache",
+        *AnsweringSettings.names(),
+        *("device", "device_map", "offload_folder"),
+        *("save_mask", "statistics_batch_size", "statistics_cache"),
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,11 @@ from lmms_manu.methods.base import EditRecord, publish
 
 Document = Mapping[str, Any]
 Answerer = Callable[[Document], str]
+
+
+@functools.cache
+def _task_manager() -> TaskManager:
+    return TaskManager("ERROR")
 
 
 class ReadyAnswers(lmms):
@@ -76,7 +82,7 @@ def evaluate(
             evaluation_tracker=tracker,
             datetime_str=when,
             bootstrap_iters=0,
-            task_manager=TaskManager("ERROR"),
+            task_manager=_task_manager(),
             cli_args=argparse.Namespace(process_with_media=False),
         )
     finally:

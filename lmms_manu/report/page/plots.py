@@ -152,7 +152,7 @@ def _prune_rates(section: Section) -> Plot | None:
         .encode(
             x=altair.X("prune rate:Q", title="prune rate, %"),
             y=altair.Y("percent:Q", title="% of the baseline"),
-            color=_colour("recipe:N", list(rates)),
+            color=_colour("recipe:N", list(dict.fromkeys(record["recipe"] for record in records))),
             strokeDash=altair.StrokeDash("share:N", title=None),
             tooltip=_tooltips(["run", "share"], records),
         )
