@@ -3,6 +3,7 @@ import logging
 
 import pytest
 import torch
+from support.models import save_llava
 
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.errors import DataError, SettingError
@@ -121,8 +122,6 @@ def test_a_saved_mask_prunes_the_same_without_data_or_measuring(arguments, tmp_p
 
 
 def test_a_mask_for_other_weights_of_the_same_shape_warns(arguments, tmp_path, caplog):
-    from support.models import save_llava
-
     edit(arguments, prune_rate=10, save_mask=str(tmp_path / "kept"))
     other = save_llava(tmp_path / "other", seed=1)
     with caplog.at_level(logging.WARNING):
@@ -166,6 +165,13 @@ def test_an_empty_forget_set_fails_before_a_weight_is_read(monkeypatch, tmp_path
 def test_random_neurons_need_no_data(monkeypatch, arguments):
     monkeypatch.setattr(DatasetSource, "resolve", None)
     assert edit(arguments, recipe="random", prune_rate=10)[1].forget_ratio is None
+
+
+def test_removed_neurons_leave_the_logits_of_zeroed_ones_and_smaller_matrices(arguments):
+    inputs = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
+    zeroed, removed = (edit(arguments, prune_rate=30, prune_mode=mode)[0].model for mode in ("zero", "remove"))
+    torch.testing.assert_close(removed(**inputs).logits, zeroed(**inputs).logits, rtol=1e-4, atol=1e-4)
+    assert removed.num_parameters() < zeroed.num_parameters()
 
 
 def test_pruned_logits_differ_from_those_of_the_model_as_it_was(arguments):

@@ -24,7 +24,9 @@ from torch import Tensor
 
 from lmms_manu._version import __version__
 from lmms_manu.editing.mask import NeuronMask
+from lmms_manu.editing.remove import check_removable, remove_neurons
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
+from lmms_manu.errors import ModelError
 from lmms_manu.measuring.fingerprints import note_edit, weights_fingerprint
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.measure import measure
@@ -58,6 +60,8 @@ class Manu:
             return EditRecord(self.name, checkpoint.name, prune_rate=0.0, versions=versions())
         blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
         check_editable(checkpoint.model, blocks)
+        if manu.prune_mode == "remove":
+            check_removable(checkpoint.model, blocks)
         editing = Editing(checkpoint, blocks, manu, measuring)
         return editing.apply_mask(manu.mask) if manu.mask is not None else editing.find_and_prune(data)
 
@@ -84,7 +88,7 @@ class Editing:
 
     def find_and_prune(self, data: UnlearningData | None) -> EditRecord:
         """Measures, scores and prunes, in as many rounds as the setting `steps` says."""
-        weights = weights_fingerprint(self._checkpoint)
+        weights = self._weights()
         rounds: list[dict[str, Any]] = []
         marked: Tensor | None = None
         for step in range(1, self._settings.steps + 1):
@@ -103,7 +107,11 @@ class Editing:
             recipe=self._settings.recipe,
             prune_rate=self._settings.prune_rate,
             forget_ratio=data.settings.forget_ratio if data is not None else None,
-            settings={**(data.settings.as_dict() if data else {}), **self._own_settings()},
+            settings={
+                **(data.settings.as_dict() if data is not None else {}),
+                **self._settings.as_dict(),
+                **self._measuring.as_dict(),
+            },
             details={"scope": self._settings.own_scope, "rounds": rounds},
         )
         mask = self._mask(marked)
@@ -115,7 +123,7 @@ class Editing:
         """Prunes the neurons of a mask that was made before."""
         with self._timed("scoring"):
             mask = NeuronMask.load(source)
-            mask.check_fits(self._blocks, weights_fingerprint(self._checkpoint))
+            mask.check_fits(self._blocks, self._weights())
         made = mask.details.get("record", {})
         record = EditRecord(
             method=made.get("method", Manu.name),
@@ -123,7 +131,7 @@ class Editing:
             recipe=made.get("recipe"),
             prune_rate=made.get("prune_rate", 100 * mask.count / max(mask.total, 1)),
             forget_ratio=made.get("forget_ratio"),
-            settings=self._own_settings(),
+            settings={"mask": source, "prune_mode": self._settings.prune_mode},
             details={"made_with": made},
         )
         return self._finish(mask, record)
@@ -150,6 +158,9 @@ class Editing:
         processes = Processes.current()
         processes.check_same(mask.fingerprint, "the neurons to prune")
         self._prune(mask)
+        if self._settings.prune_mode == "remove":
+            with self._timed("pruning"):
+                remove_neurons(self._checkpoint.model, self._blocks, mask)
         if self._settings.save_mask is not None and processes.first:
             mask.save(self._settings.save_mask)
         marked = self._layout.mark(mask.indices)
@@ -162,8 +173,12 @@ class Editing:
             details={**record.details, "layers": self._layout.per_layer(marked)},
         )
 
-    def _own_settings(self) -> dict[str, Any]:
-        return {**self._settings.as_dict(), **self._measuring.as_dict()}
+    def _weights(self) -> str:
+        """The fingerprint of the weights, empty where it cannot be told."""
+        try:
+            return weights_fingerprint(self._checkpoint)
+        except ModelError:
+            return ""
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
