@@ -141,7 +141,7 @@ def dense_candidate(holder: nn.Module, name: str, ups: Iterable[str], down: str)
         return None
     layers = [up for up in up_layers if up is not None]
     neurons = down_layer.inputs
-    if any(up.outputs not in (neurons, 2 * neurons) or up.inputs != layers[0].inputs for up in layers):
+    if not neurons or any(up.outputs not in (neurons, 2 * neurons) or up.inputs != layers[0].inputs for up in layers):
         return None
     slots: list[Slot] = []
     for up in layers:

@@ -54,7 +54,7 @@ class TowerMap:
     def __init__(self, model: nn.Module, candidates: Iterable[Candidate]) -> None:
         self._model = model
         self._modules = dict(model.named_modules())
-        self._config = getattr(model, "config", None)
+        self._config: PreTrainedConfig | None = getattr(model, "config", None)
         self._keys = dict(_configuration_keys(self._config)) if self._config is not None else {}
         in_mlp = {slot.parameter for candidate in candidates for slot in candidate.slots}
         self._mixers = [
@@ -67,18 +67,26 @@ class TowerMap:
         """The tower of the module called `holder`, whose inputs have `width` features; None for neither."""
         if any(_NEITHER.search(part) for part in holder.split(".")):
             return None
-        for ancestor in _ancestors(holder):
-            module = self._modules[ancestor]
-            config = getattr(module, "config", None)
-            if isinstance(config, PreTrainedConfig) and config is not self._config:
-                role = _role(self._keys.get(id(config), ""), module)
-                if role is not None:
-                    return None if role == _OUTSIDE else role
+        for module, config in self._configured(holder):
+            role = _role(self._keys.get(id(config), ""), config, module)
+            if role is not None:
+                return None if role == _OUTSIDE else role
         # What is left is built from the model's own configuration: either the language model itself, whose layers are
         # as wide as its embeddings, or a part between the towers.
         if _VISION.search(holder):
             return VISION
         return LANGUAGE if self._embedding_width in (None, width) else None
+
+    def config_of(self, holder: str) -> PreTrainedConfig | None:
+        """The configuration that the module called `holder` is built from."""
+        return next((config for _, config in self._configured(holder)), self._config)
+
+    def _configured(self, holder: str) -> Iterator[tuple[nn.Module, PreTrainedConfig]]:
+        """The modules around `holder`, from the inside, that hold a sub-configuration of their own."""
+        for ancestor in _ancestors(holder):
+            config = getattr(self._modules[ancestor], "config", None)
+            if isinstance(config, PreTrainedConfig) and config is not self._config:
+                yield self._modules[ancestor], config
 
     def layer_of(self, holder: str) -> Layer | None:
         """The transformer layer around `holder`; None where it stands in none (a pooling head, a merger)."""
@@ -131,9 +139,9 @@ def _configuration_keys(config: PreTrainedConfig, path: str = "") -> Iterator[tu
             yield from _configuration_keys(value, f"{path}.{key}" if path else key)
 
 
-def _role(path: str, module: nn.Module) -> str | None:
+def _role(path: str, config: PreTrainedConfig, module: nn.Module) -> str | None:
     """The tower of a part that is built from the sub-configuration at `path`; None where nothing tells."""
-    words = [*reversed(path.split(".")), getattr(module.config, "base_config_key", "")]
+    words = [*reversed(path.split(".")), config.base_config_key]
     for word in words:
         if _NEITHER.search(word):
             return _OUTSIDE

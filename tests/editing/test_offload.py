@@ -1,4 +1,4 @@
-"""Weights that accelerate offloads are pruned where they really are, and the checkpoint they come from is left alone."""
+"""Offloaded weights are pruned where they really are; the checkpoint that they come from stays as it is."""
 
 from __future__ import annotations
 

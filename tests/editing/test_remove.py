@@ -1,0 +1,94 @@
+"""Removed neurons leave smaller matrices and the logits of zeroed ones."""
+
+from __future__ import annotations
+
+import accelerate
+import pytest
+import torch
+from support.tiny_architectures import ARCHITECTURES, build, inputs_of
+from support.tiny_models import llava_inputs, tiny_llava
+from transformers import LlavaForConditionalGeneration
+
+from lmms_manu.editing.mask import NeuronMask
+from lmms_manu.editing.remove import check_removable, remove_neurons
+from lmms_manu.editing.zero import zero_neurons
+from lmms_manu.errors import ModelError
+from lmms_manu.models.blocks import find_mlp_blocks
+
+
+def every_third(blocks):
+    return NeuronMask.of_blocks(blocks, [torch.arange(0, block.neurons, 3) for block in blocks])
+
+
+def parameters(model):
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("model_type", sorted(ARCHITECTURES))
+def test_logits_equal_those_of_zeroed_weights(model_type):
+    zeroed, removed = build(model_type), build(model_type)
+    blocks = find_mlp_blocks(zeroed)
+    mask = every_third(blocks)
+    zero_neurons(zeroed, blocks, mask)
+    before = parameters(removed)
+    after = remove_neurons(removed, blocks, mask, multiple_of=1)
+    assert parameters(removed) < before
+    for picture in (True, False):
+        inputs = inputs_of(model_type, zeroed, picture)
+        with torch.no_grad():
+            torch.testing.assert_close(removed(**inputs).logits, zeroed(**inputs).logits, rtol=1e-4, atol=1e-4)
+    assert find_mlp_blocks(removed) == after
+
+
+def test_exactly_the_pruned_neurons_are_removed():
+    model = tiny_llava()
+    blocks = find_mlp_blocks(model)
+    mask = every_third(blocks)
+    after = remove_neurons(model, blocks, mask, multiple_of=1)
+    for old, new in zip(blocks, after, strict=True):
+        assert new.neurons == old.neurons - mask.indices(old.name).numel()
+        down = model.get_submodule(new.down)
+        assert down.weight.shape[1] == down.in_features == new.neurons
+
+
+def test_widths_stay_multiples_of_what_the_device_likes():
+    model = tiny_llava()
+    blocks = find_mlp_blocks(model)
+    after = remove_neurons(model, blocks, every_third(blocks))
+    assert [block.neurons for block in after] == [32, 32, 32, 16, 16, 16]
+
+
+def test_a_block_may_lose_all_its_neurons():
+    model, zeroed = tiny_llava(), tiny_llava()
+    blocks = find_mlp_blocks(model)
+    mask = NeuronMask({blocks[0].name: torch.arange(40)}, {block.name: block.neurons for block in blocks})
+    zero_neurons(zeroed, blocks, mask)
+    assert remove_neurons(model, blocks, mask)[0].neurons == 0
+    with torch.no_grad():
+        torch.testing.assert_close(model(**llava_inputs()).logits, zeroed(**llava_inputs()).logits)
+
+
+def test_layers_of_different_widths_cannot_be_saved(tmp_path):
+    model = tiny_llava()
+    blocks = find_mlp_blocks(model)
+    remove_neurons(model, blocks, every_third(blocks), multiple_of=1)
+    with pytest.raises(ModelError, match="prune_mode=zero"):
+        model.save_pretrained(tmp_path)
+
+
+def test_layers_of_one_width_are_saved_and_loaded_as_any_other(tmp_path):
+    model = tiny_llava()
+    blocks = find_mlp_blocks(model)
+    language = {block.name: torch.arange(0, block.neurons, 5) for block in blocks if block.tower == "language"}
+    remove_neurons(model, blocks, NeuronMask(language, {block.name: block.neurons for block in blocks}))
+    assert model.config.text_config.intermediate_size == 32
+    model.save_pretrained(tmp_path)
+    loaded = LlavaForConditionalGeneration.from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        assert torch.equal(loaded(**llava_inputs()).logits, model(**llava_inputs()).logits)
+
+
+def test_offloaded_weights_are_refused(tmp_path):
+    model = accelerate.disk_offload(tiny_llava(), str(tmp_path), execution_device=torch.device("cpu"))
+    with pytest.raises(ModelError, match="prune_mode=zero"):
+        check_removable(model, find_mlp_blocks(model))
