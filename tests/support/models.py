@@ -28,10 +28,15 @@ CHAT_TEMPLATE = (
 )
 
 
-def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte, so that every text can be encoded without any training."""
+def byte_tokenizer(*more: str, **named: str) -> PreTrainedTokenizerFast:
+    """One token a byte, so that every text can be encoded without any training.
+
+    Args:
+        more: special tokens at the end of the vocabulary.
+        named: instead of `more`, special tokens that the tokenizer has as attributes.
+    """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: number for number, token in enumerate([*SPECIAL, *alphabet])}
+    vocabulary = {token: number for number, token in enumerate([*SPECIAL, *alphabet, *more, *named.values()])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -40,7 +45,8 @@ def byte_tokenizer() -> PreTrainedTokenizerFast:
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",
-        additional_special_tokens=["<image>"],
+        # A table of names and a list of tokens are two forms of one setting.
+        extra_special_tokens=named or ["<image>", *more],
     )
 
 

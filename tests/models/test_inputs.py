@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from support.asking import mixed_requests
+from support.families import FAMILIES
+from support.models import llava_processor, save_llava
+from support.stock_tasks import picture
+
+from lmms_manu.errors import ModelError
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import load_checkpoint
+from lmms_manu.models.pictures import PictureCache, PreparedPicture, digest_of
+from lmms_manu.models.rendering import PromptRenderer
+from lmms_manu.models.settings import ModelSettings
+
+TURNS = [
+    {"role": "user", "content": [{"type": "image", "url": None}, {"type": "text", "text": "Who?"}]},
+    {"role": "assistant", "content": "Ann"},
+    {"role": "user", "content": [{"type": "text", "text": "And <image> here?"}]},
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return load_checkpoint(ModelSettings(pretrained=str(save_llava(tmp_path_factory.mktemp("llava"))), device="cpu"))
+
+
+@pytest.fixture
+def encoder(checkpoint):
+    return PromptEncoder(checkpoint)
+
+
+def same_inputs(one, other) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_prompts_put_together_equal_those_of_the_processor(encoder):
+    requests = mixed_requests(encoder)
+    texts, pictures = [request.text for request in requests], [request.pictures() for request in requests]
+    assert same_inputs(encoder.encode(texts, pictures), encoder.process(texts, pictures))
+    assert all(prompt.separable for prompt in encoder.tokenize(texts, pictures))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_gets_what_its_processor_gives(family, tmp_path):
+    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(FAMILIES[family](tmp_path)), device="cpu")))
+    requests = mixed_requests(encoder, count=6)
+    texts, pictures = [request.text for request in requests], [request.pictures() for request in requests]
+    encoded = encoder.encode(texts, pictures)
+    assert same_inputs(encoded, encoder.process(texts, pictures))
+    lengths = [len(prompt) for prompt in encoder.tokenize(texts, pictures)]
+    assert lengths == encoded["attention_mask"].sum(1).tolist()
+
+
+def test_batches_are_padded_on_the_left(encoder):
+    encoded = encoder.encode(["a", "a longer one"], [[], []])
+    assert encoded["attention_mask"][0].tolist() == [0] * 11 + [1]
+    assert encoded["attention_mask"][1].all()
+
+
+def test_a_picture_takes_the_tokens_that_the_model_has_for_it(encoder):
+    text = encoder.released_text("<image>x")
+    assert encoder.token_count(text, [picture(1)]) == 16 + 1
+
+
+def test_another_number_of_placeholders_than_pictures_is_an_error(encoder):
+    with pytest.raises(ModelError, match="2 placeholders '<image>' for 1 pictures"):
+        encoder.encode(["<image><image>"], [[picture(1)]])
+
+
+def test_a_template_that_writes_the_first_token_does_not_double_it(checkpoint):
+    from tokenizers.processors import TemplateProcessing
+
+    encoder = PromptEncoder(checkpoint)
+    encoder.tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 1)]
+    )
+    try:
+        assert encoder.encode(["<s>a"], [[]])["input_ids"].tolist() == encoder.encode(["a"], [[]])["input_ids"].tolist()
+    finally:
+        encoder.tokenizer.backend_tokenizer.post_processor = None
+
+
+def test_messages_follow_the_chat_template_and_a_literal_placeholder_is_no_picture():
+    text = PromptRenderer(llava_processor()).chat_text(TURNS)
+    assert text == "USER: <image>\nWho?\nASSISTANT: Ann\nUSER: And  here?\nASSISTANT:"
+
+
+def test_without_a_template_messages_are_written_out_all_the_same():
+    text = PromptRenderer(llava_processor(chat_template=None)).chat_text(TURNS)
+    assert text == "USER: <image>\nWho?\nASSISTANT: Ann\nUSER: And  here?\nASSISTANT:"
+
+
+def test_released_prompts_take_the_placeholder_of_the_model(tmp_path):
+    folder = FAMILIES["qwen2_vl"](tmp_path)
+    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")))
+    assert encoder.released_text("USER: <image>\nQ") == "USER: <|vision_start|><|image_pad|><|vision_end|>\nQ"
+
+
+def test_a_picture_is_prepared_once_while_it_is_kept():
+    prepared = []
+
+    def prepare(image, digest):
+        prepared.append(digest)
+        return PreparedPicture(digest, 1, {"pixel_values": torch.zeros(1, 100)})
+
+    cache = PictureCache(prepare, keep_bytes=900)
+    for number in (1, 2, 1, 2):
+        cache.get(picture(number))
+    assert len(prepared) == 2
+    cache.get(picture(3))
+    assert cache.find(digest_of(picture(1))) is None
+    assert cache.find(digest_of(picture(3))) is not None
+
+
+def test_pictures_of_equal_bytes_and_other_shape_differ():
+    assert digest_of(picture(1, (20, 10))) != digest_of(picture(1, (10, 20)))
+    assert digest_of(picture(1)) == digest_of(picture(1))

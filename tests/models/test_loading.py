@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import peft
+import pytest
+import torch
+from support.models import llava_model, llava_processor, save_llava
+
+from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.models.loading import load_checkpoint, resolve_device
+from lmms_manu.models.settings import ModelSettings
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_llava(tmp_path_factory.mktemp("llava"))
+
+
+def test_a_folder_is_loaded_with_its_own_processor(folder):
+    checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
+    assert not checkpoint.model.training
+    assert checkpoint.tokenizer.padding_side == "left"
+    assert checkpoint.context_length == 2048
+    assert checkpoint.name == str(folder)
+
+
+def test_the_defaults_are_the_vanilla_model_and_the_processor_of_its_base(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_llava(tmp_path / "MLLMMU" / "LLaVA_Vanilla", processor=False)
+    llava_processor().save_pretrained(tmp_path / "llava-hf" / "llava-1.5-7b-hf")
+    checkpoint = load_checkpoint(ModelSettings(device="cpu"))
+    assert checkpoint.name == "MLLMMU/LLaVA_Vanilla"
+    assert checkpoint.processor.image_token == "<image>"
+
+
+def test_a_missing_processor_is_found_before_the_weights_are_read_and_names_the_argument(tmp_path):
+    save_llava(tmp_path, processor=False)
+    (tmp_path / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(ModelError, match=r"No usable processor in .* with the argument processor"):
+        load_checkpoint(ModelSettings(pretrained=str(tmp_path), device="cpu"))
+
+
+def test_a_bare_tokenizer_is_no_processor(tmp_path):
+    save_llava(tmp_path, processor=False)
+    llava_processor().tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(ModelError, match="argument processor"):
+        load_checkpoint(ModelSettings(pretrained=str(tmp_path), device="cpu"))
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    model = llava_model()
+    model.config.save_pretrained(tmp_path)
+    llava_processor().save_pretrained(tmp_path)
+    torch.save(model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(ModelError, match=r"only pickled weights \(pytorch_model.bin\)"):
+        load_checkpoint(ModelSettings(pretrained=str(tmp_path), device="cpu"))
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ModelError, match="nowhere"):
+        load_checkpoint(ModelSettings(pretrained=str(tmp_path / "nowhere"), device="cpu"))
+
+
+def test_dtype_and_attention_are_as_asked(folder):
+    settings = ModelSettings(pretrained=str(folder), device="cpu", dtype="bfloat16", attn_implementation="eager")
+    model = load_checkpoint(settings).model
+    assert model.dtype == torch.bfloat16
+    assert model.config._attn_implementation == "eager"
+
+
+@pytest.mark.parametrize("as_pretrained", [True, False])
+def test_an_adapter_is_merged(folder, tmp_path, as_pretrained):
+    base = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")).model
+    adapted = peft.get_peft_model(base, peft.LoraConfig(target_modules=["down_proj"], init_lora_weights=False))
+    adapted.peft_config["default"].base_model_name_or_path = str(folder)
+    adapted.save_pretrained(tmp_path)
+    wanted = adapted.merge_and_unload().state_dict()
+    names = {"pretrained": str(tmp_path), "processor": str(folder)} if as_pretrained else {"pretrained": str(folder)}
+    settings = ModelSettings(device="cpu", adapter=None if as_pretrained else str(tmp_path), **names)
+    loaded = load_checkpoint(settings).model.state_dict()
+    assert loaded.keys() == wanted.keys()
+    assert all(torch.equal(loaded[name], wanted[name]) for name in wanted)
+
+
+def test_a_pickled_adapter_is_refused(folder, tmp_path):
+    base = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")).model
+    adapted = peft.get_peft_model(base, peft.LoraConfig(target_modules=["down_proj"]))
+    adapted.save_pretrained(tmp_path, safe_serialization=False)
+    with pytest.raises(ModelError, match="pickled weights are not loaded"):
+        load_checkpoint(ModelSettings(pretrained=str(folder), adapter=str(tmp_path), device="cpu"))
+
+
+def test_a_model_may_be_spread_over_devices_and_disk(folder, tmp_path):
+    language = ("embed_tokens", "layers.0", "norm", "rotary_emb")
+    parts = ("lm_head", "model.vision_tower", "model.multi_modal_projector")
+    device_map = dict.fromkeys((*parts, *(f"model.language_model.{part}" for part in language)), "cpu")
+    device_map["model.language_model.layers.1"] = "disk"
+    settings = ModelSettings(pretrained=str(folder), device_map=device_map, offload_folder=str(tmp_path / "offload"))
+    spread = load_checkpoint(settings)
+    whole = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
+    ids = torch.tensor([[5, 6, 7]])
+    with torch.no_grad():
+        assert torch.allclose(spread.model(input_ids=ids).logits, whole.model(input_ids=ids).logits, atol=1e-5)
+
+
+def test_the_device_is_the_best_there_is_unless_named(monkeypatch):
+    assert resolve_device(ModelSettings(device="cpu")).type == "cpu"
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    assert resolve_device(ModelSettings()).type == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "gpu9"}, "is not a device"),
+        ({"device": f"cuda:{torch.cuda.device_count()}"}, "CUDA devices"),
+    ],
+)
+def test_a_device_that_is_not_there_is_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        resolve_device(ModelSettings(**settings))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"device": "cpu", "device_map": "auto"}, "exclude each other"),
+        ({"offload_folder": "somewhere"}, "without device_map"),
+        ({"dtype": "int3"}, "dtype='int3' is not allowed"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings, message):
+    with pytest.raises(SettingError, match=message):
+        ModelSettings(**settings)
