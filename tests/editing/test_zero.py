@@ -98,3 +98,22 @@ def test_weights_shared_between_blocks_are_refused():
     second.weight = first.weight
     with pytest.raises(ModelError, match="share the weight"):
         check_editable(model, blocks)
+
+
+def test_a_checkpoint_that_says_it_is_quantised_is_refused():
+    model = tiny_llava()
+    model.config.quantization_config = {"quant_method": "bitsandbytes", "load_in_4bit": True}
+    with pytest.raises(ModelError, match=r"quantised \(bitsandbytes\)"):
+        check_editable(model, find_mlp_blocks(model))
+
+
+def test_packed_weights_are_refused():
+    model = tiny_llava()
+    blocks = find_mlp_blocks(model)
+    packed = torch.nn.Module()
+    packed.register_buffer("qweight", torch.zeros(16, 5, dtype=torch.int32))
+    packed.in_features, packed.out_features, packed.bias = 40, 16, None
+    model.model.language_model.layers[0].mlp.down_proj = packed
+    assert find_mlp_blocks(model) != ()
+    with pytest.raises(ModelError, match="packed form"):
+        check_editable(model, blocks)
