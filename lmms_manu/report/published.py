@@ -58,7 +58,8 @@ def reference_rows(model: str, forget_ratio: int) -> tuple[Row, ...]:
         place = (column, MEAN)
         mine = cells.setdefault(key, {})
         note = "; ".join(filter(None, [f"published, table {entry['table']}", entry["note"]]))
-        cell = Cell(value=float(entry["value"]), note=note)
+        # An entry that the paper's text garbles has no value, and its note says so.
+        cell = Cell(value=float(entry["value"]) if entry["value"] else None, note=note)
         known = mine.setdefault(place, cell)
         if known.value != cell.value:
             conflicts.setdefault(key, set()).add(entry["table"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.harness_results import evaluate
+from support.judge_server import JudgeServer, completion
 from support.stock_tasks import write_stock_data
 
 from lmms_manu.errors import DataError
@@ -189,16 +190,18 @@ def test_without_a_vanilla_run_there_are_no_changes(runs: tuple[Run, ...]) -> No
 
 
 def test_the_false_hundred_of_llava_bench_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(write_stock_data(tmp_path / "work", documents=1))
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    monkeypatch.setenv("OPENAI_API_URL", "http://127.0.0.1:9/v1")
-    file = evaluate(tmp_path / "out", ["llava_in_the_wild"], lambda document: "A picture.", model_args="prune_rate=0")
+    monkeypatch.chdir(write_stock_data(tmp_path / "work", documents=3))
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    with JudgeServer(lambda number, body: completion("I would rather not say.")) as judge:
+        monkeypatch.setenv("OPENAI_API_URL", judge.url)
+        output = tmp_path / "out"
+        file = evaluate(output, ["llava_in_the_wild"], lambda document: "A picture.", model_args="prune_rate=0")
     values = json.loads(file.read_text(encoding="utf-8"))["results"]["llava_in_the_wild"]
     assert values["gpt_eval_llava_all,none"] == 100.0
     (run,) = read_runs([str(tmp_path / "out")])
     cell = compare([run], resamples=10).sections[0].rows[0].cell("utility.llava_bench")
     assert cell.value is None
-    assert cell.note == "the judge gave no score for 1 of 1 answers"
+    assert cell.note == "the judge gave no score for 3 of 3 answers"
     for samples in (tmp_path / "out").glob("**/*.jsonl"):
         samples.unlink()
     (run,) = read_runs([str(tmp_path / "out")])

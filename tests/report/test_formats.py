@@ -1,0 +1,138 @@
+"""Terminal, Markdown, LaTeX, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from lmms_manu.cli import main as cli
+from lmms_manu.report.cells import Report
+from lmms_manu.report.comparison import compare
+from lmms_manu.report.formats import delimited, document, latex, markdown, terminal
+from lmms_manu.report.formats.numbers import DASH, plain
+from lmms_manu.report.formats.tables import overview, tables_of
+from lmms_manu.report.runs import Run, read_runs
+
+
+@pytest.fixture(scope="module")
+def report(runs: tuple[Run, ...]) -> Report:
+    return compare(runs, resamples=200)
+
+
+def test_numbers_have_true_minus_signs_and_no_negative_zero() -> None:
+    assert plain(-1.25, 2) == "−1.25"
+    assert plain(1.25, 1, sign=True) == "+1.2"
+    assert plain(-0.001, 1) == "0.0"
+    assert plain(-0.001, 1, sign=True) == "0.0"
+
+
+def test_the_overview_has_the_papers_form(report: Report) -> None:
+    table = overview(report.sections[0])
+    assert [head.group for head in table.heads[:16:4]] == ["Forget set", "Test set", "Retain set", "Celebrity set"]
+    labels = [(head.label, head.arrow) for head in table.heads]
+    assert labels[:4] == [("Classification", "↓"), ("ROUGE-L", "↓"), ("Factuality", "↓"), ("Cloze", "↓")]
+    assert labels[8:12] == [("Classification", "↑"), ("ROUGE-L", "↑"), ("Factuality", "↑"), ("Cloze", "↑")]
+    assert [line.name for line in table.lines] == ["vanilla", "manu paper 2 %", "manu ratio 10 %"]
+
+
+def test_there_is_a_table_for_each_modality(report: Report) -> None:
+    titles = [table.title for table in tables_of(report.sections[0])]
+    for words in ("mean of both modalities", "with the picture", "text only"):
+        assert f"Forget 10 %, {words}" in titles
+
+
+def test_what_was_not_measured_is_a_dash_everywhere(report: Report) -> None:
+    ratio = overview(report.sections[0]).lines[2]
+    assert ratio.entries[2].text == DASH
+    assert "| – |" in markdown.render(report)
+    assert "& -- &" in latex.render(report)
+    lines = list(csv.DictReader(io.StringIO(delimited.render(report))))
+    assert not [line for line in lines if line["run"] == "manu ratio 10 %" and line["metric"] == "factuality"]
+
+
+def test_best_is_bold_and_second_underlined(report: Report) -> None:
+    text = markdown.render(report)
+    assert "**" in text
+    assert "<u>" in text
+    assert r"\textbf{" in latex.render(report)
+    assert r"\underline{" in latex.render(report)
+
+
+def test_the_terminal_shows_change_and_interval(report: Report) -> None:
+    console = Console(width=120, record=True, file=io.StringIO())
+    terminal.show(report, console)
+    text = console.export_text()
+    paper = report.sections[0].rows[1].cell("forget.classification")
+    assert paper.change is not None
+    assert plain(paper.change, 1, sign=True) in text
+    assert "Forgetting" in text
+
+
+def test_csv_lines_are_the_numbers_of_the_report(report: Report) -> None:
+    lines = list(csv.DictReader(io.StringIO(delimited.render(report))))
+    assert tuple(lines[0]) == delimited.FIELDS
+    found = next(
+        line
+        for line in lines
+        if (line["run"], line["split"], line["metric"], line["modality"])
+        == ("manu paper 2 %", "forget", "cloze", "text")
+    )
+    cell = report.sections[0].rows[1].cell("forget.cloze", "text")
+    assert float(found["value"]) == pytest.approx(cell.value, rel=1e-5)
+    assert float(found["change"]) == pytest.approx(cell.change, rel=1e-5)
+
+
+def test_json_has_a_versioned_schema_and_survives_a_round_trip(report: Report) -> None:
+    content = json.loads(json.dumps(document.build(report), allow_nan=False))
+    assert (content["schema"], content["version"]) == ("lmms-manu/report", 1)
+    (section,) = content["sections"]
+    numbers = section["rows"][1]["numbers"]["forget.cloze"]["text"]
+    assert set(numbers) >= {"value", "interval", "change", "change_interval", "questions", "people"}
+    assert content["runs"][1]["mask"] == "5eed" * 16
+
+
+@given(st.text())
+def test_any_name_fits_a_markdown_cell(name: str) -> None:
+    escaped = markdown.escape(name)
+    assert "\n" not in escaped
+    assert "|" not in escaped.replace("\\|", "")
+    assert "<" not in escaped.replace("\\<", "")
+
+
+@given(st.text())
+def test_any_name_fits_latex(name: str) -> None:
+    escaped = latex.escape(name)
+    for character in "&%#_":
+        assert escaped.count(character) == escaped.count(f"\\{character}")
+
+
+def test_hostile_names_are_text_in_every_output(written: Path) -> None:
+    name = "<b>|$x_1$ & \\evil{%}"
+    report = compare(read_runs([f"{name}={written / 'paper'}"]), resamples=10)
+    assert "<b>" not in markdown.render(report).replace("\\<b", "")
+    assert r"\textless{}b\textgreater{}|\$x\_1\$ \& \textbackslash{}evil\{\%\}" in latex.render(report)
+    formula = compare(read_runs([f"@SUM={written / 'paper'}"]), resamples=10)
+    assert "\n10,'@SUM," in delimited.render(formula)
+
+
+def test_the_command_writes_every_output(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["report", str(written), "--out", str(tmp_path / "out"), "--reference", "paper", "--resamples", "50"]
+    assert cli.main(command) == 0
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {"report.html", "report.md", "report.tex", "report.csv", "report.json"}
+    assert "(published)" in capsys.readouterr().out
+
+
+def test_mistakes_on_the_command_line_are_told(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["report"]) == 2
+    assert cli.main(["report", str(written), "--reference", "papers"]) == 2
+    assert cli.main(["report", str(written), "--baseline", "vanile"]) == 2
+    assert cli.main(["report", str(written), "--merge", "x.json"]) == 2
+    assert "Did you mean 'vanilla'" in capsys.readouterr().err

@@ -1,0 +1,116 @@
+"""The leaderboard file: append-only, mergeable, ranked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmms_manu.cli import main as cli
+from lmms_manu.errors import DataError, SettingError
+from lmms_manu.report import leaderboard
+from lmms_manu.report.comparison import compare
+from lmms_manu.report.runs import Run
+
+
+@pytest.fixture(scope="module")
+def entries(runs: tuple[Run, ...]) -> list[dict[str, Any]]:
+    return leaderboard.entries_of(compare(runs, resamples=100), who="ada")
+
+
+def test_an_entry_says_what_ran_and_who_when_with_what(entries: list[dict[str, Any]]) -> None:
+    entry = entries[1]
+    assert entry["who"] == "ada"
+    assert entry["added"].endswith("+00:00")
+    assert entry["run"]["mask"] == "5eed" * 16
+    assert entry["run"]["recipe"] == "paper"
+    assert entry["baseline"]["method"] == "vanilla"
+    assert entry["numbers"]["forget.cloze"]["text"]["value"] >= 0
+    assert set(entry["derived"]) >= {"forgetting_rate", "trade_off"}
+    assert entry["reported_with"]["lmms-eval"]
+
+
+def test_appending_twice_adds_once_and_changes_nothing(tmp_path: Path, runs: tuple[Run, ...]) -> None:
+    file = tmp_path / "board.json"
+    report = compare(runs, resamples=100)
+    leaderboard.append(file, leaderboard.entries_of(report, who="ada"))
+    before = json.loads(file.read_text(encoding="utf-8"))["entries"]
+    leaderboard.append(file, leaderboard.entries_of(report, who="grace"))
+    assert json.loads(file.read_text(encoding="utf-8"))["entries"] == before
+    assert len(before) == 3
+    assert {entry["who"] for entry in before} == {"ada"}
+
+
+def test_merging_loses_nothing_and_counts_nothing_twice(tmp_path: Path, entries: list[dict[str, Any]]) -> None:
+    one, other, merged = (tmp_path / f"{name}.json" for name in ("one", "other", "merged"))
+    leaderboard.append(one, entries[:2])
+    leaderboard.append(other, entries[1:])
+    leaderboard.append(merged, [], merge=[one, other])
+    assert {entry["id"] for entry in leaderboard.read(merged)} == {entry["id"] for entry in entries}
+    leaderboard.append(merged, [], merge=[other, one])
+    assert len(leaderboard.read(merged)) == 3
+
+
+def test_many_processes_may_append_at_once(tmp_path: Path, entries: list[dict[str, Any]]) -> None:
+    file = tmp_path / "board.json"
+    code = (
+        "import json, sys; from lmms_manu.report import leaderboard\n"
+        "leaderboard.append(sys.argv[1], [json.loads(sys.argv[2])])"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(file), json.dumps(entry)]) for entry in entries]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    assert len(leaderboard.read(file)) == 3
+
+
+def test_a_changed_entry_is_noticed(tmp_path: Path, entries: list[dict[str, Any]]) -> None:
+    file = tmp_path / "board.json"
+    leaderboard.append(file, entries)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["entries"][1]["derived"]["trade_off"]["value"] = 99.0
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match="was changed after it was added"):
+        leaderboard.append(file, [])
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"schema": "other"}', '{"schema": "lmms-manu/leaderboard", "version": 99}']
+)
+def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: str) -> None:
+    file = tmp_path / "board.json"
+    file.write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=r"board\.json"):
+        leaderboard.append(file, [])
+    assert file.read_text(encoding="utf-8") == content
+
+
+def test_the_ranking_is_by_the_stated_score(entries: list[dict[str, Any]]) -> None:
+    def order(score: str) -> list[str]:
+        lines = [line for line in leaderboard.render(entries, score).splitlines() if line.startswith("| ")][1:]
+        return [line.split(" | ")[1].replace("\\", "") for line in lines]
+
+    names = {entry["name"]: entry for entry in entries}
+    by_trade_off = sorted(
+        (name for name, entry in names.items() if "trade_off" in entry["derived"]),
+        key=lambda name: -names[name]["derived"]["trade_off"]["value"],
+    )
+    assert order("trade_off") == [*by_trade_off, "vanilla"]
+    assert order("forget.cloze")[0] == "manu ratio 10 %"
+    assert order("retain.cloze")[0] == "vanilla"
+    with pytest.raises(SettingError, match="Did you mean 'trade_off'"):
+        leaderboard.render(entries, "tradeoff")
+
+
+def test_the_command_appends_merges_and_ranks(
+    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board, other = tmp_path / "board.json", tmp_path / "other.json"
+    options = ["--resamples", "50", "--who", "ada"]
+    assert cli.main(["report", str(written / "vanilla"), str(written / "ratio"), "--append", str(other), *options]) == 0
+    assert cli.main(["report", str(written / "vanilla"), str(written / "paper"), "--append", str(board), *options]) == 0
+    assert cli.main(["report", "--append", str(board), "--merge", str(other)]) == 0
+    assert "holds 3 entries" in " ".join(capsys.readouterr().out.split())
+    assert "Ranked by Trade-off" in (tmp_path / "board.md").read_text(encoding="utf-8")
