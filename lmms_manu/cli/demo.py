@@ -2,8 +2,8 @@
 
 A tiny LLaVA that knows fictitious people by picture and by name is pruned to forget one in ten of them, and is asked
 about them (forget), about other pictures and paraphrases of them (test), about the rest (retain) and about
-celebrities, by the real lmms-eval in processes of its own. `random` prunes as many neurons drawn at random: the mean
-of five draws, with the range. The exit code is 1 when an evaluation failed.
+celebrities, by the real lmms-eval in processes of its own. Below each recipe stands its control, as many neurons of
+each layer drawn at random: the mean of five draws, with the range. The exit code is 1 when an evaluation failed.
 """
 
 from __future__ import annotations

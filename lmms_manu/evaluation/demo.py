@@ -38,33 +38,39 @@ class Subject:
     Args:
         recipe: the score that chose the neurons; "vanilla" for none.
         prune_rate: percent of the neurons.
-        seed: which draw, for the recipe `random`.
+        seed: for a control: which draw of as many neurons of each layer as the recipe prunes.
     """
 
     recipe: str
-    prune_rate: int
+    prune_rate: int = 0
     seed: int | None = None
 
     @property
+    def method(self) -> str:
+        """Recipe and prune rate; the draws of a control are one method."""
+        rate = f" {self.prune_rate} %" if self.prune_rate else ""
+        return f"{self.recipe}{rate}" if self.seed is None else f"random like {self.recipe}{rate}"
+
+    @property
     def name(self) -> str:
-        parts = [self.recipe, f"{self.prune_rate}"] if self.prune_rate else [self.recipe]
-        return "-".join([*parts, *([f"seed{self.seed}"] if self.seed is not None else [])])
+        """The name of its folder."""
+        words = self.method.removesuffix(" %").replace(" ", "-")
+        return words if self.seed is None else f"{words}-seed{self.seed}"
 
     def model_args(self) -> dict[str, object]:
         """The arguments of `manu_pruned` that make this subject."""
         arguments: dict[str, object] = {"forget_ratio": FORGET_RATIO, "prune_rate": self.prune_rate}
-        if self.prune_rate:
-            arguments["recipe"] = self.recipe
         if self.seed is not None:
-            arguments["seed"] = self.seed
-        return arguments
+            return {**arguments, "recipe": "random", "random_like": self.recipe, "seed": self.seed}
+        return {**arguments, "recipe": self.recipe} if self.prune_rate else arguments
 
 
 def subjects() -> tuple[Subject, ...]:
-    """The vanilla model, every recipe at every prune rate, and the random controls."""
-    pruned = [Subject(recipe, rate) for rate in PRUNE_RATES for recipe in RECIPES]
-    controls = [Subject("random", rate, seed) for rate in PRUNE_RATES for seed in CONTROL_SEEDS]
-    return (Subject("vanilla", 0), *pruned, *controls)
+    """The vanilla model, and every recipe at every prune rate, each followed by its random controls."""
+    edited = [
+        Subject(recipe, rate, seed) for rate in PRUNE_RATES for recipe in RECIPES for seed in (None, *CONTROL_SEEDS)
+    ]
+    return (Subject("vanilla"), *edited)
 
 
 def run_demo(folder: Path, say: Callable[[str], None]) -> dict[Subject, Scores]:

@@ -41,14 +41,10 @@ def columns() -> Iterator[tuple[str, str]]:
 def rows(scores: dict[Subject, Scores]) -> list[Row]:
     """The table of all subjects; the draws of a control are one method, with mean and range."""
     vanilla = next(values for subject, values in scores.items() if subject.recipe == "vanilla")
-    methods: dict[tuple[str, int], list[Scores]] = {}
+    methods: dict[str, list[Scores]] = {}
     for subject, values in scores.items():
-        methods.setdefault((subject.recipe, subject.prune_rate), []).append(values)
-    return [
-        _row(f"{recipe} {rate} %" if rate else recipe, modality, draws, vanilla)
-        for (recipe, rate), draws in sorted(methods.items(), key=lambda item: item[0][1])
-        for modality in MODALITIES
-    ]
+        methods.setdefault(subject.method, []).append(values)
+    return [_row(method, modality, draws, vanilla) for method, draws in methods.items() for modality in MODALITIES]
 
 
 def show(table: Sequence[Row], *, markdown: bool) -> None:
