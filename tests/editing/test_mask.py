@@ -151,14 +151,14 @@ def test_other_blocks_are_another_architecture():
     with pytest.raises(DataError, match="another architecture"):
         mask.check_fits(blocks)
     more = NeuronMask({}, {block.name: block.neurons for block in blocks} | {"extra": 3})
-    with pytest.raises(DataError, match="another architecture.*'extra'"):
+    with pytest.raises(DataError, match=r"another architecture.*'extra'"):
         more.check_fits(blocks)
 
 
 def test_other_sizes_are_other_shapes():
     blocks = find_mlp_blocks(tiny_llava())
     mask = NeuronMask({}, {block.name: block.neurons + 1 for block in blocks})
-    with pytest.raises(DataError, match="other shapes.*41 neurons there and 40 here"):
+    with pytest.raises(DataError, match=r"other shapes.*41 neurons there and 40 here"):
         mask.check_fits(blocks)
 
 
