@@ -7,7 +7,7 @@ folder=${1:?name a folder for the results}
 config=$(realpath "${2:-$examples/gate.yaml}")
 
 # The embedded model and dataset, under the names that the real ones have; leave this out to evaluate the real ones.
-lmms-manu lay-out --out "$folder"
+[ -e "$folder/MLLMMU" ] || lmms-manu lay-out --out "$folder"
 cd "$folder"
 
 lmms-manu evaluate --suite mllmu --quiet --model_args prune_rate=0,forget_ratio=10 --output results/vanilla
