@@ -36,6 +36,8 @@ _HAIR = (
 _SKIN = ((255, 224, 196), (240, 194, 154), (214, 160, 116), (176, 120, 78), (130, 84, 52), (88, 56, 36))
 _DARK = (35, 30, 35)
 
+_FINEST = 96
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -73,7 +75,14 @@ def draw_pose(draws: Draws) -> Pose:
 
 
 def draw(person: Person, pose: Pose, size: int) -> numpy.ndarray:
-    """A picture of `person` as uint8 [size, size, 3]."""
+    """A picture of `person` as uint8 [size, size, 3]; a large one is a small one enlarged."""
+    if size <= _FINEST:
+        return _draw(person, pose, size)
+    nearest = numpy.arange(size) * _FINEST // size
+    return _draw(person, pose, _FINEST)[nearest[:, None], nearest]
+
+
+def _draw(person: Person, pose: Pose, size: int) -> numpy.ndarray:
     look = dict(zip(FEATURES, person.look, strict=True))
     canvas = _Canvas(pose, size, _BRIGHT[look["background"]])
     hair, skin = _HAIR[look["hair"]], _SKIN[look["skin"]]

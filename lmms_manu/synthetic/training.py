@@ -29,27 +29,31 @@ class Training:
 
     Args:
         steps: optimiser steps.
-        chains: chains of exercises in a step.
-        chain_tokens: the longest chain.
+        batch_tokens: about how many tokens a step reads.
+        alone: the share of the steps, from the first on, in which exercises come one at a time. Behind others they
+            are hardly learnt as long as nothing is known; once it is, chains are learnt quickly.
+        chain_tokens: the longest chain of a batch, drawn for each one of the later steps; the first is that of the
+            early ones and holds a single exercise.
         rate: the highest learning rate, reached after `warm_up` steps; it falls to zero as a cosine.
         warm_up: steps of linear rise.
         decay: weight decay.
         pixel_noise: standard deviation of the noise on the normalised pixels.
         poses: random poses that each person is pictured in, beside the upright one.
-        sparsity: weight of the mean absolute activation of the language model's neurons, risen to over 70 percent of
-            the steps.
+        sparsity: weight of the mean absolute activation of the language model's neurons, summed over its layers and
+            risen to over 70 percent of the steps.
         seed: the seed of the weights, the order of the exercises, and the noise.
     """
 
-    steps: int = 1500
-    chains: int = 24
-    chain_tokens: int = 360
+    steps: int = 3000
+    batch_tokens: int = 4096
+    alone: float = 0.35
+    chain_tokens: tuple[int, ...] = (60, 300, 420)
     rate: float = 5e-3
     warm_up: int = 50
     decay: float = 0.05
     pixel_noise: float = 0.05
     poses: int = 15
-    sparsity: float = 1e-3
+    sparsity: float = 1e-2
     seed: int = 0
 
 
@@ -91,7 +95,7 @@ def _optimise(
     started = time.perf_counter()
     model.train()
     for step in range(training.steps):
-        batch = batches.next()
+        batch = batches.draw(step)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss, right = _answer_loss(model, batch)
         weight = training.sparsity * min(1.0, step / (0.7 * training.steps))
@@ -128,7 +132,7 @@ class _NeuronSize:
         self._sizes: list[torch.Tensor] = []
         self._hooks = [
             layer.mlp.down_proj.register_forward_pre_hook(
-                lambda module, inputs: self._sizes.append(inputs[0].abs().float().mean())
+                lambda module, inputs: self._sizes.append(inputs[0].abs().mean(dtype=torch.float32))
             )
             for layer in model.model.language_model.layers
         ]
@@ -162,12 +166,16 @@ class _Batches:
         self._pixels = {person.id: self._pictures(person, size.picture) for person in everyone}
         self._tokens: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
 
-    def next(self) -> dict[str, torch.Tensor]:
-        """`input_ids`, `attention_mask`, `labels` [chains, tokens] and `pixel_values` [pictures, 3, size, size]."""
-        budget = self._training.chain_tokens
+    def draw(self, step: int) -> dict[str, torch.Tensor]:
+        """The batch of a step.
+
+        Returns:
+            `input_ids`, `attention_mask` and `labels` [chains, tokens], `pixel_values` [pictures, 3, size, size].
+        """
+        budget = self._chain_tokens(step)
         chains = [
             self._lessons.chain(budget, lambda exercise: sum(map(len, self._encoded(exercise))))
-            for _ in range(self._training.chains)
+            for _ in range(self._training.batch_tokens // budget)
         ]
         rows = [self._row(chain) for chain in chains]
         longest = max(len(tokens) for tokens, _ in rows)
@@ -179,6 +187,11 @@ class _Batches:
         }
         batch = {name: torch.tensor(values) for name, values in padded.items()}
         return {**batch, "pixel_values": self._noisy([exercise for chain in chains for exercise in chain])}
+
+    def _chain_tokens(self, step: int) -> int:
+        if step < self._training.alone * self._training.steps:
+            return self._training.chain_tokens[0]
+        return self._draws.one(self._training.chain_tokens)
 
     def _row(self, chain: Sequence[Exercise]) -> tuple[list[int], list[int]]:
         tokens: list[int] = []

@@ -1,0 +1,53 @@
+"""`lmms-manu train-tiny`: trains the embedded tiny model again, and says what it reaches.
+
+Training is seeded, but floating point differs between processors: another machine gives a model that is as good, not
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from pathlib import Path
+
+from lmms_manu import embedded
+from lmms_manu.errors import DataError
+from lmms_manu.mllmu.names import RATIOS
+from lmms_manu.mllmu.source import DatasetSource
+from lmms_manu.synthetic import make_dataset, make_population
+from lmms_manu.synthetic.exam import examine
+from lmms_manu.synthetic.subject import SubjectSize
+from lmms_manu.synthetic.training import Training, train
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="the folder to write the checkpoint to; must not exist")
+    parser.add_argument("--people", type=int, default=embedded.PEOPLE, help=f"people to learn ({embedded.PEOPLE})")
+    parser.add_argument("--data-seed", type=int, default=embedded.SEED, help="seed of the dataset (0)")
+    parser.add_argument("--seed", type=int, default=Training.seed, help="seed of the training (0)")
+    parser.add_argument("--steps", type=int, default=Training.steps, help=f"optimiser steps ({Training.steps})")
+    parser.add_argument("--no-exam", action="store_true", help="leave out the exam under the released protocol")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.out.exists():
+        raise DataError(f"The folder {arguments.out} exists: name another one.")
+    size = SubjectSize(picture=embedded.PICTURE_SIZE)
+    training = dataclasses.replace(Training(), steps=arguments.steps, seed=arguments.seed)
+    population = make_population(arguments.people, arguments.data_seed)
+    model, processor = train(population, arguments.data_seed, size, training, report=_say)
+    model.save_pretrained(arguments.out)
+    processor.save_pretrained(arguments.out)
+    _say(f"wrote {arguments.out}: {model.num_parameters():,} parameters")
+    if arguments.no_exam:
+        return 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = make_dataset(Path(scratch) / "dataset", arguments.people, arguments.data_seed, size.picture)
+        for mark in examine(model, processor, DatasetSource.resolve(str(folder)), ratio=RATIOS[1]):
+            _say(str(mark))
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

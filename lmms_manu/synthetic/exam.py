@@ -1,0 +1,83 @@
+"""What a model answers under the released protocol, measured directly: the check on the tiny model's training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import LlavaForConditionalGeneration, LlavaProcessor
+
+from lmms_manu.mllmu import asking
+from lmms_manu.mllmu.exemplars import ProtocolSettings
+from lmms_manu.mllmu.names import SPLITS, leaves
+from lmms_manu.mllmu.prompts import Prompt
+from lmms_manu.mllmu.questions import load_questions
+from lmms_manu.mllmu.scores import classification_is_right, cloze_is_right, rouge
+from lmms_manu.mllmu.source import DatasetSource
+
+_NEW_TOKENS = {"classification": 4, "cloze": 12, "generation": 30}
+_SCORES: dict[str, Callable[[str, str], float]] = {
+    "classification": classification_is_right,
+    "cloze": cloze_is_right,
+    "generation": lambda answer, truth: rouge(answer, truth)["rouge_l"],
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A result of the exam.
+
+    Args:
+        split, task, modality: what was asked.
+        questions: how many questions were scored.
+        score: percent right (classification, cloze), or ROUGE-L from 0 to 1 (generation).
+    """
+
+    split: str
+    task: str
+    modality: str
+    questions: int
+    score: float
+
+    def __str__(self) -> str:
+        score = f"{self.score:.3f}" if self.task == "generation" else f"{self.score:5.1f} %"
+        return f"{self.split:10}{self.task:15}{self.modality:11}{self.questions:5}  {score}"
+
+
+def examine(
+    model: LlavaForConditionalGeneration,
+    processor: LlavaProcessor,
+    source: DatasetSource,
+    ratio: int,
+    splits: Sequence[str] = SPLITS,
+    batch_size: int = 64,
+) -> Iterator[Mark]:
+    """Asks every question of the `splits` at a forget `ratio`, with the exemplars of the protocol, and marks them.
+
+    It answers by the model's own `generate`, greedily, and by nothing else of this package: what the harness reports
+    for the model can be held against it.
+    """
+    for leaf in leaves():
+        if leaf.split not in splits or leaf.ratio not in (None, ratio):
+            continue
+        documents = load_questions(leaf, source, ProtocolSettings()).documents.to_list()
+        documents.sort(key=lambda document: len(document["question"]))
+        scores = []
+        for start in range(0, len(documents), batch_size):
+            batch = documents[start : start + batch_size]
+            answers = _answer(model, processor, [asking.pictures(document).prompt for document in batch], leaf.task)
+            scores += [_SCORES[leaf.task](text, asked["answer"]) for text, asked in zip(answers, batch, strict=True)]
+        unit = 1 if leaf.task == "generation" else 100
+        yield Mark(leaf.split, leaf.task, leaf.modality, len(scores), unit * sum(scores) / len(scores))
+
+
+@torch.inference_mode()
+def _answer(model: Any, processor: LlavaProcessor, prompts: Sequence[Prompt], task: str) -> list[str]:
+    pictures = [picture for prompt in prompts for picture in prompt.pictures]
+    images = {"images": pictures} if pictures else {}
+    texts = [prompt.released for prompt in prompts]
+    inputs = processor(text=texts, padding=True, padding_side="left", return_tensors="pt", **images)
+    written = model.generate(**inputs, max_new_tokens=_NEW_TOKENS[task], do_sample=False)
+    return processor.batch_decode(written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
