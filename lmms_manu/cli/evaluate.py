@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 
 from lmms_manu.evaluation import suites
-from lmms_manu.evaluation.evaluate import Evaluation, evaluate
+from lmms_manu.evaluation.evaluate import Evaluation, check_arguments, evaluate
 from lmms_manu.settings import parse_arguments
 
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     model_args = parse_arguments(arguments.model_args)
+    check_arguments(model_args)
     skip = tuple(filter(None, arguments.skip.split(",")))
     parts = suites.parts(arguments.suite, int(model_args.get("forget_ratio", "5")), skip)
     suites.check_judge(parts, os.environ)

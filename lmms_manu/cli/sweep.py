@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from lmms_manu.evaluation import suites
-from lmms_manu.evaluation.evaluate import Evaluation
+from lmms_manu.evaluation.evaluate import Evaluation, check_arguments
 from lmms_manu.evaluation.sweep import BASELINE, points, sweep
 from lmms_manu.settings import parse_arguments
 
@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     given = {name: getattr(arguments, name) for name in SWEPT if getattr(arguments, name)}
     grid = {name: [value.strip() for value in values.split(",")] for name, values in given.items()}
     every = points(grid, common)
+    for point in every:
+        check_arguments(point.model_args)
     skip = tuple(filter(None, arguments.skip.split(",")))
     parts = suites.parts(arguments.suite, int(common.get("forget_ratio", "5")), skip)
     suites.check_judge(parts, os.environ)

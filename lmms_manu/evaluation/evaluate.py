@@ -17,6 +17,7 @@ from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.harness import HarnessError, HarnessRun, find_results, run
 from lmms_manu.evaluation.suites import Part
 from lmms_manu.files import write_json
+from lmms_manu.settings import from_arguments
 
 MANIFEST = "run.json"
 EDIT_FILE = "edit.json"
@@ -43,6 +44,20 @@ class Evaluation:
     folder: Path
     variables: Mapping[str, str]
     processes: int = 1
+
+
+def check_arguments(model_args: Mapping[str, Any]) -> None:
+    """Refuses arguments that the model would refuse, before the harness is started for it.
+
+    Raises:
+        SettingError: an unknown argument or a value that is not allowed.
+    """
+    # Imported here, because a method brings torch with it, and the command's help needs none.
+    from lmms_manu.answering.settings import AnsweringSettings
+    from lmms_manu.methods.registry import settings_classes
+    from lmms_manu.models.settings import ModelSettings
+
+    from_arguments(model_args, ModelSettings, AnsweringSettings, *settings_classes(model_args))
 
 
 def evaluate(evaluation: Evaluation, say: Callable[[str], None] = print, *, echo: bool = True) -> bool:

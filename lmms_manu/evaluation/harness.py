@@ -84,7 +84,7 @@ def run(run: HarnessRun, *, folder: Path, environment: Mapping[str, str] | None 
         HarnessError: there is no results file with every task.
     """
     log = run.output / LOG
-    _execute(run.command(), folder, environment, log, echo)
+    _execute(run.command(), folder, {**_for_processes(run), **(environment or {})}, log, echo)
     return find_results(run, log)
 
 
@@ -120,6 +120,15 @@ def find_results(run: HarnessRun, log: Path | None = None) -> Path:
     raise HarnessError(
         f"lmms-eval left no results for {', '.join(run.tasks)} with {run.model} ({arguments}).{_tail(log)}"
     )
+
+
+def _for_processes(run: HarnessRun) -> dict[str, str]:
+    """What several processes need to work together where there is no GPU."""
+    if run.processes == 1:
+        return {}
+    import torch  # takes seconds, and only this question needs it
+
+    return {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
 
 
 def _execute(
