@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import itertools
 
 from lmms_manu.mllmu.names import CELEBRITY_SET, FULL_SET, MODALITIES, TASKS, TEST_SET
 from lmms_manu.mllmu.people import people_of, readings_of
@@ -58,13 +59,13 @@ def dataset_statistics(source: DatasetSource) -> DatasetStatistics:
             pictures += usable
             if not usable:
                 skipped.append(Skipped(config, row, person, "no picture that can be opened", questions=0))
-            for task in TASKS:
-                for modality in MODALITIES:
-                    for reading in readings_of(source, config, row, task, modality):
-                        if isinstance(reading, Skipped):
-                            skipped.append(dataclasses.replace(reading, reason=f"{modality} {task}: {reading.reason}"))
-                        else:
-                            questions[task, modality] += 1
+        for task, modality in itertools.product(TASKS, MODALITIES):
+            by_row = readings_of(source, config, task, modality)
+            for reading in itertools.chain.from_iterable(by_row[row] for row in people.rows.values()):
+                if isinstance(reading, Skipped):
+                    skipped.append(dataclasses.replace(reading, reason=f"{modality} {task}: {reading.reason}"))
+                else:
+                    questions[task, modality] += 1
     return DatasetStatistics(_counts(source, questions, pictures), tuple(skipped))
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from lmms_manu.errors import DataError
 from lmms_manu.mllmu.exemplars import ProtocolSettings, choose_exemplars
@@ -20,7 +19,7 @@ from lmms_manu.mllmu.names import (
     Leaf,
     config_name,
 )
-from lmms_manu.mllmu.profiles import Question, Skipped, read_id, read_questions
+from lmms_manu.mllmu.profiles import Question, Skipped, question_field, read_id, read_questions
 from lmms_manu.mllmu.source import DatasetSource
 
 
@@ -46,12 +45,12 @@ def people_of(source: DatasetSource, config: str) -> People:
     Raises:
         DataError: the configuration has no IDs.
     """
-    texts = source.texts(config)
-    if "ID" not in texts.column_names:
-        raise DataError(f"{config} of {source} has no column ID: it has {', '.join(texts.column_names)}.")
+    columns = source.texts(config).column_names
+    if "ID" not in columns:
+        raise DataError(f"{config} of {source} has no column ID: it has {', '.join(columns)}.")
     rows: dict[str, int] = {}
     skipped: list[Skipped] = []
-    for row, identity in enumerate(texts["ID"]):
+    for row, identity in enumerate(source.column(config, "ID")):
         person = read_id({"ID": identity})
         if not person:
             skipped.append(Skipped(config, row, "", "the row has no ID", questions=0))
@@ -99,11 +98,11 @@ def exemplar_people(source: DatasetSource, leaf: Leaf, settings: ProtocolSetting
         return ()
     config = exemplar_config(leaf.split)
     rows = people_of(source, config).rows
+    readings = [readings_of(source, config, leaf.task, modality) for modality in MODALITIES]
     usable = [
         person
         for person in people.rows
-        if person in rows
-        and all(questions_of(source, config, rows[person], leaf.task, modality) for modality in MODALITIES)
+        if person in rows and all(_usable(readings_in_one[rows[person]]) for readings_in_one in readings)
     ]
     ordered = choose_exemplars(usable, leaf.task, len(usable), settings.seed)
     return tuple(itertools.islice((person for person in ordered if source.decodes(config, rows[person])), count))
@@ -114,20 +113,20 @@ def exemplar_config(split: str) -> str:
     return CELEBRITY_SET if split == "celebrity" else FULL_SET
 
 
-def readings_of(
-    source: DatasetSource, config: str, row: int, task: str, modality: str
-) -> tuple[Question | Skipped, ...]:
-    """The questions of a row in one task and modality, the unusable ones as `Skipped`."""
-    return tuple(read_questions(_row(source, config, row), task, modality, config, row))
+def readings_of(source: DatasetSource, config: str, task: str, modality: str) -> list[tuple[Question | Skipped, ...]]:
+    """For every row of a configuration its questions in one task and modality, the unusable ones as `Skipped`."""
+    field = question_field(task)
+    columns = zip(source.column(config, "ID"), source.column(config, field), strict=True)
+    return [
+        tuple(read_questions({"ID": identity, field: value}, task, modality, config, row))
+        for row, (identity, value) in enumerate(columns)
+    ]
 
 
 def questions_of(source: DatasetSource, config: str, row: int, task: str, modality: str) -> tuple[Question, ...]:
-    """The usable questions of a row in one task and modality."""
-    readings = readings_of(source, config, row, task, modality)
+    """The usable questions of one row in one task and modality."""
+    return _usable(read_questions(source.texts(config)[row], task, modality, config, row))
+
+
+def _usable(readings: Iterable[Question | Skipped]) -> tuple[Question, ...]:
     return tuple(reading for reading in readings if isinstance(reading, Question))
-
-
-@functools.lru_cache(maxsize=2048)
-def _row(source: DatasetSource, config: str, row: int) -> Mapping[str, Any]:
-    content: Mapping[str, Any] = source.texts(config)[row]
-    return content

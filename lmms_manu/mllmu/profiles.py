@@ -63,6 +63,11 @@ class Skipped:
         return f"{where} (ID {self.person or 'unknown'}){question}: {self.reason}"
 
 
+def question_field(task: str) -> str:
+    """The column that holds the questions of a task."""
+    return "Classification_Task" if task == "classification" else _OPEN_FIELD[task]
+
+
 def read_id(row: Mapping[str, Any]) -> str:
     """The ID of a row, empty if it has none."""
     value = row.get("ID")
@@ -99,8 +104,7 @@ def read_questions(
     person = read_id(row)
     records = _records(row, task, modality)
     if records is None:
-        field = "Classification_Task" if task == "classification" else _OPEN_FIELD[task]
-        reason = f"{field} has no list of {modality} questions"
+        reason = f"{question_field(task)} has no list of {modality} questions"
         yield Skipped(config, row_number, person, reason, questions=QUESTIONS_PER_PERSON[task])
         return
     for number, record in enumerate(records):

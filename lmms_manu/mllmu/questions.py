@@ -74,22 +74,26 @@ class LeafQuestions:
 def load_questions(leaf: Leaf, source: DatasetSource, settings: ProtocolSettings) -> LeafQuestions:
     """The questions of a leaf, without those of its exemplar people; what is unusable is skipped with a warning.
 
+    No picture is read but for the choice of the Test set's and the exemplars'. One that turns out broken when it is
+    asked for is skipped then: see `results.score_answer`.
+
     Raises:
         DataError: no usable question is left.
     """
     people = people_of_leaf(source, leaf)
     exemplars = exemplar_people(source, leaf, settings)
+    readings = readings_of(source, people.config, leaf.task, leaf.modality)
     skipped = [*people.skipped]
     documents: list[dict[str, Any]] = []
     for person, row in people.rows.items():
         if person in exemplars:
             continue
         picture = NO_PICTURE if leaf.modality == "text" else _picture(source, people.config, row, person, settings.seed)
-        for reading in readings_of(source, people.config, row, leaf.task, leaf.modality):
+        for reading in readings[row]:
             if isinstance(reading, Skipped):
                 skipped.append(reading)
             elif picture is None:
-                reason = "the picture is missing or does not decode"
+                reason = "there is no picture that can be opened"
                 skipped.append(Skipped(people.config, row, person, reason, reading.number))
             else:
                 documents.append(_document(leaf, source, person, people.config, row, picture, reading, exemplars))
@@ -105,7 +109,7 @@ def load_questions(leaf: Leaf, source: DatasetSource, settings: ProtocolSettings
 def _picture(source: DatasetSource, config: str, row: int, person: str, seed: int) -> int | None:
     """The number of the picture that goes with a person's questions; None if no picture is usable."""
     if config != TEST_SET:
-        return 0 if source.has_picture(config, row) else None
+        return 0 if source.offers_picture(config, row) else None
     usable = [index for index in range(source.pictures(config, row)) if source.has_picture(config, row, index)]
     return choose_picture(person, usable, seed) if usable else None
 

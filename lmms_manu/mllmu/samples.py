@@ -95,7 +95,7 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
         raise one_of("modality", modality, MODALITIES)
     names = person_names(source)
     rows = _fine_tuning_rows(source)
-    metadata = source.texts(FINE_TUNING_SET)["metadata"]
+    metadata = source.column(FINE_TUNING_SET, "metadata")
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for person in ids:
@@ -134,9 +134,8 @@ def name_the_person(question: str, name: str) -> str:
 @functools.lru_cache(maxsize=8)
 def person_names(source: DatasetSource) -> dict[str, str]:
     """The names of the fictitious people by ID, as far as their biographies give one."""
-    texts = source.texts(FULL_SET)
     names: dict[str, str] = {}
-    for identity, biography in zip(texts["ID"], texts["biography"], strict=True):
+    for identity, biography in zip(source.column(FULL_SET, "ID"), source.column(FULL_SET, "biography"), strict=True):
         names.setdefault(read_id({"ID": identity}), read_name(biography))
     return names
 
@@ -156,13 +155,13 @@ def _unusable(question: str, answer: str, name: str, modality: str) -> str:
 def _fine_tuning_rows(source: DatasetSource) -> dict[str, int]:
     """The first row of every ID in the fine-tuning set."""
     rows: dict[str, int] = {}
-    for row, identity in enumerate(source.texts(FINE_TUNING_SET)["ID"]):
+    for row, identity in enumerate(source.column(FINE_TUNING_SET, "ID")):
         rows.setdefault(read_id({"ID": identity}), row)
     return rows
 
 
 def _ids(source: DatasetSource, config: str) -> tuple[str, ...]:
-    ids = tuple(dict.fromkeys(filter(None, (read_id({"ID": identity}) for identity in source.texts(config)["ID"]))))
+    ids = tuple(dict.fromkeys(filter(None, (read_id({"ID": identity}) for identity in source.column(config, "ID")))))
     if not ids:
         raise DataError(f"{config} of {source} has no person with an ID.")
     return ids

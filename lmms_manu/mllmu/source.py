@@ -5,25 +5,19 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import io
 import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
-import pyarrow
-from PIL import Image, ImageFile
+from PIL import Image
 
 from lmms_manu import environment
 from lmms_manu.errors import DataError
 from lmms_manu.mllmu.names import CONFIGS
+from lmms_manu.mllmu.pictures import COLUMNS, EncodedPicture, pictures_of
 
 HUB_NAME = "MLLMMU/MLLMU-Bench"
-PICTURE_COLUMNS = ("image", "images")
-
-_PILLOW = threading.RLock()
 
 _DECODES: dict[tuple[str, str, int, int], bool] = {}
 """What this process has found out about pictures that it decoded."""
@@ -103,6 +97,14 @@ class DatasetSource:
         """The rows of a configuration without their pictures."""
         return _texts(self.path, config)
 
+    def column(self, config: str, name: str) -> list[Any]:
+        """A text column of a configuration; None for every row where there is no such column."""
+        rows = self.texts(config)
+        if name not in rows.column_names:
+            return [None] * len(rows)
+        values: list[Any] = rows.data.column(name).to_pylist()
+        return values
+
     def pictures(self, config: str, row: int) -> int:
         """How many pictures a row has."""
         return len(_encoded(self.path, config, row))
@@ -132,16 +134,15 @@ class DatasetSource:
                 self.image(config, row, index)
         return _DECODES[key]
 
+    def offers_picture(self, config: str, row: int, index: int = 0) -> bool:
+        """Whether a row has anything in the place of a picture; reads nothing of it."""
+        encoded = _encoded(self.path, config, row)
+        return index < len(encoded) and encoded[index].is_there
+
     def has_picture(self, config: str, row: int, index: int = 0) -> bool:
         """Whether a row's picture is there and begins like one; reads its header only."""
-        pictures = _encoded(self.path, config, row)
-        if index >= len(pictures):
-            return False
-        try:
-            with _opened(pictures[index]):
-                return True
-        except Exception:  # Pillow's decoders raise errors of many kinds on bytes that are no picture.
-            return False
+        encoded = _encoded(self.path, config, row)
+        return index < len(encoded) and encoded[index].begins_like_one()
 
     def fingerprint(self, *configs: str) -> str:
         """Changes whenever the rows of the `configs` (by default all of them) may have changed."""
@@ -173,57 +174,19 @@ def _open(path: str, config: str) -> datasets.Dataset:
 @functools.lru_cache(maxsize=64)
 def _texts(path: str, config: str) -> datasets.Dataset:
     rows = _open(path, config)
-    return rows.remove_columns([column for column in PICTURE_COLUMNS if column in rows.column_names])
+    return rows.remove_columns([column for column in COLUMNS if column in rows.column_names])
 
 
-def _encoded(path: str, config: str, row: int) -> list[dict[str, Any]]:
-    """The encoded pictures of a row as Arrow scalars' views; nothing is copied."""
-    table = _open(path, config).data
-    column = next((name for name in PICTURE_COLUMNS if name in table.column_names), None)
-    if column is None:
-        return []
-    value = table.column(column)[row]
-    if not value.is_valid:
-        return []
-    pictures = value.values if isinstance(value, pyarrow.ListScalar) else [value]
-    return [_view(picture) for picture in pictures or ()]
-
-
-def _view(picture: pyarrow.StructScalar) -> dict[str, Any]:
-    if not picture.is_valid:
-        return {"bytes": None, "path": None}
-    return {"bytes": picture["bytes"].as_buffer(), "path": picture["path"].as_py()}
-
-
-def _opened(picture: dict[str, Any]) -> Image.Image:
-    if picture["bytes"] is not None:
-        return Image.open(pyarrow.BufferReader(picture["bytes"]))
-    if picture["path"]:
-        return Image.open(picture["path"])
-    raise ValueError("it has neither bytes nor a path")
+def _encoded(path: str, config: str, row: int) -> list[EncodedPicture]:
+    return pictures_of(_open(path, config).data, row)
 
 
 @functools.lru_cache(maxsize=16)
 def _decode(path: str, config: str, row: int, index: int) -> Image.Image:
-    pictures = _encoded(path, config, row)
-    if index >= len(pictures):
-        raise DataError(f"Row {row} of {config} in {path} has {len(pictures)} picture(s): there is no number {index}.")
+    encoded = _encoded(path, config, row)
+    if index >= len(encoded):
+        raise DataError(f"Row {row} of {config} in {path} has {len(encoded)} picture(s): there is no number {index}.")
     try:
-        picture = pictures[index]
-        # Copied before decoding: some of Pillow's decoders want a file of Python's own.
-        source = io.BytesIO(picture["bytes"]) if picture["bytes"] is not None else picture["path"]
-        with _whole_pictures_only(), Image.open(source) as opened:
-            return opened.convert("RGB")
+        return encoded[index].decode()
     except Exception as error:
         raise DataError(f"The picture of row {row} of {config} in {path} does not decode: {error}") from error
-
-
-@contextlib.contextmanager
-def _whole_pictures_only() -> Iterator[None]:
-    """Has Pillow refuse pictures that are cut off: importing some tasks of the harness makes it fill them in grey."""
-    with _PILLOW:
-        lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-        try:
-            yield
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = lenient

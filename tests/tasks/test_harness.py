@@ -126,9 +126,12 @@ def test_skipped_questions_are_counted_in_the_results(evaluate, tmp_path, folder
     assert (results["skipped,none"], results["scored,none"]) == (2, 2)
 
 
-def test_a_picture_that_breaks_while_it_is_asked_for_costs_its_questions_only(evaluate, tmp_path, folder, caplog):
+@pytest.mark.parametrize("broken", [lambda whole: whole[:300], lambda whole: b"no picture"])
+def test_a_picture_that_breaks_when_it_is_asked_for_costs_its_questions_only(
+    evaluate, tmp_path, folder, caplog, broken
+):
     def dirty(rows):
-        rows[0]["image"] = {"bytes": rows[0]["image"]["bytes"][:300], "path": None}
+        rows[0]["image"] = {"bytes": broken(rows[0]["image"]["bytes"]), "path": None}
 
     copy = altered(folder, tmp_path / "data", forget_15=dirty)
     leaf = "mllmu_forget_15_generation_multimodal"

@@ -1,0 +1,108 @@
+"""Pictures as they lie in a memory-mapped Arrow table: found without reading them, decoded when they are wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import threading
+from collections.abc import Iterator
+
+import numpy
+import pyarrow
+from PIL import Image, ImageFile
+
+COLUMNS = ("image", "images")
+"""The columns that hold pictures: one, or in the Test set a list."""
+
+_PILLOW = threading.RLock()
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedPicture:
+    """A picture's file.
+
+    Args:
+        content: the bytes where they lie in the table, None if there are none.
+        path: the file that they are in otherwise.
+    """
+
+    content: pyarrow.Buffer | None
+    path: str | None
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there are bytes or a path; reads nothing of the file."""
+        return bool(self.path if self.content is None else self.content.size)
+
+    def begins_like_one(self) -> bool:
+        """Whether the file is there and begins like a picture; reads its header only."""
+        try:
+            if self.content is not None:
+                Image.open(pyarrow.BufferReader(self.content))
+            elif self.path:
+                Image.open(self.path).close()
+            else:
+                return False
+        except Exception:  # Pillow's decoders raise errors of many kinds on bytes that are no picture.
+            return False
+        return True
+
+    def decode(self) -> Image.Image:
+        """The picture in RGB; raises whatever Pillow does if it is none, or cut off."""
+        if self.content is None and not self.path:
+            raise ValueError("it has neither bytes nor a path")
+        # Copied first: some of Pillow's decoders want a file of Python's own.
+        file = self.path if self.content is None else io.BytesIO(self.content)
+        with _whole_pictures_only(), Image.open(file) as opened:  # type: ignore[arg-type]
+            return opened.convert("RGB")
+
+
+def pictures_of(table: pyarrow.Table, row: int) -> list[EncodedPicture]:
+    """The pictures of a row of a table; none where it has no column of them, or nothing in it."""
+    name = next((name for name in COLUMNS if name in table.column_names), None)
+    if name is None:
+        return []
+    column = table.column(name)
+    for chunk in column.chunks:
+        if row < len(chunk):
+            return _of_cell(chunk.slice(row, 1))
+        row -= len(chunk)
+    raise IndexError(row)
+
+
+def _of_cell(cell: pyarrow.Array) -> list[EncodedPicture]:
+    """The pictures in an array of one: a file, or a list of files."""
+    if cell.null_count:
+        return []
+    if isinstance(cell, pyarrow.StructArray):
+        return [_of_file(cell)]
+    files = cell.flatten()
+    return [_of_file(files.slice(index, 1)) for index in range(len(files))]
+
+
+def _of_file(file: pyarrow.StructArray) -> EncodedPicture:
+    if file.null_count:
+        return EncodedPicture(None, None)
+    return EncodedPicture(_buffer(file.field("bytes")), file.field("path")[0].as_py())
+
+
+def _buffer(content: pyarrow.Array) -> pyarrow.Buffer | None:
+    """The bytes of an array of one value where they lie; a scalar of Arrow's would be a copy."""
+    if content.null_count:
+        return None
+    kind = numpy.int64 if pyarrow.types.is_large_binary(content.type) else numpy.int32
+    _, offsets, values = content.buffers()
+    begin, end = numpy.frombuffer(offsets, kind)[content.offset : content.offset + 2].tolist()
+    return values.slice(begin, end - begin)
+
+
+@contextlib.contextmanager
+def _whole_pictures_only() -> Iterator[None]:
+    """Has Pillow refuse pictures that are cut off: importing the harness makes it fill them in grey."""
+    with _PILLOW:
+        lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+        try:
+            yield
+        finally:
+            ImageFile.LOAD_TRUNCATED_IMAGES = lenient
