@@ -1,0 +1,317 @@
+"""The page in a real browser: sorting, hovering, filtering, themes, hostile texts, size."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmms_manu.report.comparison import compare
+from lmms_manu.report.page.build import render
+from lmms_manu.report.runs import read_runs
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+DRIVER = shutil.which("chromedriver")
+QUESTIONS = 20_000
+SECONDS_TO_OPEN = 10
+RATIO = "<img src onerror>&amp;"  # the name of a run
+VIEW = ".view[data-view=mean]"
+
+needs_browser = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
+)
+pytestmark = needs_browser
+
+
+class Browser:
+    """A headless Chromium without a network of its own choice."""
+
+    def __init__(self) -> None:
+        from selenium import webdriver
+
+        options = webdriver.ChromeOptions()
+        for word in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1400,1000"):
+            options.add_argument(word)
+        options.binary_location = str(CHROMIUM)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        self.driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
+
+    def open(self, page: Path, fragment: str = "") -> float:
+        """Opens a page from disk; returns the seconds until it was ready."""
+        self.driver.get("about:blank")
+        self.driver.get_log("browser")
+        self.driver.get_log("performance")
+        started = time.monotonic()
+        self.driver.get(page.as_uri() + fragment)
+        self.wait(lambda: self.script("return document.documentElement.dataset.ready === 'true'"), 60)
+        return time.monotonic() - started
+
+    def script(self, code: str, *arguments: Any) -> Any:
+        return self.driver.execute_script(code, *arguments)
+
+    def find(self, selector: str) -> Any:
+        return self.driver.find_element("css selector", selector)
+
+    def all(self, selector: str) -> list[Any]:
+        return self.driver.find_elements("css selector", selector)
+
+    def texts(self, selector: str) -> list[str]:
+        return self.script(
+            "return [...document.querySelectorAll(arguments[0])].map((element) => element.textContent.trim())", selector
+        )
+
+    def wait(self, condition: Callable[[], Any], seconds: float = 20) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, "the page did not get there in time"
+            time.sleep(0.05)
+        return found
+
+    def emulate(self, **features: str) -> None:
+        media = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+
+    def resize(self, width: int, height: int) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def complaints(self) -> list[str]:
+        return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+
+    def requested(self) -> set[str]:
+        messages = (json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance"))
+        sent = (message for message in messages if message["method"] == "Network.requestWillBeSent")
+        return {message["params"]["request"]["url"].split(":", 1)[0] for message in sent}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    started = Browser()
+    yield started
+    started.driver.quit()
+
+
+@pytest.fixture(scope="module")
+def page(written: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    places = [f"{RATIO}={written / 'ratio'}", str(written / "vanilla"), str(written / "paper")]
+    runs = read_runs(places)
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(render(compare(runs, resamples=200), str(dataset)), encoding="utf-8")
+    return file
+
+
+@pytest.fixture
+def opened(browser: Browser, page: Path) -> Browser:
+    browser.emulate(prefers_color_scheme="light")
+    browser.resize(1400, 1000)
+    browser.open(page)
+    return browser
+
+
+def sort_button(browser: Browser, table: str, label: str) -> Any:
+    heads = browser.all(f"{table} thead th")
+    head = next(head for head in heads if head.text.startswith(label))
+    return head.find_element("css selector", ".dt-column-order")
+
+
+def first_column(browser: Browser, table: str) -> list[str]:
+    return [text.splitlines()[0] for text in browser.texts(f"{table} tbody tr > th")]
+
+
+def test_the_page_opens_from_disk_without_network_and_without_complaints(opened: Browser) -> None:
+    opened.script("window.scrollTo(0, document.body.scrollHeight)")
+    opened.wait(lambda: opened.all(".plot svg"))
+    assert opened.requested() <= {"file", "blob", "data"}
+    assert opened.complaints() == []
+
+
+def test_a_click_on_a_heading_sorts(opened: Browser) -> None:
+    names = first_column(opened, VIEW)
+    assert names[0] == "vanilla"
+    sort_button(opened, VIEW, "Cloze").click()
+    column = opened.texts(f"{VIEW} tbody tr td:nth-of-type(4) .value")
+    assert column == sorted(column, key=float)
+    assert opened.all(f"{VIEW} th[aria-sort=ascending]")
+    sort_button(opened, VIEW, "Cloze").click()
+    assert opened.texts(f"{VIEW} tbody tr td:nth-of-type(4) .value") == column[::-1]
+
+
+def test_the_keyboard_sorts_too(opened: Browser) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    button = sort_button(opened, VIEW, "Cloze")
+    assert button.get_attribute("tabindex") == "0"
+    assert button.get_attribute("role") == "button"
+    button.send_keys(Keys.ENTER)
+    assert opened.all(f"{VIEW} th[aria-sort=ascending]")
+
+
+def test_hovering_over_a_bar_shows_its_numbers(opened: Browser) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    plot = opened.find(".plot")
+    opened.script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", plot)
+    opened.wait(lambda: opened.all(".plot svg .mark-rect path"))
+    bar = opened.find(".plot svg .mark-rect path")
+    ActionChains(opened.driver).move_to_element(bar).perform()
+    tooltip = opened.wait(lambda: opened.all("#vg-tooltip-element.visible"))[0]
+    assert "Classification" in tooltip.text
+    assert "change" in tooltip.text
+
+
+def test_every_plot_has_its_numbers_as_a_table_and_a_name(opened: Browser) -> None:
+    figures = opened.all("figure")
+    assert len(figures) >= 10
+    for figure in figures:
+        assert figure.find_element("css selector", "figcaption").text
+        assert figure.find_elements("css selector", "details table tbody tr")
+
+
+def test_dark_and_light_follow_the_system_until_the_reader_chooses(opened: Browser) -> None:
+    background = "return getComputedStyle(document.body).backgroundColor"
+    light = opened.script(background)
+    opened.emulate(prefers_color_scheme="dark")
+    dark = opened.wait(lambda: (found := opened.script(background)) != light and found)
+    assert opened.find("#theme").get_attribute("aria-pressed") == "true"
+    opened.find("#theme").click()
+    assert opened.script(background) == light
+    assert dark == "rgb(20, 24, 29)"
+
+
+def test_the_views_show_one_modality_at_a_time(opened: Browser) -> None:
+    shown = "return [...document.querySelectorAll('.view')].filter((v) => !v.hidden).map((v) => v.dataset.view)"
+    assert opened.script(shown) == ["mean"]
+    opened.find(".views input[value=text]").click()
+    assert opened.script(shown) == ["text"]
+
+
+def test_a_number_leads_to_its_questions_side_by_side(opened: Browser) -> None:
+    row = first_column(opened, VIEW).index("manu paper 2 %")
+    link = opened.all(f"{VIEW} tbody tr")[row].find_elements("css selector", "td a.value")[3]
+    link.click()
+    opened.wait(lambda: opened.script("return document.activeElement.id") == "questions-title")
+    heads = [text for text in opened.texts("#answers thead th") if text]
+    assert heads == ["Person", "Question", "Target", "vanilla", "manu paper 2 %"]
+    assert "Cloze" in opened.script("return document.getElementById('selection').selectedOptions[0].text")
+    assert opened.all("#answers tbody tr")
+    assert opened.all("#answers tbody img[src^='data:image/jpeg']")
+
+
+def test_an_address_of_questions_can_be_opened_and_gone_back_from(browser: Browser, page: Path) -> None:
+    address = "#questions/10/retain.classification/text/manu%20paper%202%20%25"
+    browser.open(page, address)
+    assert browser.script("return document.getElementById('selection').value") == "10/retain.classification/text"
+    assert browser.texts("#count") == ["175 of 175 questions"]
+
+
+def test_answers_can_be_filtered_by_what_changed(opened: Browser) -> None:
+    link = opened.all(f"{VIEW} tbody tr")[1].find_element("css selector", "td a.value")
+    link.click()
+    everything = int(opened.texts("#count")[0].split()[0])
+    opened.find("#filter option[value=changed]").click()
+    changed = int(opened.texts("#count")[0].split()[0])
+    assert 0 < changed < everything
+    rows = opened.script(
+        """
+        const rows = [...document.querySelectorAll('#answers tbody tr')];
+        return rows.map((row) => [...row.cells].slice(-2).map((cell) => cell.textContent))
+        """
+    )
+    assert all(one != other for one, other in rows)
+    opened.find("#filter option[value=worse]").click()
+    assert int(opened.texts("#count")[0].split()[0]) == changed
+
+
+def test_the_texts_can_be_searched(opened: Browser) -> None:
+    search = opened.find("#answers input[type=search]")
+    search.send_keys("I cannot say")
+    opened.wait(lambda: all("I cannot say" in text for text in opened.texts("#answers tbody tr")))
+
+
+def test_hostile_texts_are_shown_as_texts(opened: Browser) -> None:
+    opened.find("#filter option[value=changed]").click()
+    assert any("<script>window.hacked = true</script>" in text for text in opened.texts("#answers tbody td"))
+    assert RATIO in first_column(opened, VIEW)
+    assert RATIO in opened.texts("#answers thead th")
+    assert opened.script("return window.hacked") is None
+    assert opened.all("img[src=''], img[src=x]") == []
+    assert opened.complaints() == []
+
+
+def test_injected_scripts_would_not_run(opened: Browser) -> None:
+    opened.script(
+        "document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.hacked = 1'}));"
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hacked = 2\">')"
+    )
+    time.sleep(0.3)
+    assert opened.script("return window.hacked") is None
+
+
+def test_the_page_fits_a_phone(opened: Browser) -> None:
+    opened.resize(390, 800)
+    opened.wait(lambda: opened.script("return innerWidth") == 390)
+    assert opened.script("return document.documentElement.scrollWidth") <= 390
+    display = "return getComputedStyle(document.querySelector('#answers tbody td')).display"
+    assert opened.script(display) == "block"
+    label = "return getComputedStyle(document.querySelector('#answers tbody td'), '::before').content"
+    assert opened.script(label) == '"Person"'
+
+
+def test_everything_has_a_name_for_screen_readers(opened: Browser) -> None:
+    unnamed = opened.script(
+        """
+        const named = (e) => e.getAttribute('aria-label') || e.labels?.length || e.textContent.trim() || e.alt;
+        return [...document.querySelectorAll('a, button, input, select, img, [role=region]')]
+          .filter((e) => !named(e)).map((e) => e.outerHTML.slice(0, 120))
+        """
+    )
+    assert unnamed == []
+    assert opened.script("return document.documentElement.lang") == "en"
+    assert len(opened.all("h1")) == 1
+    assert opened.all("main")
+    assert opened.texts("[role=status]")
+
+
+def multiply(folder: Path, task: str, times: int) -> int:
+    """Makes the samples of a task so many times as many, of other people with the same answers."""
+    file = next(folder.glob(f"**/*_samples_{task}.jsonl"))
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    with file.open("w", encoding="utf-8") as out:
+        for copy in range(times):
+            for line in lines:
+                scored = {**line["scored"], "person": f"{copy}-{line['scored']['person']}"}
+                out.write(json.dumps({**line, "doc_id": f"{copy}-{line['doc_id']}", "scored": scored}) + "\n")
+    results = next(folder.glob("**/*_results.json"))
+    content = json.loads(results.read_text(encoding="utf-8"))
+    content["n-samples"][task] = {"original": len(lines) * times, "effective": len(lines) * times}
+    results.write_text(json.dumps(content), encoding="utf-8")
+    return len(lines) * times
+
+
+def test_twenty_thousand_questions_in_three_runs_open_within_seconds(
+    results: Path, browser: Browser, tmp_path: Path
+) -> None:
+    tasks = [
+        f"mllmu_retain_10_{task}_{mode}" for task in ("classification", "cloze") for mode in ("multimodal", "text")
+    ]
+    places = [results / name for name in ("vanilla", "paper", "ratio")]
+    total = 0
+    for place in places:
+        total = sum(multiply(place, task, 42) for task in tasks)
+    assert total >= QUESTIONS
+    report = compare(read_runs([str(place) for place in places]), resamples=100)
+    page = tmp_path / "report.html"
+    page.write_text(render(report), encoding="utf-8")
+    browser.resize(1400, 1000)
+    assert browser.open(page) < SECONDS_TO_OPEN
+    started = time.monotonic()
+    browser.find("#selection option[value='10/retain.classification/mean']").click()
+    browser.find("#filter option[value=changed]").click()
+    browser.wait(lambda: "14700 questions" in browser.texts("#count")[0])
+    assert time.monotonic() - started < SECONDS_TO_OPEN
+    assert browser.complaints() == []
