@@ -3,23 +3,39 @@
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+
+
+def build(folder: Path) -> Path:
+    """The wheel of this checkout, built from a copy so that the build's leftovers do not land in it."""
+    source = folder / "source"
+    subprocess.run(["git", "-C", ROOT, "checkout-index", "--all", f"--prefix={source}/"], check=True)
+    subprocess.run([*PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, source], check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_holds_every_file_that_the_packages_have(tmp_path):
+    wheel = build(tmp_path)
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    tracked = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "lmms_manu", "plugins", "tasks"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    folders = {"plugins": "lmms_manu/plugins", "tasks": "lmms_manu/tasks"}
+    expected = {"/".join([folders.get(top, top), rest]) for top, _, rest in (name.partition("/") for name in tracked)}
+    assert packed == expected
 
 
 def test_the_installed_wheel_has_its_task_files_and_registers(tmp_path):
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    source = tmp_path / "source"
-    # A copy, so that the build's leftovers do not land in the checkout.
-    subprocess.run(["git", "-C", ROOT, "checkout-index", "--all", f"--prefix={source}/"], check=True)
-    subprocess.run([*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", tmp_path, source], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-
+    wheel = build(tmp_path)
     place = tmp_path / "environment"
     venv.create(place, with_pip=False)
     inside = place / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
-    subprocess.run([*pip, "install", "--no-deps", "--no-index", "--target", inside, wheel], check=True)
+    subprocess.run([*PIP, "install", "--no-deps", "--no-index", "--target", inside, wheel], check=True)
     # The requirements come from this environment; the project itself must not.
     requirements = next(path for path in map(Path, sys.path) if path.name == "site-packages")
     code = (
