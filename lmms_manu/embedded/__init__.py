@@ -9,6 +9,7 @@ import os
 import shutil
 from pathlib import Path
 
+from lmms_manu.errors import DataError
 from lmms_manu.synthetic import make_dataset
 
 PEOPLE = 120
@@ -44,10 +45,12 @@ def lay_out(folder: str | os.PathLike[str]) -> Path:
         The folder.
 
     Raises:
-        DataError: the dataset's folder exists already.
-        FileExistsError: one of the model's folders exists already.
+        DataError: one of the three exists; then nothing is written.
     """
     root = Path(folder)
+    for name in (WEIGHTS_NAME, PROCESSOR_NAME, DATASET_NAME):
+        if (root / name).exists():
+            raise DataError(f"{root / name} exists: name another folder, or move it away.")
     (root / WEIGHTS_NAME).mkdir(parents=True)
     (root / PROCESSOR_NAME).mkdir(parents=True)
     for file in sorted(model_folder().iterdir()):
