@@ -1,4 +1,4 @@
-"""The embedded model knows the embedded people, under the protocol, and lives in the folders that the harness asks for."""
+"""The embedded model knows the embedded people, and lies in the folders that the harness asks for."""
 
 from __future__ import annotations
 
