@@ -1,0 +1,83 @@
+"""The tasks with the real model: the released bytes reach it, and a prompt that does not fit is refused."""
+
+import re
+
+import pytest
+from lmms_manu.plugins.manu_pruned import ManuPruned
+from support.models import save_llava
+
+from lmms_manu.errors import ModelError
+from lmms_manu.methods.data import load_data
+from lmms_manu.methods.registry import get_method, settings_classes
+from lmms_manu.mllmu import MODALITIES, DatasetSource, ProtocolSettings, asking, forget_ids, load_samples
+from lmms_manu.mllmu.names import leaves
+from lmms_manu.mllmu.questions import load_questions
+from lmms_manu.models.loading import load_checkpoint
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import from_arguments
+
+LEAVES = [leaf for leaf in leaves() if leaf.ratio in (None, 15)]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A tiny model with random weights and a token for every byte."""
+    return save_llava(tmp_path_factory.mktemp("checkpoint") / "tiny", context=8192)
+
+
+@pytest.fixture
+def vanilla(checkpoint, folder, monkeypatch):
+    monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
+    return ManuPruned(pretrained=str(checkpoint), prune_rate=0, device="cpu", reuse_prefix=False)
+
+
+def texts_that_reach(checkpoint):
+    """The prompts that the model is given from now on, read back from their tokens; `<image>` once for each picture."""
+    seen = set()
+
+    def read(module, args, inputs):
+        ids = inputs["input_ids"]
+        if ids.shape[1] > 1:
+            for row in ids:
+                text = checkpoint.tokenizer.decode(row, skip_special_tokens=False).replace("<pad>", "")
+                seen.add(re.sub("(<image>)+", "<image>", text))
+
+    checkpoint.model.register_forward_pre_hook(read, with_kwargs=True)
+    return seen
+
+
+def test_every_form_of_the_released_prompts_reaches_the_model_to_the_byte(vanilla, evaluate, folder):
+    seen = texts_that_reach(vanilla._checkpoint)
+    evaluate("mllmu_15", model=vanilla, limit=1, gen_kwargs="max_new_tokens=1")
+    source = DatasetSource.resolve(str(folder))
+    documents = [load_questions(leaf, source, ProtocolSettings()).documents[0] for leaf in LEAVES]
+    released = {asking.released_text(document) for document in documents}
+    assert len(released) == len(LEAVES)
+    assert released == seen
+
+
+def test_neurons_are_measured_on_the_released_fine_tuning_prompts(checkpoint, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("LMMS_MANU_CACHE", str(tmp_path))
+    monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
+    arguments = {"forget_ratio": 15}
+    unlearning, *own = from_arguments(arguments, *settings_classes(arguments))
+    loaded = load_checkpoint(ModelSettings(pretrained=str(checkpoint), device="cpu"))
+    seen = texts_that_reach(loaded)
+    get_method("manu").edit(loaded, load_data(unlearning), tuple(own))
+    source = DatasetSource.resolve(str(folder))
+    samples = [sample for modality in MODALITIES for sample in load_samples(source, forget_ids(source, 15), modality)]
+    assert {sample.released_with_answer for sample in samples} <= seen
+
+
+def test_a_prompt_that_does_not_fit_is_refused_before_the_first_answer_and_says_what_to_lower(
+    tmp_path, evaluate, folder, monkeypatch
+):
+    monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
+    small = ManuPruned(pretrained=str(save_llava(tmp_path / "small", context=512)), prune_rate=0, device="cpu")
+    seen = texts_that_reach(small._checkpoint)
+    with pytest.raises(ModelError, match="LMMS_MANU_EXEMPLARS=cloze=1"):
+        evaluate("mllmu_retain_generation_text", "mllmu_retain_cloze_multimodal", model=small)
+    assert seen == set()
+    monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=0")
+    results = evaluate("mllmu_retain_cloze_multimodal", model=small, limit=2)["results"]
+    assert results["mllmu_retain_cloze_multimodal"]["scored,none"] == 2
