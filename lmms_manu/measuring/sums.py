@@ -15,8 +15,11 @@ SETS = ("forget", "retain")
 MODALITIES = ("multimodal", "text")
 SUMS = ("count", "absolute", "signed", "squared", "active")
 
-# Rows that are summed at once on a CPU: few enough that the temporaries of a wide layer stay in its cache.
-_CPU_ROWS = 512
+# Activations that are summed at once: on a CPU so few that the temporary copy of them stays in its cache, elsewhere so
+# many that a device is busy, within bounds for its memory.
+_AT_ONCE_ON_CPU = 1 << 17
+_AT_ONCE = 1 << 25
+_FEWEST_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -75,30 +78,36 @@ def sum_activations(
         The sums, on the device of `activations`. They are not finite if an activation that counts is not, or if its
         square does not fit into `dtype`.
     """
+    neurons = activations.shape[1]
     total = len(activations) if rows is None else len(rows)
-    # Large enough to feed an accelerator in one go, small enough to stay in a processor's cache.
-    size = _CPU_ROWS if activations.device.type == "cpu" else max(total, 1)
+    device = activations.device
+    size = max(_FEWEST_ROWS, (_AT_ONCE_ON_CPU if device.type == "cpu" else _AT_ONCE) // max(neurons, 1))
     # Metal has no float64: there the partial sums are widened on the CPU.
-    home = activations.device if activations.device.type != "mps" else torch.device("cpu")
-    values = torch.zeros(len(SUMS), activations.shape[1], dtype=torch.float64, device=home)
+    home = device if device.type != "mps" else torch.device("cpu")
+    values = torch.zeros(len(SUMS), neurons, dtype=torch.float64, device=home)
+    values[0] = total
+    buffer = torch.empty(min(size, total), neurons, dtype=dtype, device=device)
+    partial = torch.empty(len(SUMS) - 1, neurons, dtype=dtype, device=device)
     for start in range(0, total, size):
         if rows is None:
             part = activations[start : start + size]
         else:
             part = activations.index_select(0, rows[start : start + size])
-        values[1:] += _partial_sums(part.to(dtype), tau).to(home)
-    values[0] = total
+        _sum_rows(part.to(dtype), tau, buffer[: len(part)], partial)
+        values[1:] += partial.to(home)
     return ActivationSums(values)
 
 
-def _partial_sums(part: Tensor, tau: float) -> Tensor:
-    """Sums of |z|, z, z squared and |z| > tau over the rows of `part`: `[4, neurons]`, with one temporary."""
-    sums = part.new_empty(len(SUMS) - 1, part.shape[1])
-    buffer = torch.abs(part)
+def _sum_rows(part: Tensor, tau: float, buffer: Tensor, sums: Tensor) -> None:
+    """Sums of |z|, z, z squared and |z| > tau over the rows of `part`, `[rows, neurons]`, into `sums`, `[4, neurons]`.
+
+    `buffer` is of the shape of `part` and takes the intermediate values: allocating it anew would cost as much as the
+    arithmetic.
+    """
+    torch.abs(part, out=buffer)
     torch.sum(buffer, 0, out=sums[0])
     torch.sum(part, 0, out=sums[1])
     torch.gt(buffer, tau, out=buffer)
     torch.sum(buffer, 0, out=sums[3])
     torch.mul(part, part, out=buffer)
     torch.sum(buffer, 0, out=sums[2])
-    return sums
