@@ -82,6 +82,7 @@ class RequestConverter:
 
     def _request(self, ask: _Reopened, arguments: Mapping[str, Any], task: Any, name: str, label: str) -> PromptRequest:
         asked = ask.first
+        _check_media(asked, label)
         generation = Generation.from_arguments(
             arguments,
             stop=stop_texts(arguments, task),
@@ -180,21 +181,27 @@ class _Released(list):
         return getattr(self._shown, name)
 
 
+def _check_media(messages: Messages, label: str) -> None:
+    """Refuses messages with anything but texts and pictures.
+
+    Raises:
+        ModelError: naming the document and the medium.
+    """
+    for kind in {part["type"] for part in _parts(messages)} - {"text", "image"}:
+        raise ModelError(f"{label}: manu_pruned shows pictures to the model, but this is {kind}.")
+
+
 def _pictures(messages: Messages, label: str) -> list[Image.Image]:
     """The pictures of messages, in order.
 
     Raises:
-        ModelError: the messages hold another medium.
         DataError: a picture is an address on the network.
     """
-    pictures = []
-    for message in messages:
-        for part in message["content"] if not isinstance(message["content"], str) else ():
-            if part["type"] == "image":
-                pictures.append(_opened(part["url"], label))
-            elif part["type"] != "text":
-                raise ModelError(f"{label}: manu_pruned shows pictures to the model, but this is {part['type']}.")
-    return pictures
+    return [_opened(part["url"], label) for part in _parts(messages) if part["type"] == "image"]
+
+
+def _parts(messages: Messages) -> list[Mapping[str, Any]]:
+    return [part for one in messages if not isinstance(one["content"], str) for part in one["content"]]
 
 
 def _opened(picture: Any, label: str) -> Image.Image:

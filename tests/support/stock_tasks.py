@@ -11,6 +11,8 @@ from datasets import Dataset, Features, Image, Value
 from datasets import Sequence as ListOf
 from PIL import Image as Pictures
 
+from support.judge_server import Reply, completion
+
 TEXT, NUMBER = Value("string"), Value("int64")
 STOCK_TASKS = ("mmmu_val", "mmstar", "mmvet", "mia_bench", "llava_in_the_wild")
 MMMU_PICTURES = 7
@@ -182,6 +184,21 @@ def write_seed_bench(root: Path, documents: int = 4) -> None:
         for index in range(documents)
     ]
     _write(root / "lmms-lab-encoder" / "SEED-Bench", "test", features, rows)
+
+
+def judge_of_stock_tasks(number: int, body: Mapping[str, Any]) -> Reply:
+    """What the judges of MM-Vet (0.5), MIA-Bench (8 of 10) and LLaVA-Bench (8 against 6) are expected to say."""
+    prompt = str(body["messages"])
+    if "gpt_query_prompt" in prompt:
+        return completion("0.5")
+    if "[End of " in prompt:
+        return completion("8 6\nThe second answer is shorter.")
+    return completion("score of component 1: 4/5, score of component 2: 4/5, total score: 8/10")
+
+
+def judge_variables(url: str) -> dict[str, str]:
+    """The variables that lead the stock tasks to a judge; MIA-Bench wants the full URL, all others the base."""
+    return {"OPENAI_API_KEY": "test", "OPENAI_API_URL": url, "MODEL_VERSION": "test-judge"}
 
 
 _WORDS = ("cat", "big dog", "bird", "fish in the sea")

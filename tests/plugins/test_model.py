@@ -1,0 +1,204 @@
+"""The model in the harness's own evaluator, in this process."""
+
+from __future__ import annotations
+
+import pytest
+from lmms_eval import evaluator, models
+from lmms_eval.api.instance import Instance
+from lmms_eval.tasks import TaskManager
+from lmms_manu.plugins.conversion import RequestConverter
+from lmms_manu.plugins.manu_pruned import ManuPruned, ManuPrunedSimple
+from PIL import Image
+
+from lmms_manu.answering.engine import AnsweringEngine
+from lmms_manu.errors import DataError, ManuError, ModelError, SettingError
+from lmms_manu.models.inputs import PromptEncoder
+
+VANILLA = {"pretrained": "./tiny", "prune_rate": 0, "device": "cpu"}
+
+
+@pytest.fixture
+def vanilla(here) -> ManuPruned:
+    return ManuPruned(**VANILLA)
+
+
+@pytest.fixture(scope="module")
+def task_manager() -> TaskManager:
+    return TaskManager()
+
+
+@pytest.fixture
+def evaluate(task_manager):
+    """Evaluates a model on tasks; reading the harness's thousand task files takes seconds, once for all tests."""
+
+    def run(model, *tasks: str, **options) -> dict:
+        return evaluator.simple_evaluate(
+            model=model, tasks=list(tasks), task_manager=task_manager, bootstrap_iters=0, **options
+        )
+
+    return run
+
+
+def instance(kind: str, arguments: tuple) -> Instance:
+    return Instance(kind, arguments, 0, metadata={"task": arguments[-2], "doc_id": 0, "repeats": 1})
+
+
+def answers(results: dict, task: str) -> list:
+    return [sample["resps"] for sample in results["samples"][task]]
+
+
+def test_one_object_can_be_evaluated_again(vanilla, evaluate):
+    first, second = (evaluate(vanilla, "mmstar", limit=2) for _ in range(2))
+    assert answers(first, "mmstar") == answers(second, "mmstar")
+    assert first["results"]["mmstar"] == second["results"]["mmstar"]
+
+
+def test_the_harness_gets_tokens_and_seconds(vanilla, evaluate):
+    throughput = evaluate(vanilla, "mmstar", limit=2)["throughput"]
+    assert throughput["total_gen_tokens"] > 0
+    assert throughput["total_elapsed_time"] > 0
+    assert throughput["avg_prompt_tokens"] > 0
+
+
+def test_released_prompts_and_chat_prompts_both_reach_the_model(here, evaluate):
+    leaf = "mllmu_retain_10_cloze_multimodal"
+    released = evaluate(ManuPruned(**VANILLA), leaf, limit=3)
+    chat = evaluate(ManuPruned(**VANILLA, prompt="chat"), leaf, limit=3)
+    assert released["results"][leaf].keys() == chat["results"][leaf].keys()
+    assert answers(released, leaf) != answers(chat, leaf)
+
+
+def test_the_simple_class_answers_the_released_prompts_alike(here, evaluate):
+    for leaf in ("mllmu_forget_10_cloze_multimodal", "mllmu_forget_10_cloze_text"):
+        chat, simple = evaluate(ManuPruned(**VANILLA), leaf), evaluate(ManuPrunedSimple(**VANILLA), leaf)
+        assert answers(chat, leaf) == answers(simple, leaf)
+
+
+def test_tasks_of_another_forget_ratio_are_refused_naming_both(here, evaluate):
+    model = ManuPruned(pretrained="./tiny", prune_rate=5, forget_ratio=10, device="cpu", max_samples=2)
+    evaluate(model, "mllmu_celebrity_cloze_text")
+    with pytest.raises(ModelError, match=r"tasks of forget ratio 5, .* forget_ratio=10"):
+        evaluate(model, "mllmu_retain_cloze_text")
+
+
+def test_a_vanilla_model_may_be_asked_about_any_ratio(vanilla, evaluate):
+    evaluate(vanilla, "mllmu_forget_cloze_text", "mllmu_forget_15_cloze_text", limit=1)
+
+
+def test_multiple_choice_and_likelihoods_work_for_the_simple_class(here, evaluate):
+    model = ManuPrunedSimple(**VANILLA)
+    results = evaluate(model, "arc_easy", "seedbench_ppl")
+    for task in ("arc_easy", "seedbench_ppl"):
+        assert 0 <= results["results"][task]["acc,none"] <= 1
+        for sample in results["samples"][task]:
+            losses = [response[0][0] for response in sample["resps"]]
+            assert all(loss > 0 for loss in losses)
+            # The harness takes the smallest loss for the model's choice.
+            assert sample["acc"] == float(losses.index(min(losses)) == sample["doc_id"] % 4)
+
+
+def test_a_missing_judge_is_found_before_anything_is_answered(vanilla, evaluate, monkeypatch):
+    monkeypatch.setattr(AnsweringEngine, "answer", None)
+    with pytest.raises(SettingError, match="OPENAI_API_KEY is not set"):
+        evaluate(vanilla, "llava_in_the_wild")
+
+
+def test_several_rounds_are_refused(vanilla):
+    request = instance("generate_until_multi_round", ("", None, {}, 0, "rounds", "test"))
+    with pytest.raises(ModelError, match="rounds asks in several rounds"):
+        vanilla.generate_until_multi_round([request])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"prune_rat": 2}, "no argument 'prune_rat'. Did you mean 'prune_rate'?"),
+        ({"prune_rate": 120}, "prune_rate=120.0 is out of range: allowed is 0 to 100"),
+        ({"forget_ratio": 7}, "forget_ratio=7 is not allowed: choose one of 5, 10, 15"),
+        ({"recipe": "papr"}, "recipe='papr' is not allowed: .* Did you mean 'paper'?"),
+        ({"method": "mannu"}, "method='mannu' is not allowed"),
+        ({"batch_size": "some"}, "batch_size='some' is not allowed"),
+        ({"prompt": "plain"}, "prompt='plain' is not allowed: choose one of released, chat"),
+        ({"device": "tpu"}, "device='tpu' is not a device"),
+        ({"prune_rate": 2, "max_samples": 0}, "max_samples=0 is out of range"),
+    ],
+)
+def test_wrong_arguments_fail_before_any_weight_is_read(here, arguments, message):
+    with pytest.raises(SettingError, match=message):
+        ManuPruned(**{"pretrained": "./no-such-checkpoint", **arguments})
+
+
+def test_a_dataset_without_people_to_forget_fails_before_any_weight_is_read(here, monkeypatch):
+    monkeypatch.setenv("LMMS_MANU_DATASET", str(here / "no-such-dataset"))
+    with pytest.raises(DataError, match="no-such-dataset"):
+        ManuPruned(pretrained="./no-such-checkpoint", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("text", "harness", "wanted"),
+    [
+        ("", {"batch_size": 1}, None),
+        ("", {"batch_size": "1"}, 1),
+        ("", {"batch_size": "auto"}, None),
+        ("batch_size=4", {"batch_size": 1}, 4),
+        ("batch_size=4", {"batch_size": "2"}, 4),
+    ],
+)
+def test_the_harness_batch_size_counts_where_somebody_typed_it(here, text, harness, wanted):
+    arguments = "pretrained=./tiny,prune_rate=0,device=cpu" + (f",{text}" if text else "")
+    model = ManuPruned.create_from_arg_string(arguments, {**harness, "max_batch_size": None, "device": None})
+    assert model._engine._settings.fixed_batch_size == wanted
+
+
+def test_the_harness_finds_both_classes():
+    assert models.get_model("manu_pruned") is ManuPruned
+    assert models.get_model("manu_pruned", force_simple=True) is ManuPrunedSimple
+
+
+class Task:
+    """What a request knows of its task: the harness's default of a blank line, and a document's messages."""
+
+    class config:  # noqa: N801, the attribute's name
+        fewshot_delimiter = "\n\n"
+
+    def __init__(self, part) -> None:
+        self._part = part
+
+    def doc_to_messages(self, document) -> list:
+        return [{"role": "user", "content": [self._part, {"type": "text", "text": "Who?"}]}]
+
+
+def converted(vanilla, part, until=None):
+    task = Task(part)
+    arguments = {"until": [Task.config.fewshot_delimiter] if until is None else until, "max_new_tokens": 5}
+    request = instance("generate_until", ("", task.doc_to_messages, arguments, 0, "a_task", "test"))
+    documents = {"a_task": {"test": [{}]}}
+    return RequestConverter(PromptEncoder(vanilla._checkpoint), documents, "released", lambda *_: None).chat(request)
+
+
+PICTURE = {"type": "image", "url": Image.new("L", (8, 8))}
+
+
+def test_a_blank_line_ends_an_answer_only_where_the_task_asks_for_it(vanilla):
+    assert converted(vanilla, PICTURE).generation.stop == ()
+    assert converted(vanilla, PICTURE, ["".join(["\n", "\n"])]).generation.stop == ("\n\n",)
+    assert converted(vanilla, PICTURE, ["ASSISTANT:", ""]).generation.stop == ("ASSISTANT:",)
+    assert converted(vanilla, PICTURE, []).generation.stop == ()
+
+
+def test_pictures_are_shown_in_colour(vanilla):
+    request = converted(vanilla, PICTURE)
+    assert request.text == "USER: <image>\nWho?\nASSISTANT:"
+    assert [picture.mode for picture in request.pictures()] == ["RGB"]
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"type": "video", "url": "film.mp4"}, "a_task, document 0: manu_pruned shows pictures .* this is video"),
+        ({"type": "image", "url": "https://example.org/x.png"}, "a_task, document 0: .* is not a picture"),
+    ],
+)
+def test_other_media_are_refused_naming_the_document(vanilla, part, message):
+    with pytest.raises(ManuError, match=message):
+        converted(vanilla, part).pictures()

@@ -1,0 +1,102 @@
+"""Several processes of one evaluation, from the command line, over gloo."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support.stock_tasks import write_mmstar
+
+TASKS = "mllmu_forget_10_cloze_multimodal,mmstar"
+ARGUMENTS = "pretrained=./tiny,prune_rate=5,forget_ratio=10,max_samples=6"
+
+
+def launch(folder: Path, environment, tasks: str, output: Path, *, processes: int = 2, **variables: str):
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)] if processes > 1 else []
+    command = [sys.executable, *launcher, "-m", "lmms_eval", "--model", "manu_pruned", "--model_args", ARGUMENTS]
+    command += ["--tasks", tasks, "--output_path", str(output), "--log_samples", "--limit", "3"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def answers(output: Path) -> dict[tuple[str, int], list]:
+    """The answers by task and document."""
+    samples = {}
+    for file in output.glob("**/*_samples_*.jsonl"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            sample = json.loads(line)
+            samples[file.stem.partition("_samples_")[2], sample["doc_id"]] = sample["filtered_resps"]
+    return samples
+
+
+def scores(output: Path) -> dict:
+    (file,) = output.glob("**/*_results.json")
+    return json.loads(file.read_text(encoding="utf-8"))["results"]
+
+
+def test_two_processes_prune_and_answer_as_one_does(folder, environment, tmp_path):
+    # The second finds no statistics of the first: each measures by itself.
+    one = launch(folder, environment, TASKS, tmp_path / "one", processes=1, LMMS_MANU_CACHE=str(tmp_path / "a"))
+    two = launch(
+        folder,
+        environment,
+        TASKS,
+        tmp_path / "two",
+        ACCELERATE_USE_CPU="true",
+        LMMS_MANU_CACHE=str(tmp_path / "b"),
+    )
+    assert two.returncode == 0, two.stderr[-3000:]
+    assert answers(tmp_path / "one"), one.stderr[-3000:]
+    assert answers(tmp_path / "one") == answers(tmp_path / "two")
+    assert scores(tmp_path / "one") == scores(tmp_path / "two")
+    pruned = [line for line in (two.stdout + two.stderr).splitlines() if "manu paper at 5 %: pruned" in line]
+    assert len(pruned) == 1, "rank 0 alone says what was pruned"
+
+
+def test_a_process_that_fails_takes_the_others_down_with_its_own_message(folder, environment, tmp_path):
+    world = tmp_path / "world"
+    write_mmstar(world, documents=4)
+    for name in ("tiny", "people"):
+        (world / name).symlink_to(folder / name)
+    _break_picture(world, document=1)
+    started = time.monotonic()
+    done = launch(world, environment, "mmstar", tmp_path / "out", ACCELERATE_USE_CPU="true")
+    assert time.monotonic() - started < 200
+    assert done.returncode != 0
+    assert "Process 1 of 2 failed: DataError: mmstar, document 1: a picture cannot be read" in done.stderr + done.stdout
+    assert not list((tmp_path / "out").glob("**/*_results.json"))
+
+
+def test_processes_that_cannot_find_each_other_are_refused_with_what_to_type(folder, environment, tmp_path):
+    done = launch(folder, environment, "mmstar", tmp_path, ACCELERATE_USE_CPU="false")
+    assert done.returncode != 0
+    assert "set ACCELERATE_USE_CPU=true" in done.stderr + done.stdout
+
+
+def _break_picture(world: Path, document: int) -> None:
+    """Cuts the stored bytes of one picture."""
+    import pyarrow.parquet as parquet
+
+    (file,) = world.glob("Lin-Chen/MMStar/data/*.parquet")
+    table = parquet.read_table(file)
+    rows = table.to_pylist()
+    rows[document]["image"]["bytes"] = rows[document]["image"]["bytes"][:60]
+    parquet.write_table(table.from_pylist(rows, schema=table.schema), file)
+
+
+@pytest.fixture(autouse=True)
+def _no_launcher(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "ACCELERATE_USE_CPU"):
+        monkeypatch.delenv(name, raising=False)
