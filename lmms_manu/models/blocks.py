@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from torch import nn
 
@@ -88,7 +89,11 @@ def find_mlp_blocks(model: nn.Module, patterns: str | None = None) -> tuple[MlpB
                 and (tower == LANGUAGE or layer.index < towers.layers_read(layer))
             ]
         numbered = _number_layers(placed)
-        blocks.extend(_block(tower, number, candidate, layer) for number, candidate, layer in numbered)
+        holders = {candidate.holder for _, candidate, _ in numbered}
+        blocks.extend(
+            _block(tower, number, candidate, _routing_scope(model, candidate, layer, holders))
+            for number, candidate, layer in numbered
+        )
         if not numbered:
             _refuse_unrecognised(model, towers, tower)
     return _with_unique_names(blocks)
@@ -109,7 +114,7 @@ def _number_layers(placed: list[tuple[Layer | None, Candidate]]) -> list[tuple[i
     return sorted(numbered, key=lambda entry: entry[0])
 
 
-def _block(tower: str, number: int, candidate: Candidate, layer: Layer | None) -> MlpBlock:
+def _block(tower: str, number: int, candidate: Candidate, scope: str) -> MlpBlock:
     return MlpBlock(
         name=candidate.holder,
         tower=tower,
@@ -120,22 +125,36 @@ def _block(tower: str, number: int, candidate: Candidate, layer: Layer | None) -
         slots=candidate.slots[-1:] if candidate.coupled else candidate.slots,
         experts=candidate.experts,
         coupled=candidate.coupled,
-        scope=_routing_scope(candidate, layer),
+        scope=scope,
     )
 
 
-def _routing_scope(candidate: Candidate, layer: Layer | None) -> str:
-    """The child of the layer in which tokens are routed to this block, or nothing if it sees all of them.
+def _routing_scope(model: nn.Module, candidate: Candidate, layer: Layer | None, holders: Collection[str]) -> str:
+    """The module in which tokens are routed to this block, or nothing if it sees all of them.
 
-    Experts are stacked in one tensor, or stand in a list within the layer.
+    Experts are stacked in one tensor, or are modules of the same kind in a list within the layer.
     """
     if layer is None:
         return ""
     element = f"{layer.stack}.{layer.index}"
-    inside = candidate.holder.removeprefix(f"{element}.").split(".") if candidate.holder != element else []
-    if not candidate.experts and not any(part.isdigit() for part in inside):
+    inside = candidate.holder.removeprefix(element).removeprefix(".").split(".")
+    if not candidate.experts and not _is_listed(element, inside, holders):
         return ""
-    return f"{element}.{inside[0]}"
+    # A list has no forward pass of its own in which tokens could be followed.
+    child = f"{element}.{inside[0]}"
+    return element if isinstance(model.get_submodule(child), nn.ModuleList) else child
+
+
+def _is_listed(element: str, inside: list[str], holders: Collection[str]) -> bool:
+    """Whether the holder at `inside` of the layer `element` is one of several alike in a list."""
+    for position, part in enumerate(inside):
+        if part.isdigit():
+            before, after = [element, *inside[:position]], inside[position + 1 :]
+            if any(".".join([*before, str(other), *after]) in holders for other in range(int(part))):
+                return True
+            if ".".join([*before, str(int(part) + 1), *after]) in holders:
+                return True
+    return False
 
 
 def _with_unique_names(blocks: list[MlpBlock]) -> tuple[MlpBlock, ...]:

@@ -230,6 +230,17 @@ def test_experts_in_a_list_report_the_tokens_that_they_see():
     assert rows == {number: (choice == number).nonzero().flatten().tolist() for number in (0, 1)}
 
 
+def test_a_list_of_the_parts_of_a_layer_is_no_list_of_experts():
+    layer = nn.Module()
+    layer.parts = nn.ModuleList([Attention(), Feedforward(("wi",), "wo")])
+    layer.forward = nn.Sequential(*layer.parts)
+    model = nn.Module()
+    model.layers = nn.ModuleList([layer])
+    model.forward = layer.forward
+    (block,) = find_mlp_blocks(model)
+    assert (block.name, block.layer, block.routed) == ("layers.0.parts.1", 0, False)
+
+
 def test_a_pair_of_projections_outside_a_layer_is_no_block():
     model = model_of(Feedforward(("fc1",), "fc2"))
     model.merger = nn.ModuleList([Feedforward(("fc1",), "fc2")])
