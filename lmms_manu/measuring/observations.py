@@ -66,7 +66,10 @@ class UnknownRowsError(Exception):
 
 
 def _patches(mask: Tensor, rows: int) -> Tensor:
-    """Patches with at least one pixel of the picture, from a mask of pixels or of patches."""
+    """Patches that the picture fills, from a mask of pixels or of patches.
+
+    A patch that it fills in part exists only in a padded batch: of a picture alone, the edge is cut off.
+    """
     if mask.numel() == rows:
         return mask.flatten()
     if mask.ndim < 3:
@@ -79,7 +82,7 @@ def _patches(mask: Tensor, rows: int) -> Tensor:
     if side == 0 or len(pictures) * (height // side) * (width // side) != rows:
         raise UnknownRowsError
     patches = pictures.unfold(1, side, side).unfold(2, side, side)
-    return patches.flatten(-2).any(-1).flatten()
+    return patches.flatten(-2).all(-1).flatten()
 
 
 def _tiles(mask: Tensor, pixels: Tensor, rows: int, patch_size: int | None) -> Tensor:

@@ -1,0 +1,57 @@
+"""Padding never counts, whatever a family's processor pads."""
+
+import functools
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from support.families import FAMILIES
+
+from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.measuring.sums import MODALITIES, SETS
+from lmms_manu.models.blocks import find_mlp_blocks
+from lmms_manu.models.inputs import PromptEncoder
+
+SHAPES = ((40, 28), (28, 56), (33, 33), (20, 60), (60, 24))
+
+
+@functools.lru_cache
+def picture(number):
+    height, width = SHAPES[number % len(SHAPES)]
+    pixels = np.random.default_rng(number).integers(1, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def passages(encoder, group, modality):
+    pictured = modality == "multimodal"
+    return [
+        Passage(
+            f"{group} {number}",
+            encoder.released_text(f"USER: {'<image>' if pictured else ''}{group} {'why ' * number}?\nASSISTANT:"),
+            f" because{'.' * (2 * number)}",
+            functools.partial(lambda number: [picture(number)], number) if pictured else list,
+            str(number) if pictured else "",
+        )
+        for number in range(5)
+    ]
+
+
+def sums(checkpoint, **settings):
+    encoder = PromptEncoder(checkpoint)
+    parts = {(group, modality): passages(encoder, group, modality) for group in SETS for modality in MODALITIES}
+    blocks = find_mlp_blocks(checkpoint.model)
+    return measure(checkpoint, blocks, parts, MeasureSettings(statistics_cache=False, **settings), progress=False)
+
+
+@pytest.mark.parametrize("tokens", ["all", "answer"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_of_all_gives_the_sums_of_one_after_the_other(load, tmp_path, family, tokens):
+    checkpoint = load(FAMILIES[family](tmp_path / family))
+    together = sums(checkpoint, tokens=tokens, statistics_batch_size=5)
+    alone = sums(checkpoint, tokens=tokens, statistics_batch_size=1)
+    assert torch.equal(together.sums[:, :, 0], alone.sums[:, :, 0])
+    torch.testing.assert_close(together.sums, alone.sums, rtol=1e-3, atol=1e-3)
+    assert (together.sums[:, 0, 0] > 0).all()
