@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=int, default=1, help="processes on this machine, each with a copy of the model"
     )
+    parser.add_argument("--limit", type=int, help="ask only so many questions of each task, for a quick try")
     parser.add_argument("--quiet", action="store_true", help="keep lmms-eval's output in its log files")
 
 
@@ -37,6 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     parts = suites.parts(arguments.suite, int(model_args.get("forget_ratio", "5")), skip)
     suites.check_judge(parts, os.environ)
     evaluation = Evaluation(
-        parts, model_args, arguments.output, folder=Path.cwd(), variables=os.environ, processes=arguments.processes
+        parts,
+        model_args,
+        arguments.output,
+        folder=Path.cwd(),
+        variables=os.environ,
+        processes=arguments.processes,
+        limit=arguments.limit,
     )
     return 0 if evaluate(evaluation, echo=not arguments.quiet) else 1

@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--processes", type=int, default=1, help="processes on this machine, each with a copy of the model"
     )
+    parser.add_argument("--limit", type=int, help="ask only so many questions of each task, for a quick try")
     parser.add_argument("--quiet", action="store_true", help="keep lmms-eval's output in its log files")
 
 
@@ -60,7 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
     parts = suites.parts(arguments.suite, int(common.get("forget_ratio", "5")), skip)
     suites.check_judge(parts, os.environ)
     evaluation = Evaluation(
-        parts, common, arguments.output, folder=Path.cwd(), variables=os.environ, processes=arguments.processes
+        parts,
+        common,
+        arguments.output,
+        folder=Path.cwd(),
+        variables=os.environ,
+        processes=arguments.processes,
+        limit=arguments.limit,
     )
     complete = sweep(every, evaluation, print, echo=not arguments.quiet)
     return _report(arguments.output, [point.name for point in every]) or (0 if complete else 1)

@@ -36,6 +36,7 @@ class Evaluation:
         folder: the working directory, where local copies of models and datasets are looked for.
         variables: the environment variables of the calls.
         processes: number of processes, each with its own copy of the model.
+        limit: asks only so many questions of each task; None for all.
     """
 
     parts: tuple[Part, ...]
@@ -44,6 +45,7 @@ class Evaluation:
     folder: Path
     variables: Mapping[str, str]
     processes: int = 1
+    limit: int | None = None
 
 
 def check_arguments(model_args: Mapping[str, Any]) -> None:
@@ -108,7 +110,7 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None] = print, *, echo
 
 def _call(evaluation: Evaluation, part: Part) -> HarnessRun:
     output = evaluation.output / part.name
-    return HarnessRun(part.tasks, evaluation.model_args, output, processes=evaluation.processes)
+    return HarnessRun(part.tasks, evaluation.model_args, output, processes=evaluation.processes, limit=evaluation.limit)
 
 
 def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
@@ -118,14 +120,16 @@ def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
         return {
             "schema": SCHEMA,
             "model_args": arguments,
+            "limit": evaluation.limit,
             "versions": {name: importlib.metadata.version(name) for name in _VERSIONED}
             | {"python": platform.python_version()},
             "parts": {},
         }
-    if known["model_args"] != arguments:
+    before, now = ({**known["model_args"], "limit": known["limit"]}, {**arguments, "limit": evaluation.limit})
+    if before != now:
         raise SettingError(
-            f"output={str(evaluation.output)!r} holds results of other arguments ({known['model_args']}, "
-            f"now {arguments}): name another folder, or remove this one."
+            f"output={str(evaluation.output)!r} holds results of other arguments ({before}, now {now}): "
+            "name another folder, or remove this one."
         )
     return known
 

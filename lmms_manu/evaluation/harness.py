@@ -35,6 +35,7 @@ class HarnessRun:
         model: the harness's name of the model.
         batch_size: the harness's `--batch_size`, None to leave the choice to the model.
         processes: number of processes on this machine, each with its own copy of the model.
+        limit: asks only so many questions of each task; None for all.
     """
 
     tasks: tuple[str, ...]
@@ -43,6 +44,7 @@ class HarnessRun:
     model: str = "manu_pruned"
     batch_size: int | None = None
     processes: int = 1
+    limit: int | None = None
 
     def config(self) -> dict[str, Any]:
         """The run as an entry of the harness's `--config` file."""
@@ -53,7 +55,8 @@ class HarnessRun:
             "output_path": str(self.output.absolute()),
             "log_samples": True,
         }
-        return config if self.batch_size is None else {**config, "batch_size": str(self.batch_size)}
+        optional = {"batch_size": self.batch_size, "limit": self.limit}
+        return {**config, **{name: value for name, value in optional.items() if value is not None}}
 
     def command(self) -> list[str]:
         """The run as a command line."""
@@ -64,7 +67,7 @@ class HarnessRun:
         for name, value in self.config().items():
             if value == "":
                 continue
-            words += [f"--{name}"] if value is True else [f"--{name}", value]
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
         return words
 
 
