@@ -94,9 +94,13 @@ def test_an_unpruned_offloaded_model_is_noticed(checkpoint, tmp_path):
         verify_zeros(model, blocks, every_third(blocks))
 
 
-def test_the_checkpoint_on_disk_stays_as_it_was(checkpoint, tmp_path):
+@pytest.mark.parametrize("offloaded", [True, False])
+def test_the_checkpoint_on_disk_stays_as_it_was(checkpoint, tmp_path, offloaded):
     before = {file.name: file.read_bytes() for file in checkpoint.iterdir()}
-    model = from_pretrained(checkpoint, tmp_path)
+    if offloaded:
+        model = from_pretrained(checkpoint, tmp_path)
+    else:
+        model = LlavaForConditionalGeneration.from_pretrained(checkpoint)
     blocks = find_mlp_blocks(model)
     zero_neurons(model, blocks, every_third(blocks))
     assert {file.name: file.read_bytes() for file in checkpoint.iterdir()} == before
