@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ManuError as error:
         print(f"lmms-manu gate: {error}", file=sys.stderr)
         return 1
-    show(verdicts, Console())
+    console = Console()
+    show(verdicts, console if console.is_terminal else Console(width=160))
     if arguments.junit:
         write_text(arguments.junit, junit(verdicts))
     target = arguments.summary or os.environ.get(STEP_SUMMARY)

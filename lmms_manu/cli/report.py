@@ -19,6 +19,7 @@ from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.formats import delimited, document, latex, markdown, terminal
 from lmms_manu.report.published import MODELS, guess_model, with_reference
+from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import ALLOWANCES, read_runs
 
 
@@ -49,7 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="show the published rows too; paper:MODEL for another model than the checkpoint's name suggests "
         f"({', '.join(MODELS)})",
     )
-    parser.add_argument("--dataset", metavar="PATH", help="MLLMU-Bench, for thumbnails of the pictures on the page")
+    parser.add_argument(
+        "--dataset",
+        metavar="PATH",
+        help="MLLMU-Bench, for thumbnails of the pictures on the page; none for a page without "
+        "(default: the folder that the runs used, if it is still there)",
+    )
     parser.add_argument("--append", metavar="FILE", help="add the runs to this leaderboard and rank it in FILE's .md")
     parser.add_argument(
         "--merge", action="append", default=[], metavar="FILE", help="with --append: add another leaderboard's entries"
@@ -65,6 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     console = Console()
+    # A pipe or a file gets the whole tables, whatever width its terminal claims.
+    console = console if console.is_terminal else Console(width=160)
     if arguments.resamples < 1:
         raise SettingError(f"resamples={arguments.resamples} is out of range: allowed is at least 1.")
     if arguments.merge and not arguments.append:
@@ -108,4 +116,13 @@ def _write(report: Report, folder: Path, dataset: str | None) -> None:
     write_text(folder / "report.tex", latex.render(report))
     write_text(folder / "report.csv", delimited.render(report))
     write_json(folder / "report.json", document.build(report))
-    write_text(folder / "report.html", render(report, dataset))
+    write_text(folder / "report.html", render(report, _pictures(report, dataset)))
+
+
+def _pictures(report: Report, dataset: str | None) -> str | None:
+    """The dataset to take thumbnails from, None for none."""
+    if dataset is not None:
+        return None if dataset == "none" else dataset
+    used = {protocol_of(task).get("dataset") for run in report.runs for task in run.tasks.values()} - {None}
+    (only,) = used if len(used) == 1 else (None,)
+    return only if only and Path(only).is_dir() else None

@@ -20,6 +20,7 @@ class Cell:
     Args:
         value: in the unit of its metric; None if it was not measured.
         interval: 95 % interval of the value, None where the questions are not at hand.
+        spread: the lowest and the highest value, where the value is a mean over seeds.
         change: the value minus the baseline's, in the unit of the metric.
         change_interval: 95 % interval of the change, paired by person.
         questions: how many questions it averages.
@@ -31,6 +32,7 @@ class Cell:
 
     value: float | None = None
     interval: tuple[float, float] | None = None
+    spread: tuple[float, float] | None = None
     change: float | None = None
     change_interval: tuple[float, float] | None = None
     questions: int | None = None
@@ -51,9 +53,10 @@ class Row:
         name: the run's name, or the published method's.
         cells: the numbers by column and view.
         derived: the derived numbers by name: see `lmms_manu.report.derived`.
-        run: the run, None for a published row.
+        run: the run, None for a row that is not one: published, or a mean over seeds.
         is_baseline: whether the others are compared with it.
-        note: errata of a published row.
+        is_published: whether the numbers are the paper's.
+        note: what to bear in mind about the whole row.
     """
 
     name: str
@@ -61,11 +64,8 @@ class Row:
     derived: Mapping[str, Cell] = dataclasses.field(default_factory=dict)
     run: Run | None = None
     is_baseline: bool = False
+    is_published: bool = False
     note: str = ""
-
-    @property
-    def is_published(self) -> bool:
-        return self.run is None
 
     def cell(self, column: Column | str, view: str = MEAN) -> Cell:
         name = column if isinstance(column, str) else column.name

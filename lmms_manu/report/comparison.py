@@ -25,6 +25,7 @@ from lmms_manu.report.metrics import (
 )
 from lmms_manu.report.runs import Problem, Run, problems_of
 from lmms_manu.report.samples import Sample
+from lmms_manu.report.seeds import with_seed_summaries
 from lmms_manu.report.trust import distrust
 
 _TOLERANCE = 1e-4
@@ -47,7 +48,7 @@ def compare(runs: Sequence[Run], baseline: str | None = None, *, resamples: int 
     ordered = sorted(runs, key=lambda run: run is not base)
     problems = problems_of(runs)
     sections = tuple(
-        _Builder(ratio, _taking_part(ordered, ratio), base, resamples, seed, problems).section()
+        with_seed_summaries(_Builder(ratio, _taking_part(ordered, ratio), base, resamples, seed, problems).section())
         for ratio in _ratios(runs)
     )
     return Report(sections, tuple(ordered), base.name if base else None, tuple(dict.fromkeys(problems)))

@@ -49,7 +49,7 @@ def entries_of(report: Report, who: str | None = None) -> list[Entry]:
         _entry(section, row, {"who": author, "added": now, "reported_with": versions})
         for section in report.sections
         for row in section.rows
-        if not row.is_published
+        if row.run is not None
     ]
 
 

@@ -110,6 +110,7 @@ def _row(key: tuple[str, str], cells: dict[CellKey, Cell], vanilla: dict[CellKey
         cells=cells,
         derived={} if is_vanilla else derive(cells, vanilla),
         is_baseline=is_vanilla,
+        is_published=True,
         note=f"table {', '.join(tables)} of the paper gives other values for some entries" if tables else "",
     )
 

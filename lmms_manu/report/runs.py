@@ -211,16 +211,15 @@ def _mask(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[Mapping[st
 def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
     """Leaves that are missing from a split that was run, and questions that were left out."""
     problems = []
-    splits = {(LEAVES[task].split, LEAVES[task].ratio) for task in tasks if task in LEAVES}
-    for leaf in LEAVES.values():
-        if (leaf.split, leaf.ratio) in splits and leaf.name not in tasks:
-            problems.append(Problem("missing", f"{name}: {leaf.name} was not run."))
+    for group in dict.fromkeys(LEAVES[task].group for task in tasks if task in LEAVES):
+        missing = [leaf.name for leaf in LEAVES.values() if leaf.group == group and leaf.name not in tasks]
+        if missing:
+            problems.append(Problem("missing", f"{name}: {group} was run without {', '.join(missing)}."))
     for task in tasks.values():
         skipped = int(task.values.get("skipped", 0)) if task.name in LEAVES else 0
         if skipped:
-            problems.append(
-                Problem("skipped", f"{name}: {skipped} questions of {task.name} were unusable and left out.")
-            )
+            told = f"{skipped} questions of {task.name} were unusable and left out"
+            problems.append(Problem("skipped", f"{name}: {told}."))
     return problems
 
 
@@ -246,12 +245,19 @@ def _mixed(what: str, values: Mapping[str, str]) -> list[Problem]:
 def problems_of(runs: Sequence[Run]) -> list[Problem]:
     """What was allowed but has to be told: see `Problem`."""
     problems = [problem for run in runs for problem in run.problems] + _across(runs)
-    harness = {file.harness_version for run in runs for file in run.files}
-    if len(harness) > 1:
-        problems.append(
-            Problem("versions", f"the results come from different versions of lmms-eval: {', '.join(sorted(harness))}.")
-        )
+    for package in dict.fromkeys(name for run in runs for name in versions_of(run)):
+        found = {run.name: version for run in runs if (version := versions_of(run).get(package))}
+        if len(set(found.values())) > 1:
+            told = ", ".join(f"{version} in {name}" for name, version in found.items())
+            problems.append(Problem("versions", f"the runs used different versions of {package}: {told}."))
     return problems
+
+
+def versions_of(run: Run) -> dict[str, str]:
+    """The versions of libraries that a run recorded."""
+    harness = sorted({file.harness_version for file in run.files} - {"unknown", "unknown@unknown"})
+    recorded = {str(name): str(version) for name, version in (run.edit.get("versions") or {}).items()}
+    return {**recorded, **({"lmms-eval": ", ".join(harness)} if harness else {})}
 
 
 def _refusal(problems: Sequence[Problem]) -> str:

@@ -28,7 +28,10 @@ FIELDS = (
 
 
 def render(report: Report) -> str:
-    """A line for every number that was measured; derived numbers have the split `derived`."""
+    """A line for every number that was measured; derived numbers have the split `derived`.
+
+    `low` and `high` are the ends of the 95 % interval; for a mean over seeds, the lowest and the highest value.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(FIELDS)
@@ -45,7 +48,7 @@ def render(report: Report) -> str:
 
 
 def _line(section: Section, row: Row, split: str, metric: str, view: str, cell: Cell) -> list[object]:
-    low, high = cell.interval or (None, None)
+    low, high = cell.interval or cell.spread or (None, None)
     change_low, change_high = cell.change_interval or (None, None)
     numbers = [cell.value, low, high, cell.change, change_low, change_high]
     texts = ["" if number is None else f"{number:.6g}" for number in numbers]

@@ -6,7 +6,7 @@ from typing import Any
 
 from lmms_manu._version import __version__
 from lmms_manu.report.cells import Cell, Report, Row, Section
-from lmms_manu.report.runs import Run
+from lmms_manu.report.runs import Run, versions_of
 
 SCHEMA = "lmms-manu/report"
 VERSION = 1
@@ -39,7 +39,7 @@ def run_entry(run: Run) -> dict[str, Any]:
         "settings": dict(identity.settings),
         "edit": dict(run.edit),
         "evaluated": [file.when for file in run.files],
-        "lmms_eval": sorted({file.harness_version for file in run.files}),
+        "versions": versions_of(run),
         "task_versions": {name: task.version for name, task in run.tasks.items()},
     }
 
@@ -49,6 +49,7 @@ def number_entry(cell: Cell) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "value": cell.value,
         "interval": cell.interval,
+        "spread": cell.spread,
         "change": cell.change,
         "change_interval": cell.change_interval,
         "questions": cell.questions,

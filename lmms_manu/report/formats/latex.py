@@ -29,9 +29,9 @@ _SPECIAL = {
 
 
 def render(report: Report) -> str:
-    """Every table of the report, to be included with `\\input`; needs the package booktabs."""
+    """Every table of the report, to be included with `\\input`; needs the packages booktabs and graphicx."""
     tables = [render_table(table) for section in report.sections for table in tables_of(section)]
-    return "\n\n".join(["% \\usepackage{booktabs}", *tables]) + "\n"
+    return "\n\n".join(["% \\usepackage{booktabs,graphicx}", *tables]) + "\n"
 
 
 def render_table(table: Table) -> str:
@@ -40,6 +40,7 @@ def render_table(table: Table) -> str:
         r"\begin{table*}[t]",
         r"\centering\small",
         rf"\caption{{{escape(table.title)}}}",
+        r"\resizebox{\textwidth}{!}{%",
         rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}",
         r"\toprule",
         *_heads(table.heads),
@@ -51,7 +52,7 @@ def render_table(table: Table) -> str:
             lines.append(r"\midrule")
             was_published = True
         lines.append(" & ".join([escape(line.name), *map(_entry, line.entries)]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table*}"])
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"])
 
 
 def escape(text: str) -> str:

@@ -34,6 +34,13 @@ def interval_text(bounds: tuple[float, float] | None, digits: int, *, sign: bool
     return f"[{plain(bounds[0], digits, sign=sign)}, {plain(bounds[1], digits, sign=sign)}]"
 
 
+def spread_text(cell: Cell, digits: int) -> str:
+    """The lowest and the highest of the values that a mean is of; empty for a single value."""
+    if cell.spread is None:
+        return ""
+    return f"{plain(cell.spread[0], digits)} to {plain(cell.spread[1], digits)}"
+
+
 def change_digits(metric: Metric) -> int:
     """Decimals of changes and intervals: one less than of the value, which is more than their precision."""
     return max(metric.digits - 1, 1) if metric.unit == "%" else metric.digits

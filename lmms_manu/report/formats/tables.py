@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from lmms_manu.report.cells import Cell, Report, Row, Section
 from lmms_manu.report.derived import DERIVED
-from lmms_manu.report.formats.numbers import change_digits, change_text, interval_text, value_text
+from lmms_manu.report.formats.numbers import change_digits, change_text, interval_text, spread_text, value_text
 from lmms_manu.report.metrics import MEAN, QUALITY_COLUMNS, UTILITY, VIEWS, Column
 
 VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
@@ -27,7 +27,7 @@ class Entry:
     Args:
         text: the value, or a dash.
         change: the change against the baseline, such as `−15.5`; empty without one.
-        interval: its interval, such as `[−20.1, −10.9]`; empty without one.
+        interval: its interval, such as `[−20.1, −10.9]`, or the range of a mean over seeds; empty without one.
         rank: 1 for the best of its column, 2 for the second, 0 for the others.
         note: a word on what is missing or to bear in mind.
         number: the value to sort by.
@@ -54,12 +54,13 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A row of a table."""
+    """A row of a table; `has_questions` if its numbers come from a run's own questions."""
 
     name: str
     entries: tuple[Entry, ...]
     is_published: bool = False
     is_baseline: bool = False
+    has_questions: bool = False
     note: str = ""
 
 
@@ -141,7 +142,10 @@ def notes_of(report: Report) -> list[str]:
 
 
 def _lines(rows: Sequence[Row], entries: Callable[[Row], list[Entry]]) -> tuple[Line, ...]:
-    return tuple(Line(row.name, tuple(entries(row)), row.is_published, row.is_baseline, row.note) for row in rows)
+    return tuple(
+        Line(row.name, tuple(entries(row)), row.is_published, row.is_baseline, row.run is not None, row.note)
+        for row in rows
+    )
 
 
 def _value(column: Column, cell: Cell, view: str) -> Entry:
@@ -160,10 +164,11 @@ def _full(column: Column, cell: Cell, view: str) -> Entry:
     return dataclasses.replace(
         _value(column, cell, view),
         change=change_text(cell, digits),
-        interval=interval_text(bounds, digits, sign=cell.change is not None),
+        interval=spread_text(cell, digits) or interval_text(bounds, digits, sign=cell.change is not None),
     )
 
 
 def _derived(cell: Cell) -> Entry:
     text = value_text(cell, 1)
-    return Entry(text=text, interval=interval_text(cell.interval, 1), note=cell.note, number=cell.value)
+    interval = spread_text(cell, 1) or interval_text(cell.interval, 1)
+    return Entry(text=text, interval=interval, note=cell.note, number=cell.value)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from lmms_manu.mllmu.names import MODALITIES
 from lmms_manu.report.cells import Report, Section
 from lmms_manu.report.formats.tables import Entry, Table, changes, derived, notes_of, overview, quality
-from lmms_manu.report.metrics import UTILITY
+from lmms_manu.report.metrics import MEAN, UTILITY
 
 _STYLES = {0: "", 1: "bold", 2: "underline"}
 
@@ -28,7 +31,7 @@ def show(report: Report, console: Console) -> None:
 def show_table(table: Table, console: Console) -> None:
     """Prints one table; best bold, second underlined."""
     view = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    view.add_column("method", overflow="fold")
+    view.add_column("method", overflow="fold", min_width=16)
     labels = [head.label for head in table.heads]
     for head in table.heads:
         words = [head.group] if head.group and labels.count(head.label) > 1 else []
@@ -43,9 +46,19 @@ def _tables(section: Section) -> list[Table]:
     if section.baseline is None:
         splits = [overview(section)]
     else:
-        names = [*section.splits, *([UTILITY] if section.columns_of(UTILITY) else [])]
-        splits = [changes(section, split) for split in names]
+        splits = [changes(section, split, view) for split in section.splits for view in _views(section, split)]
+        splits += [changes(section, UTILITY)] if section.columns_of(UTILITY) else []
     return splits + [table for table in (derived(section), quality(section)) if table is not None]
+
+
+def _views(section: Section, split: str) -> Sequence[str]:
+    """The mean of both modalities, or those that were measured if no run has both."""
+
+    def measured(view: str) -> bool:
+        return any(row.cell(column, view).value is not None for column in section.columns_of(split) for row in rows)
+
+    rows = [row for row in section.rows if not row.is_published]
+    return [MEAN] if measured(MEAN) else [view for view in MODALITIES if measured(view)]
 
 
 def _entry(entry: Entry) -> Text:

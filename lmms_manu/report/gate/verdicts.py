@@ -73,7 +73,7 @@ def judge(report: Report, conditions: Sequence[Condition]) -> tuple[Verdict, ...
 def _judge_section(condition: Condition, section: Section) -> list[Verdict]:
     verdicts = []
     for row in section.rows:
-        if row.is_published or (row.is_baseline if condition.runs is None else row.name not in condition.runs):
+        if row.run is None or (row.is_baseline if condition.runs is None else row.name not in condition.runs):
             continue
         for column in _columns(condition, row, section.forget_ratio):
             for view in condition.views:
@@ -83,7 +83,8 @@ def _judge_section(condition: Condition, section: Section) -> list[Verdict]:
 
 def _columns(condition: Condition, row: Row, ratio: int | None) -> list[str]:
     """The columns of a condition; one on every split is about the splits that the run was asked."""
-    if not condition.is_everywhere or row.run is None:
+    assert row.run is not None
+    if not condition.is_everywhere:
         return list(condition.columns)
     leaves = [LEAVES[task] for task in row.run.tasks if task in LEAVES]
     splits = {leaf.split for leaf in leaves if leaf.ratio in (None, ratio)}

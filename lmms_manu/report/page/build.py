@@ -19,6 +19,7 @@ from lmms_manu.report.formats.tables import VIEW_TITLES, Head, Table, derived, n
 from lmms_manu.report.metrics import MEAN, VIEWS
 from lmms_manu.report.page.questions import pictures_of, selection_id, selections, task_data
 from lmms_manu.report.page.thumbnails import thumbnails
+from lmms_manu.report.runs import versions_of
 
 try:
     import itables
@@ -67,6 +68,7 @@ def render(report: Report, dataset: str | None = None) -> str:
         notes=notes_of(report),
         selections=chosen,
         view_titles=VIEW_TITLES,
+        versions_of=versions_of,
         policy=_policy(script),
         styles=Markup(_style(_datatables(".css")) + _style(_asset("page.css"))),
         libraries={"datatables": _code(_datatables(".js")), "vega": _code(_vega())},

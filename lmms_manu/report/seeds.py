@@ -1,0 +1,61 @@
+"""Sums up runs that differ in nothing but the seed: their mean and their range."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from lmms_manu.report.cells import Cell, Row, Section
+from lmms_manu.report.identity import Identity
+
+_SEED = "seed"
+
+
+def with_seed_summaries(section: Section) -> Section:
+    """The section with a row for each group of runs that differ in the seed only, below the last run of the group."""
+    groups: dict[Identity, list[Row]] = collections.defaultdict(list)
+    for row in section.rows:
+        if row.run is not None and not row.is_baseline and not row.run.identity.is_vanilla:
+            groups[_seedless(row.run.identity)].append(row)
+    rows: list[Row] = []
+    for row in section.rows:
+        rows.append(row)
+        group = groups.get(_seedless(row.run.identity), []) if row.run else []
+        if len(group) > 1 and row is group[-1]:
+            rows.append(_summary(group))
+    return dataclasses.replace(section, rows=tuple(rows))
+
+
+def _seedless(identity: Identity) -> Identity:
+    kept = tuple((name, value) for name, value in identity.settings if name != _SEED)
+    return dataclasses.replace(identity, settings=kept)
+
+
+def _summary(rows: Sequence[Row]) -> Row:
+    assert rows[0].run is not None
+    return Row(
+        name=f"{_seedless(rows[0].run.identity).label}, mean of {len(rows)} seeds",
+        cells={key: _mean([row.cells[key] for row in rows]) for key in rows[0].cells},
+        derived={name: _mean([row.derived[name] for row in rows]) for name in rows[0].derived},
+        note="numbers below the means are the lowest and the highest of the seeds",
+    )
+
+
+def _mean(cells: Sequence[Cell]) -> Cell:
+    values = _all(cells, lambda cell: cell.value)
+    if values is None:
+        return Cell(note="not measured for every seed")
+    changes = _all(cells, lambda cell: cell.change)
+    return Cell(
+        value=sum(values) / len(values),
+        spread=(min(values), max(values)),
+        change=None if changes is None else sum(changes) / len(changes),
+        questions=cells[0].questions,
+        people=cells[0].people,
+    )
+
+
+def _all(cells: Sequence[Cell], read: Callable[[Cell], float | None]) -> list[float] | None:
+    found = [value for cell in cells if (value := read(cell)) is not None]
+    return found if len(found) == len(cells) else None
