@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import io
 import threading
-from collections.abc import Iterator
 
 import numpy
 import pyarrow
@@ -14,8 +13,6 @@ from PIL import Image, ImageFile
 
 COLUMNS = ("image", "images")
 """The columns that hold pictures: one, or in the Test set a list."""
-
-_PILLOW = threading.RLock()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +51,7 @@ class EncodedPicture:
             raise ValueError("it has neither bytes nor a path")
         # Copied first: some of Pillow's decoders want a file of Python's own.
         file = self.path if self.content is None else io.BytesIO(self.content)
-        with _whole_pictures_only(), Image.open(file) as opened:  # type: ignore[arg-type]
+        with _whole_pictures_only, Image.open(file) as opened:  # type: ignore[arg-type]
             return opened.convert("RGB")
 
 
@@ -97,12 +94,28 @@ def _buffer(content: pyarrow.Array) -> pyarrow.Buffer | None:
     return values.slice(begin, end - begin)
 
 
-@contextlib.contextmanager
-def _whole_pictures_only() -> Iterator[None]:
-    """Has Pillow refuse pictures that are cut off: importing the harness makes it fill them in grey."""
-    with _PILLOW:
-        lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-        try:
-            yield
-        finally:
-            ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+class _WholePicturesOnly(contextlib.AbstractContextManager[None]):
+    """Has Pillow refuse pictures that are cut off: importing the harness makes it fill them in grey.
+
+    Pillow knows one answer for the whole process. It is changed while any thread is inside.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._lenient = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._lenient
+
+
+_whole_pictures_only = _WholePicturesOnly()

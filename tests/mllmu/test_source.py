@@ -1,7 +1,9 @@
 """The dataset is found, memory-mapped, and its pictures are opened when they are asked for."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 from support.rows import altered
 
 from lmms_manu.errors import DataError
@@ -21,6 +23,16 @@ def test_a_folder_in_the_current_directory_stands_in_for_the_hub(monkeypatch, tm
     (tmp_path / "MLLMMU").mkdir()
     (tmp_path / "MLLMMU" / "MLLMU-Bench").symlink_to(folder)
     assert DatasetSource.resolve().path == str(folder)
+
+
+def test_a_hub_name_is_opened_by_name_and_a_copy_by_its_files(folder):
+    hub = DatasetSource.resolve("MLLMMU/MLLMU-Bench")
+    assert (hub.loader, hub.loader_arguments("forget_5")) == ("MLLMMU/MLLMU-Bench", {})
+    copy = DatasetSource.resolve(str(folder))
+    assert copy.loader == "parquet"
+    assert copy.loader_arguments("forget_5")["data_files"]["train"] == [
+        str(folder / "forget_5" / "train-00000-of-00001.parquet")
+    ]
 
 
 @pytest.mark.parametrize("missing", ["./nowhere", "/no/where", "~/nowhere", "nowhere"])
@@ -76,6 +88,18 @@ def test_broken_pictures_are_told_from_good_ones(tmp_path, folder):
     assert [source.decodes("Full_Set", row) for row in range(6)] == [True, False, False, False, False, True]
     with pytest.raises(DataError, match="row 3 of Full_Set"):
         source.image("Full_Set", 3)
+
+
+def test_pictures_that_are_cut_off_are_refused_whatever_pillow_is_told_elsewhere(tmp_path, folder, monkeypatch):
+    def cut_off(rows):
+        rows[0]["image"] = {"bytes": rows[0]["image"]["bytes"][:-200], "path": None}
+
+    source = DatasetSource.resolve(str(altered(folder, tmp_path / "data", Full_Set=cut_off)))
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with ThreadPoolExecutor(4) as threads:
+        decoded = list(threads.map(lambda row: source.decodes("Full_Set", row), [0, 1, 2, 3] * 5))
+    assert decoded == [False, True, True, True] * 5
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 def test_fingerprints_follow_the_data(tmp_path, source, folder):
