@@ -21,20 +21,19 @@ def check_editable(model: nn.Module, blocks: Sequence[MlpBlock]) -> None:
         ModelError: weights are quantised, packed, sharded over processes, shared between blocks, or nowhere to be
             found.
     """
-    _refuse_quantised(model)
     owners: dict[object, str] = {}
     for block in blocks:
         for slot in block.slots:
             parameter = _parameter(model, slot.parameter)
             if not parameter.is_floating_point() or parameter.element_size() < 2:
                 raise ModelError(
-                    f"{slot.parameter} cannot be edited: its values are {parameter.dtype} (quantised?). Load the "
-                    "model in float32, bfloat16 or float16."
+                    f"{slot.parameter} cannot be edited: its values are {parameter.dtype}{_quantisation(model)}. Load "
+                    "a checkpoint of float32, bfloat16 or float16 weights."
                 )
             if type(parameter.data) is not torch.Tensor:
                 raise ModelError(
-                    f"{slot.parameter} cannot be edited: it is a {type(parameter.data).__name__}, not a plain tensor. "
-                    "Load the model without tensor parallelism and quantisation."
+                    f"{slot.parameter} cannot be edited: it is a {type(parameter.data).__name__}, not a plain tensor"
+                    f"{_quantisation(model)}. Load the model without tensor parallelism and quantisation."
                 )
             size = parameter.shape[slot.axis] if slot.axis < parameter.dim() else 0
             if size < slot.start + slot.step * (block.neurons_per_expert - 1) + 1:
@@ -122,17 +121,13 @@ def _parameter(model: nn.Module, name: str) -> nn.Parameter:
         return model.get_parameter(name)
     except AttributeError as error:
         raise ModelError(
-            f"{name} cannot be edited: the model holds it in packed form (quantised?). Load the model in float32, "
-            "bfloat16 or float16."
+            f"{name} cannot be edited: the model holds it in packed form{_quantisation(model)}. Load a checkpoint of "
+            "float32, bfloat16 or float16 weights."
         ) from error
 
 
-def _refuse_quantised(model: nn.Module) -> None:
-    method = getattr(getattr(model, "config", None), "quantization_config", None)
-    if method is not None or getattr(model, "is_quantized", False):
-        kind = getattr(method, "quant_method", None) or (method.get("quant_method") if isinstance(method, dict) else "")
-        name = getattr(kind, "value", kind)
-        raise ModelError(
-            f"The weights are quantised{f' ({name})' if name else ''} and cannot be pruned: a quantised weight cannot "
-            "be set to zero neuron by neuron. Load the checkpoint that was not quantised."
-        )
+def _quantisation(model: nn.Module) -> str:
+    """What the configuration says of quantisation, as a part of a sentence."""
+    config = getattr(getattr(model, "config", None), "quantization_config", None)
+    method = config.get("quant_method") if isinstance(config, dict) else getattr(config, "quant_method", None)
+    return f" (quantised with {getattr(method, 'value', method)})" if method else ""

@@ -179,8 +179,10 @@ def _refuse_unrecognised(model: nn.Module, towers: TowerMap, tower: str) -> None
     lines = [f"  {tower}:{holder}:{'+'.join(ups)}:{down}" for holder, ups, down in shown[:12]]
     listed = "\n".join(lines) if lines else "  (no module holds two or three projections that fit together)"
     more = f"\n  ... and {len(shown) - 12} more" if len(shown) > 12 else ""
+    is_quantised = getattr(getattr(model, "config", None), "quantization_config", None) is not None
+    hint = " Its weights are quantised, which may hide them." if is_quantised else ""
     raise ModelError(
-        f"No MLP block was recognised in the {tower} tower of {type(model).__name__}. Modules that could be one, "
+        f"No MLP block was recognised in the {tower} tower of {type(model).__name__}.{hint} Modules that could be one, "
         f"each written as a pattern:\n{listed}{more}\n"
         f"Name the blocks by hand with mlp_blocks=, where * stands for any part of a name and ; separates patterns, "
         f"for example mlp_blocks={_example(tower, shown)}"

@@ -83,12 +83,22 @@ def test_weights_without_values_are_refused():
         check_editable(model, find_mlp_blocks(model))
 
 
-def test_weights_that_are_not_numbers_of_full_precision_are_refused():
+def test_weights_of_low_precision_are_refused_and_the_quantisation_is_named():
     model = tiny_llava()
     blocks = find_mlp_blocks(model)
-    model.get_submodule(blocks[0].down).weight.data = model.get_submodule(blocks[0].down).weight.to(torch.float8_e4m3fn)
+    down = model.get_submodule(blocks[0].down)
+    down.weight.data = down.weight.to(torch.float8_e4m3fn)
     with pytest.raises(ModelError, match="float8"):
         check_editable(model, blocks)
+    model.config.quantization_config = {"quant_method": "fp8"}
+    with pytest.raises(ModelError, match="quantised with fp8"):
+        check_editable(model, blocks)
+
+
+def test_a_checkpoint_that_was_dequantised_on_loading_can_be_edited():
+    model = tiny_llava()
+    model.config.quantization_config = {"quant_method": "compressed-tensors"}
+    check_editable(model, find_mlp_blocks(model))
 
 
 def test_weights_shared_between_blocks_are_refused():
@@ -98,13 +108,6 @@ def test_weights_shared_between_blocks_are_refused():
     second.weight = first.weight
     with pytest.raises(ModelError, match="share the weight"):
         check_editable(model, blocks)
-
-
-def test_a_checkpoint_that_says_it_is_quantised_is_refused():
-    model = tiny_llava()
-    model.config.quantization_config = {"quant_method": "bitsandbytes", "load_in_4bit": True}
-    with pytest.raises(ModelError, match=r"quantised \(bitsandbytes\)"):
-        check_editable(model, find_mlp_blocks(model))
 
 
 def test_packed_weights_are_refused():
