@@ -1,0 +1,48 @@
+"""Weights that are offloaded, come as an adapter, or cannot be edited."""
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from support.models import llava_model
+
+from lmms_manu.methods.unlearn import plan
+
+INPUTS = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
+
+
+def logits(checkpoint):
+    with torch.no_grad():
+        return checkpoint.model(**INPUTS).logits
+
+
+def test_offloaded_weights_are_measured_and_pruned_as_if_they_were_not(arguments, tmp_path):
+    plain, expected = plan({**arguments, "prune_rate": 20}).load()
+    del arguments["device"]
+    spread = {
+        "model.vision_tower": "disk",
+        "model.multi_modal_projector": "cpu",
+        "model.language_model": "disk",
+        "lm_head": "cpu",
+    }
+    offloaded, record = plan(
+        {**arguments, "prune_rate": 20, "device_map": spread, "offload_folder": str(tmp_path / "offload")}
+    ).load()
+    assert record.mask_fingerprint == expected.mask_fingerprint
+    torch.testing.assert_close(logits(offloaded), logits(plain))
+
+
+def test_an_adapter_is_measured_and_pruned_as_its_merged_weights(arguments, llava_folder, tmp_path):
+    torch.manual_seed(0)
+    adapted = get_peft_model(
+        llava_model(), LoraConfig(target_modules=["down_proj"], init_lora_weights=False, inference_mode=True)
+    )
+    adapted.save_pretrained(tmp_path / "adapter")
+    merged = adapted.merge_and_unload()
+    merged.save_pretrained(tmp_path / "merged")
+    processor = {"processor": str(llava_folder), "prune_rate": 20}
+    from_adapter, one = plan({**arguments, **processor, "adapter": str(tmp_path / "adapter")}).load()
+    from_merged, other = plan({**arguments, **processor, "pretrained": str(tmp_path / "merged")}).load()
+    _, without = plan({**arguments, **processor}).load()
+    assert one.mask_fingerprint == other.mask_fingerprint != without.mask_fingerprint
+    torch.testing.assert_close(logits(from_adapter), logits(from_merged))
+    assert all(step["measured_parts"] == 4 for record in (one, other) for step in record.details["rounds"])
