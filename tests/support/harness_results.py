@@ -1,4 +1,4 @@
-"""Results folders as lmms-eval writes them: its own evaluator and tracker, around a model with ready answers."""
+"""Results folders as lmms-eval writes them: its own evaluator and tracker, around any model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from lmms_eval.loggers import EvaluationTracker
 from lmms_eval.tasks import TaskManager
 
 from lmms_manu.methods.base import EditRecord, publish
+
+MODEL = "manu_pruned"
 
 Document = Mapping[str, Any]
 Answerer = Callable[[Document], str]
@@ -50,7 +52,7 @@ class ReadyAnswers(lmms):
 def evaluate(
     output: Path,
     tasks: Iterable[str],
-    answer: Answerer,
+    answer: Answerer | None,
     *,
     model_args: str = "",
     edit: EditRecord | None = None,
@@ -63,9 +65,9 @@ def evaluate(
     Args:
         output: the folder to write to.
         tasks: the harness's names.
-        answer: gives the answer to a document.
-        model_args: recorded as the arguments of the model `manu_pruned`.
-        edit: the record that the model publishes.
+        answer: gives the answer to a document; None to ask the model `manu_pruned` itself.
+        model_args: the arguments of `manu_pruned`, which are only recorded where answers are given.
+        edit: the record that is published in its place.
         when: the time stamp of the files.
         limit: the harness's `--limit`.
         log_samples: the harness's `--log_samples`.
@@ -74,7 +76,7 @@ def evaluate(
     publish(edit)
     try:
         results = simple_evaluate(
-            model=ReadyAnswers(answer),
+            model=MODEL if answer is None else ReadyAnswers(answer),
             model_args=model_args,
             tasks=list(tasks),
             limit=limit,
@@ -87,8 +89,8 @@ def evaluate(
         )
     finally:
         publish(None)
-    # The command line is given the model's name; here the evaluator was given the model itself.
-    results["config"]["model"] = "manu_pruned"
+    # The command line is given the model's name; here the evaluator may have been given the model itself.
+    results["config"]["model"] = MODEL
     samples = results.pop("samples")
     tracker.save_results_aggregated(results=results, samples=samples, datetime_str=when)
     if log_samples:
