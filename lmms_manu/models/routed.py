@@ -8,7 +8,7 @@ That holds for any of transformers' ways to compute experts (a loop, batched or 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,29 +18,24 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from lmms_manu.errors import ModelError
 from lmms_manu.models.blocks import MlpBlock
-
-_PRODUCTS = frozenset(
-    {"linear", "matmul", "__matmul__", "mm", "bmm", "grouped_mm", "_grouped_mm", "grouped_mm_fallback"}
-)
-_SAME_ORDER = frozenset({"view", "reshape", "flatten", "unflatten", "unsqueeze", "squeeze", "contiguous"})
+from lmms_manu.models.token_rows import PRODUCTS, TokenRows
 
 
 def watch_routed(
     model: nn.Module, blocks: Sequence[MlpBlock], callback: Callable[..., Any], stack: contextlib.ExitStack
 ) -> None:
     """Follows the layers that hold experts among `blocks`; `stack` takes the hooks off again."""
-    scopes: dict[str, list[int]] = {}
+    scopes: dict[str, dict[int, tuple[MlpBlock, nn.Module]]] = {}
     for index, block in enumerate(blocks):
         if block.routed:
-            scopes.setdefault(block.scope, []).append(index)
-    for scope, indices in scopes.items():
-        layer = model.get_submodule(scope)
-        experts = {index: model.get_submodule(blocks[index].down) for index in indices}
-        follower = _Follower({index: (blocks[index], module) for index, module in experts.items()}, callback)
-        for index, module in experts.items():
-            if blocks[index].experts:
+            scopes.setdefault(block.scope, {})[index] = block, model.get_submodule(block.down)
+    for scope, within in scopes.items():
+        follower = _Follower(within, callback)
+        for index, (block, module) in within.items():
+            if block.experts:
                 hook = follower.enter_experts(index)
                 stack.callback(module.register_forward_pre_hook(hook, with_kwargs=True).remove)
+        layer = model.get_submodule(scope)
         stack.callback(layer.register_forward_pre_hook(follower.enter_layer, with_kwargs=True).remove)
         stack.callback(layer.register_forward_hook(follower.leave_layer, always_call=True).remove)
 
@@ -53,19 +48,19 @@ class _Follower:
         callback: what gets the activations.
     """
 
-    def __init__(self, blocks: dict[int, tuple[MlpBlock, nn.Module]], callback: Callable[..., Any]) -> None:
+    def __init__(self, blocks: Mapping[int, tuple[MlpBlock, nn.Module]], callback: Callable[..., Any]) -> None:
         self._blocks = blocks
         self._callback = callback
         self._mode: _Following | None = None
 
     def enter_layer(self, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        self._mode = _Following(self._blocks, self._callback, _first_tensor(arguments, named))
+        self._mode = _Following(self._blocks, self._callback, _hidden_states(arguments, named))
         self._mode.__enter__()
 
     def enter_experts(self, index: int) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
         def hook(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
             if self._mode is not None:
-                self._mode.start_experts(index, _first_tensor(arguments, named))
+                self._mode.start_experts(index, _hidden_states(arguments, named))
 
         return hook
 
@@ -73,6 +68,7 @@ class _Follower:
         mode, self._mode = self._mode, None
         if mode is not None:
             mode.__exit__(None, None, None)
+            # There is no output after an error, which then is the one to be seen.
             if output is not None:
                 mode.refuse_unseen()
 
@@ -81,18 +77,16 @@ class _Following(TorchFunctionMode):
     """Follows the functions of one layer's forward pass from its input `[..., tokens, features]`."""
 
     def __init__(
-        self, blocks: dict[int, tuple[MlpBlock, nn.Module]], callback: Callable[..., Any], hidden: torch.Tensor
+        self, blocks: Mapping[int, tuple[MlpBlock, nn.Module]], callback: Callable[..., Any], hidden: torch.Tensor
     ) -> None:
         super().__init__()
         self._blocks = blocks
         self._callback = callback
-        self._tokens = hidden.numel() // max(hidden.shape[-1], 1)
-        # Which token each row of a tensor stems from; which experts' weights a gathered weight holds.
-        self._rows = WeakTensorKeyDictionary()
+        self._tokens = hidden.shape[:-1].numel()
+        self._rows = TokenRows(hidden)
         self._gathered = WeakTensorKeyDictionary()
-        self._rows[hidden] = torch.arange(self._tokens, device=hidden.device)
-        self._live: dict[int, torch.Tensor] = {}
-        self._entered: dict[int, bool] = {}
+        self._given: dict[int, torch.Tensor] = {}
+        self._seen: dict[int, bool] = {}
 
     def start_experts(self, index: int, hidden: torch.Tensor) -> None:
         """Notes that a block's experts begin, and which rows of their input were routed to them at all.
@@ -101,13 +95,13 @@ class _Following(TorchFunctionMode):
         """
         flat = hidden.reshape(-1, hidden.shape[-1])
         if flat.shape[0]:
-            self._entered.setdefault(index, False)
+            self._seen.setdefault(index, False)
         if flat.shape[0] == self._tokens * self._blocks[index][0].experts:
-            self._live[index] = (flat != 0).any(dim=-1)
+            self._given[index] = (flat != 0).any(dim=-1)
 
     def refuse_unseen(self) -> None:
         """Raises if experts ran without any product that shows their activations."""
-        for index, seen in self._entered.items():
+        for index, seen in self._seen.items():
             if not seen:
                 raise ModelError(
                     f"The activations of {self._blocks[index][0].name} cannot be read: its experts run in a fused "
@@ -118,76 +112,37 @@ class _Following(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        name = getattr(func, "__name__", "")
-        if name == "__get__":
-            return func(*args, **kwargs)
-        name = name.removesuffix(".default")
-        if name == "__getitem__":
-            return self._select(func, args)
-        if name in _PRODUCTS:
-            args = self._product(args, kwargs)
+        name = getattr(func, "__name__", "").removesuffix(".default")
+        if name in PRODUCTS:
+            args = self._report_product(args, kwargs)
         result = func(*args, **kwargs)
-        self._carry(name, args, kwargs, result)
+        if name != "__get__":
+            self._rows.follow(name, args, result)
+        if name == "__getitem__":
+            self._note_gathered(args[0], args[1], result)
         return result
 
-    def _select(self, func: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        """Follows `tensor[index]`: of tokens' rows, or of the experts' weights."""
-        result = func(*args)
-        tensor, index = args
-        if not isinstance(result, torch.Tensor):
-            return result
-        if tensor in self._rows:
-            rows = _select_rows(self._rows[tensor], tensor.shape, index)
-            if rows is not None and rows.numel() * tensor.shape[-1] == result.numel():
-                self._rows[result] = rows
-            elif rows is None and result.shape[:-1] == tensor.shape[:-1]:
-                self._rows[result] = self._rows[tensor]
-        elif isinstance(index, torch.Tensor) and index.dim() == 1:
-            for key, (block, module) in self._blocks.items():
-                if block.experts and tensor is _down_weight(block, module):
-                    self._gathered[result] = (key, index)
-        return result
+    def _note_gathered(self, weights: torch.Tensor, experts: Any, result: torch.Tensor) -> None:
+        """Remembers of a copy of down projections, one a row, whose they are."""
+        if isinstance(experts, torch.Tensor) and experts.dim() == 1:
+            for index, (block, module) in self._blocks.items():
+                if block.experts and weights is _down_weight(block, module):
+                    self._gathered[result] = index, experts
 
-    def _carry(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        """Hands the rows of a followed argument on to the results that keep, repeat or reshape them."""
-        for source in (arg for arg in args if isinstance(arg, torch.Tensor) and arg in self._rows):
-            rows = self._rows[source]
-            for tensor in result if isinstance(result, (tuple, list)) else (result,):
-                if not isinstance(tensor, torch.Tensor) or tensor.dim() == 0 or tensor in self._rows:
-                    continue
-                if name == "repeat_interleave":
-                    self._rows[tensor] = rows.repeat_interleave(tensor.numel() // max(source.numel(), 1))
-                elif name in ("repeat", "expand"):
-                    if tensor.numel() % max(source.numel(), 1) == 0 and tensor.shape[-1] == source.shape[-1]:
-                        self._rows[tensor] = rows.repeat(tensor.numel() // max(source.numel(), 1))
-                elif name == "index_select":
-                    if tensor.numel() == args[2].numel() * source.shape[-1]:
-                        self._rows[tensor] = rows[args[2]]
-                elif (
-                    tensor.shape[:-1] == source.shape[:-1]
-                    or (name in _SAME_ORDER and tensor.numel() == source.numel())
-                    or (name in _PRODUCTS and tensor.shape[0] == rows.numel())
-                ):
-                    self._rows[tensor] = rows
-            return
-
-    def _product(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    def _report_product(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """Reports the activations if this product takes a down projection's weight; returns its arguments."""
         for position in (1, 0):
-            weight = args[position] if len(args) > position else None
-            if not isinstance(weight, torch.Tensor) or not isinstance(args[1 - position], torch.Tensor):
+            if len(args) < 2 or not all(isinstance(arg, torch.Tensor) for arg in args[:2]):
                 continue
-            found = self._find_weight(weight)
-            if found is not None:
-                index, expert = found
-                activations = args[1 - position]
-                changed = self._report(index, expert, activations, args, kwargs)
-                if changed is not None:
-                    rows = self._rows.get(activations)
-                    if rows is not None:
-                        self._rows[changed] = rows
-                    args = (*args[: 1 - position], changed, *args[2 - position :])
-                return args
+            found = self._find_weight(args[position])
+            if found is None:
+                continue
+            index, expert = found
+            ends = kwargs.get("offs", args[2] if len(args) > 2 else None)
+            changed = self._report(index, expert, args[1 - position], ends)
+            if changed is not None:
+                args = (changed, *args[1:]) if position else (args[0], changed, *args[2:])
+            return args
         return args
 
     def _find_weight(self, weight: torch.Tensor) -> tuple[int, int | torch.Tensor | None] | None:
@@ -207,16 +162,11 @@ class _Following(TorchFunctionMode):
         return None
 
     def _report(
-        self,
-        index: int,
-        expert: int | torch.Tensor | None,
-        activations: torch.Tensor,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
+        self, index: int, expert: int | torch.Tensor | None, activations: torch.Tensor, ends: torch.Tensor | None
     ) -> torch.Tensor | None:
         """Calls back for each expert of a product; returns the replaced activations, if any were."""
         block = self._blocks[index][0]
-        self._entered[index] = True
+        self._seen[index] = True
         neurons = block.neurons_per_expert
         flat = activations.reshape(-1, neurons)
         rows = self._rows.get(activations)
@@ -225,44 +175,48 @@ class _Following(TorchFunctionMode):
                 f"The activations of {block.name} cannot be told apart by token: its layer moves them in a way that "
                 "is not followed. Load the model with experts_implementation='eager'."
             )
-        changed: torch.Tensor | None = None
-        for number, chosen in self._experts_of(block, expert, activations, flat.shape[0], args, kwargs):
-            if index in self._live and expert is None:
-                chosen = chosen[self._live[index][chosen]]
+        replaced: torch.Tensor | None = None
+        for number, chosen in _by_expert(block, expert, flat, ends):
+            if index in self._given and expert is None:
+                chosen = chosen[self._given[index][chosen]]
             if not chosen.numel():
                 continue
             columns = slice(number * neurons, (number + 1) * neurons)
             replacement = self._callback(index, flat[chosen], rows[chosen], columns)
             if replacement is not None:
-                changed = flat.clone() if changed is None else changed
-                changed[chosen] = replacement
-        return None if changed is None else changed.view(activations.shape)
+                replaced = flat.clone() if replaced is None else replaced
+                replaced[chosen] = replacement
+        if replaced is None:
+            return None
+        replaced = replaced.view(activations.shape)
+        self._rows.set(replaced, rows)
+        return replaced
 
-    def _experts_of(
-        self,
-        block: MlpBlock,
-        expert: int | torch.Tensor | None,
-        activations: torch.Tensor,
-        count: int,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Iterator[tuple[int, torch.Tensor]]:
-        """Each expert of a product and the positions of its rows among all `count` rows."""
-        every = torch.arange(count, device=activations.device)
-        if isinstance(expert, int):
-            yield expert, every
-        elif isinstance(expert, torch.Tensor):
-            for number in expert.unique().tolist():
-                yield number, every[expert == number]
-        else:
-            # All experts at once: the rows come expert by expert, in parts of equal length or of those given.
-            ends = kwargs.get("offs", args[2] if len(args) > 2 else None)
-            if ends is None:
-                ends = torch.arange(1, block.experts + 1) * (count // block.experts)
-            start = 0
-            for number, end in enumerate(ends.tolist()):
-                yield number, every[start:end]
-                start = end
+
+def _by_expert(
+    block: MlpBlock, expert: int | torch.Tensor | None, flat: torch.Tensor, ends: torch.Tensor | None
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Each expert of a product and the positions of its rows in `flat`.
+
+    Args:
+        block: the block of the experts.
+        expert: the one that all rows belong to, the one of each row, or None where rows come expert by expert.
+        flat: the activations `[rows, neurons]`.
+        ends: where the rows of each expert end, None for parts of equal length.
+    """
+    every = torch.arange(flat.shape[0], device=flat.device)
+    if isinstance(expert, int):
+        yield expert, every
+    elif isinstance(expert, torch.Tensor):
+        for number in expert.unique().tolist():
+            yield number, every[expert == number]
+    else:
+        if ends is None:
+            ends = torch.arange(1, block.experts + 1) * (flat.shape[0] // block.experts)
+        start = 0
+        for number, end in enumerate(ends.tolist()):
+            yield number, every[start:end]
+            start = end
 
 
 def _down_weight(block: MlpBlock, module: nn.Module) -> torch.Tensor | None:
@@ -270,19 +224,9 @@ def _down_weight(block: MlpBlock, module: nn.Module) -> torch.Tensor | None:
     return module._parameters.get(block.slots[-1].parameter.rpartition(".")[2])
 
 
-def _first_tensor(arguments: tuple[Any, ...], named: dict[str, Any]) -> torch.Tensor:
-    return next(value for value in (*arguments, *named.values()) if isinstance(value, torch.Tensor))
-
-
-def _select_rows(rows: torch.Tensor, shape: torch.Size, index: Any) -> torch.Tensor | None:
-    """The rows that `index` selects of a tensor of this shape; None where it selects something else."""
-    first, *rest = index if isinstance(index, tuple) else (index,)
-    if not isinstance(first, (torch.Tensor, slice, int)) or any(part not in (..., slice(None)) for part in rest):
-        return None
-    if rows.numel() != shape[:-1].numel():
-        return None
-    if isinstance(first, torch.Tensor):
-        first = first.to(rows.device)
-        if first.dtype == torch.bool and first.dim() == len(shape):
-            first = first[..., 0]
-    return rows.view(shape[:-1])[first].reshape(-1)
+def _hidden_states(arguments: tuple[Any, ...], named: dict[str, Any]) -> torch.Tensor:
+    return next(
+        value
+        for value in (*arguments, *named.values())
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    )

@@ -52,7 +52,6 @@ class TowerMap:
     """
 
     def __init__(self, model: nn.Module, candidates: Iterable[Candidate]) -> None:
-        self._model = model
         self._modules = dict(model.named_modules())
         self._config: PreTrainedConfig | None = getattr(model, "config", None)
         self._keys = dict(_configuration_keys(self._config)) if self._config is not None else {}

@@ -116,3 +116,17 @@ def test_experts_in_a_fused_kernel_are_refused():
     inputs = inputs_of("qwen3_vl_moe", model, picture=False)
     with pytest.raises(ModelError, match="fused kernel"), torch.no_grad(), watch(model, blocks, lambda *_: None):
         model(**inputs)
+
+
+def test_following_ends_with_an_error_in_the_callback():
+    model = build("qwen3_vl_moe")
+    blocks = find_mlp_blocks(model)
+    inputs = inputs_of("qwen3_vl_moe", model, picture=False)
+
+    def fail(*_):
+        raise ArithmeticError("no")
+
+    with pytest.raises(ArithmeticError, match="no"), watch(model, expert_blocks(model), fail):
+        model(**inputs)
+    assert torch.overrides._len_torch_function_stack() == 0
+    assert collect(model, blocks, inputs)
