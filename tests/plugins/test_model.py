@@ -9,12 +9,15 @@ from lmms_eval.tasks import TaskManager
 from lmms_manu.plugins.conversion import RequestConverter
 from lmms_manu.plugins.manu_pruned import ManuPruned, ManuPrunedSimple
 from PIL import Image
+from support.judge_server import JudgeServer
+from support.stock_tasks import judge_of_stock_tasks, judge_variables
 
 from lmms_manu.answering.engine import AnsweringEngine
 from lmms_manu.errors import DataError, ManuError, ModelError, SettingError
 from lmms_manu.models.inputs import PromptEncoder
 
 VANILLA = {"pretrained": "./tiny", "prune_rate": 0, "device": "cpu"}
+VANILLA_TEXT = ",".join(f"{name}={value}" for name, value in VANILLA.items())
 
 
 @pytest.fixture
@@ -85,9 +88,8 @@ def test_a_vanilla_model_may_be_asked_about_any_ratio(vanilla, evaluate):
     evaluate(vanilla, "mllmu_forget_cloze_text", "mllmu_forget_15_cloze_text", limit=1)
 
 
-def test_multiple_choice_and_likelihoods_work_for_the_simple_class(here, evaluate):
-    model = ManuPrunedSimple(**VANILLA)
-    results = evaluate(model, "arc_easy", "seedbench_ppl")
+def test_multiple_choice_works_with_force_simple(here, evaluate):
+    results = evaluate("manu_pruned", "arc_easy", "seedbench_ppl", model_args=VANILLA_TEXT, force_simple=True)
     for task in ("arc_easy", "seedbench_ppl"):
         assert 0 <= results["results"][task]["acc,none"] <= 1
         for sample in results["samples"][task]:
@@ -95,6 +97,15 @@ def test_multiple_choice_and_likelihoods_work_for_the_simple_class(here, evaluat
             assert all(loss > 0 for loss in losses)
             # The harness takes the smallest loss for the model's choice.
             assert sample["acc"] == float(losses.index(min(losses)) == sample["doc_id"] % 4)
+
+
+def test_mia_bench_runs_with_its_own_form_of_the_judges_url(vanilla, evaluate, monkeypatch):
+    with JudgeServer(judge_of_stock_tasks) as judge:
+        for name, value in judge_variables(f"{judge.url}/chat/completions").items():
+            monkeypatch.setenv(name, value)
+        results = evaluate(vanilla, "mia_bench")
+    assert results["results"]["mia_bench"]["gpt_eval_score,none"] == pytest.approx(0.8)
+    assert len(judge.requests) == 4
 
 
 def test_a_missing_judge_is_found_before_anything_is_answered(vanilla, evaluate, monkeypatch):
