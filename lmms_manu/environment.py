@@ -38,6 +38,11 @@ def record_file() -> Path | None:
     return Path(chosen) if chosen else None
 
 
+def is_first_process() -> bool:
+    """Whether this is the process that speaks, of those that a launcher such as torchrun has started."""
+    return os.environ.get("RANK", "0") in ("", "0")
+
+
 def cache_folder() -> Path:
     """The folder in which statistics and judgements are kept between runs; it may not exist yet."""
     chosen = os.environ.get(CACHE)

@@ -23,67 +23,15 @@ import openai
 from lmms_manu import environment
 from lmms_manu.files import write_json
 from lmms_manu.mllmu import rubric
+from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.rubric import Verdict
-from lmms_manu.settings import Settings, setting
 
 logger = logging.getLogger(__name__)
 
-HOW_TO_SWITCH_ON = (
-    "Factuality is not measured, because no judge is configured: set OPENAI_API_KEY, and OPENAI_API_URL and "
-    "MODEL_VERSION for another endpoint or model than OpenAI's gpt-4o-mini."
-)
 _MAX_TOKENS = 700
 _LONGEST_PAUSE = 60.0
 _SILENCE = 60.0
-_FULL_FORM = "/chat/completions"
 _NOT_WORTH_A_RETRY = (401, 403, 404)
-
-
-@dataclasses.dataclass(frozen=True)
-class JudgeSettings(Settings):
-    """Which judge is asked, and how patiently. The first three follow the harness's judged tasks."""
-
-    url: str | None = setting(None, "Endpoint (`OPENAI_API_URL`): the base or the full form; OpenAI's if not set.")
-    key: str | None = setting(None, "Key of the endpoint (`OPENAI_API_KEY`).")
-    model: str = setting("gpt-4o-mini", "Judge model (`MODEL_VERSION`).")
-    concurrency: int = setting(8, "Answers judged at a time (`LMMS_MANU_JUDGE_CONCURRENCY`).", minimum=1)
-    timeout: float = setting(60.0, "Seconds that one request may take (`LMMS_MANU_JUDGE_TIMEOUT`).", minimum=0.01)
-    attempts: int = setting(5, "Requests for one answer until it is given up (`LMMS_MANU_JUDGE_ATTEMPTS`).", minimum=1)
-    pause: float = setting(1.0, "Seconds before the second request; they double.", minimum=0.0)
-
-    @classmethod
-    def from_environment(cls) -> JudgeSettings | None:
-        """The judge that the environment variables configure; None if there is neither a key nor an endpoint.
-
-        Raises:
-            SettingError: a value that cannot be.
-        """
-        names = {
-            "url": "OPENAI_API_URL",
-            "key": "OPENAI_API_KEY",
-            "model": "MODEL_VERSION",
-            "concurrency": environment.JUDGE_CONCURRENCY,
-            "timeout": environment.JUDGE_TIMEOUT,
-            "attempts": environment.JUDGE_ATTEMPTS,
-        }
-        given = {field: os.environ[name] for field, name in names.items() if os.environ.get(name)}
-        switched_off = os.environ.get(environment.JUDGE, "").lower() in ("off", "false", "no", "0")
-        if switched_off or not ("url" in given or "key" in given):
-            return None
-        return cls(**given)  # type: ignore[arg-type]
-
-    @classmethod
-    def announced(cls) -> JudgeSettings | None:
-        """As `from_environment`; where there is no judge, says once how to switch one on."""
-        settings = cls.from_environment()
-        if settings is None:
-            _say_how_to_switch_on()
-        return settings
-
-    @property
-    def base_url(self) -> str | None:
-        """The endpoint in the form that the openai package wants."""
-        return self.url.rstrip("/").removesuffix(_FULL_FORM) if self.url else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +77,7 @@ class Judge:
                 return known
             verdict = self._request(prompt)
             if isinstance(verdict, Verdict):
-                write_json(path, dataclasses.asdict(verdict))
+                _keep(path, verdict)
             return verdict
         except Exception as error:
             # A verdict is one number of many; none of its troubles may end an evaluation.
@@ -205,17 +153,21 @@ def judge(settings: JudgeSettings) -> Judge:
     return Judge(settings, environment.cache_folder() / "judgements", processes)
 
 
-@functools.cache
-def _say_how_to_switch_on() -> None:
-    logger.warning(HOW_TO_SWITCH_ON)
-
-
 def _read(path: Path) -> Verdict | None:
     """A kept verdict; None if there is none, or none that can be read."""
     try:
-        return Verdict(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        kept = rubric.read_verdict(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
+    return kept if isinstance(kept, Verdict) else None
+
+
+def _keep(path: Path, verdict: Verdict) -> None:
+    """Keeps a verdict; where that is not possible it still counts, and is asked for again in a rerun."""
+    try:
+        write_json(path, dataclasses.asdict(verdict))
+    except OSError as error:
+        logger.warning("A judge's verdict cannot be kept in %s: %s", path.parent, error)
 
 
 def _retry_after(error: openai.APIStatusError) -> float | None:

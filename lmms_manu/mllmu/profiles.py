@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from lmms_manu import environment
 from lmms_manu.mllmu.names import QUESTIONS_PER_PERSON
 from lmms_manu.mllmu.prompts import IMAGE, LETTERS
 
@@ -130,7 +131,7 @@ def read_pairs(metadata: Any) -> list[tuple[str, str]] | str:
 def report_skipped(skipped: Iterable[Skipped], where: str, shown: int = 20) -> None:
     """One warning that counts and names what was left out of `where`."""
     listed = list(skipped)
-    if not listed:
+    if not listed or not environment.is_first_process():
         return
     lines = [f"  {item}" for item in listed[:shown]]
     if len(listed) > shown:

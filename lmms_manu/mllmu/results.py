@@ -17,7 +17,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmms_manu.mllmu import scores
-from lmms_manu.mllmu.judge import JudgeSettings, NotJudged, judge
+from lmms_manu.mllmu.judge import NotJudged, judge
+from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.pending import Pending, settle
 from lmms_manu.mllmu.questions import LEAVES, NO_PICTURE
 from lmms_manu.mllmu.rubric import Verdict

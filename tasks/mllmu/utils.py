@@ -19,7 +19,7 @@ from datasets import Dataset
 
 from lmms_manu.methods.base import published
 from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
-from lmms_manu.mllmu.judge import JudgeSettings
+from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
 
 count = results.count

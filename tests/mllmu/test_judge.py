@@ -12,7 +12,8 @@ import pytest
 from support.judge_server import JudgeServer, completion, failure, verdict
 
 from lmms_manu.errors import SettingError
-from lmms_manu.mllmu.judge import Judge, JudgeSettings, NotJudged
+from lmms_manu.mllmu.judge import Judge, NotJudged
+from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.rubric import Verdict
 
 
@@ -157,9 +158,17 @@ def test_a_damaged_verdict_on_disk_is_asked_for_again(ask, tmp_path):
     assert len(server.requests) == 2
 
 
+def test_a_verdict_that_cannot_be_kept_counts_all_the_same(ask, tmp_path, caplog):
+    (tmp_path / "judgements").write_text("a file where the folder should be")
+    with JudgeServer(lambda number, body: verdict(8)) as server:
+        assert ask(server, ["a"]) == [Verdict(8, "because")]
+    assert "cannot be kept" in caplog.text
+
+
 RUN = """
 from pathlib import Path
-from lmms_manu.mllmu.judge import Judge, JudgeSettings
+from lmms_manu.mllmu.judge import Judge
+from lmms_manu.mllmu.judge_settings import JudgeSettings
 judge = Judge(JudgeSettings(url={url!r}, concurrency=1), Path({folder!r}))
 for future in [judge.ask("Where?", "In Oslo.", str(number)) for number in range(8)]:
     print(future.result().score, flush=True)
