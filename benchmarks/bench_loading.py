@@ -1,8 +1,8 @@
 """What loading an edited model costs once its statistics are known, and what further prune rates cost.
 
-`plain` is from_pretrained of model and processor, and pruning the same neurons; `cached` is all that the model
-`manu_pruned` does at its start: arguments, the people's data, loading, statistics from the cache, scores, pruning, and
-reading the zeros back. They take turns in one process.
+`plain` is from_pretrained of model and processor, pruning the same neurons, and reading the zeros back; `cached` is all
+that the model `manu_pruned` does at its start: arguments, the people's data, loading, statistics from the cache,
+scores, and the same pruning. They take turns in one process.
 
     python benchmarks/bench_loading.py [--rounds 7] [--json FILE]
 """
@@ -24,20 +24,23 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lmms_manu import environment
 from lmms_manu.editing.mask import NeuronMask
-from lmms_manu.editing.zero import zero_neurons
+from lmms_manu.editing.zero import verify_zeros, zero_neurons
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.synthetic import make_dataset
 
 RATES = (2, 5, 10, 20)
+SHAPES = {"smaller": {}, "larger": {"hidden": 1024, "neurons": 2816, "layers": 20}}
 TARGET = 1.05
 
 
 def plain(folder: Path, mask: NeuronMask) -> None:
     model = AutoModelForImageTextToText.from_pretrained(folder)
     AutoProcessor.from_pretrained(folder)
-    zero_neurons(model, find_mlp_blocks(model), mask)
+    blocks = find_mlp_blocks(model)
+    zero_neurons(model, blocks, mask)
+    verify_zeros(model, blocks, mask)
 
 
 def edited(folder: Path, rate: float, **more: object) -> EditRecord:
@@ -54,46 +57,60 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--people", type=int, default=20, help="one in ten is to be forgotten")
+    parser.add_argument("--samples", type=int, default=16, help="of each set in each modality")
     parser.add_argument("--json", type=Path, help="write the numbers there too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        result = run(Path(scratch), arguments.rounds, arguments.people)
-    table = Table(title="loading")
+        os.environ[environment.CACHE] = str(Path(scratch) / "cache")
+        data = make_dataset(Path(scratch) / "data", people=arguments.people, seed=0, picture_size=400)
+        os.environ[environment.DATASET] = str(data)
+        models = {
+            name: run(Path(scratch) / name, shape, arguments.rounds, arguments.samples)
+            for name, shape in SHAPES.items()
+        }
+    result = {"benchmark": "loading", "target_ratio": TARGET, "models": models}
+    table = Table(title="loading with known statistics against plain loading and pruning")
     table.add_column("what")
-    table.add_column("value", justify="right")
-    for name, value in result.items():
-        table.add_row(name, str(value))
+    for name in models:
+        table.add_column(name, justify="right")
+    for row in next(iter(models.values())):
+        table.add_row(row, *(str(values[row]) for values in models.values()))
     Console().print(table)
     print(json.dumps(result))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def run(scratch: Path, rounds: int, people: int) -> dict[str, object]:
-    os.environ[environment.CACHE] = str(scratch / "cache")
-    os.environ[environment.DATASET] = str(make_dataset(scratch / "data", people=people, seed=0, picture_size=400))
-    folder = save_random_llava(scratch / "model")
+def run(scratch: Path, shape: dict[str, int], rounds: int, samples: int) -> dict[str, object]:
+    folder = save_random_llava(scratch / "model", **shape)
     # The digest of a file is remembered once its last change lies some seconds back.
     time.sleep(3)
     by_rate = {}
     measured = []
     for rate in RATES:
-        by_rate[rate], record = seconds(edited, folder, rate, save_mask=str(scratch / "mask"))
+        options = {"max_samples": samples, "save_mask": str(scratch / "mask")}
+        by_rate[rate], record = seconds(edited, folder, rate, **options)
         measured.append(sum(step["measured_parts"] for step in record.details["rounds"]))
     mask = NeuronMask.load(scratch / "mask")
     plain(folder, mask)
-    pairs = [(seconds(plain, folder, mask)[0], seconds(edited, folder, RATES[-1])[0]) for _ in range(rounds)]
+    pairs = [
+        (seconds(plain, folder, mask)[0], seconds(edited, folder, RATES[-1], max_samples=samples)[0])
+        for _ in range(rounds)
+    ]
     plain_s, cached_s = (statistics.median(column) for column in zip(*pairs, strict=True))
     return {
-        "benchmark": "loading",
-        "target_ratio": TARGET,
+        "parameters": load_parameters(folder),
         "plain_s": round(plain_s, 3),
         "cached_s": round(cached_s, 3),
         "ratio": round(statistics.median(cached / bare for bare, cached in pairs), 3),
-        "seconds_by_prune_rate": {str(rate): round(value, 2) for rate, value in by_rate.items()},
-        "parts_measured_by_prune_rate": dict(zip(map(str, RATES), measured, strict=True)),
-        "four_rates_against_one": round(sum(by_rate.values()) / by_rate[RATES[0]], 3),
+        "seconds at 2, 5, 10, 20 %": [round(value, 2) for value in by_rate.values()],
+        "parts measured": measured,
+        "four rates / one": round(sum(by_rate.values()) / by_rate[RATES[0]], 3),
     }
+
+
+def load_parameters(folder: Path) -> str:
+    return f"{AutoModelForImageTextToText.from_pretrained(folder).num_parameters() / 1e6:.0f} M"
 
 
 if __name__ == "__main__":

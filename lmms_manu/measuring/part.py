@@ -100,7 +100,7 @@ class PartMeasurement:
             self._keep()
             raise
         totals = {number: state.total() for number, state in self._states.items()}
-        return add_shards(processes, totals, self._layout.neurons)
+        return add_shards(processes, totals, len(self._batches), self._layout.neurons)
 
     def forget_unfinished(self) -> None:
         """Removes what was kept in case of an interrupt."""

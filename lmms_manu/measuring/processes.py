@@ -36,10 +36,10 @@ class Processes:
         """Whether this is the process that reports and writes for all."""
         return self.rank == 0
 
-    def add_up(self, values: Tensor) -> Tensor:
-        """The sum over all processes of `values`, a CPU tensor of the same shape in each."""
+    def share(self, values: Tensor, source: int) -> Tensor:
+        """What process `source` has as `values`, a CPU tensor of one shape; it is overwritten elsewhere."""
         if self.world > 1:
-            dist.all_reduce(values, group=_cpu_group())
+            dist.broadcast(values, source, group=_cpu_group())
         return values
 
     def from_first(self, value: Any) -> Any:

@@ -6,7 +6,7 @@ number of processes works on them, and the shards in the order of their numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -43,23 +43,20 @@ def shards_of(processes: Processes, batches: int) -> list[Shard]:
     ]
 
 
-def add_shards(processes: Processes, own: dict[int, Tensor], neurons: int) -> Tensor:
-    """The sums over all shards of all processes, in a fixed order.
+def add_shards(processes: Processes, own: Mapping[int, Tensor], batches: int, neurons: int) -> Tensor:
+    """The sums over all shards of all processes, in the order of the shards.
 
     Args:
         processes: who works on this together.
         own: the sums `[5, neurons]` of the shards that this process has.
+        batches: how many batches there are.
         neurons: how many there are.
 
     Returns:
         `[5, neurons]`, float64, on the CPU, the same in every process.
     """
-    totals = torch.zeros(SHARDS, len(SUMS), neurons, dtype=torch.float64)
-    for number, sums in own.items():
-        totals[number] = sums
-    # Each shard is zero in all processes but one, so that this addition rounds nothing.
-    totals = processes.add_up(totals)
-    result = totals[0].clone()
-    for shard in totals[1:]:
-        result += shard
+    result = torch.zeros(len(SUMS), neurons, dtype=torch.float64)
+    for number in range(min(SHARDS, batches)):
+        # Shard by shard, so that no process ever holds those of all the others.
+        result += processes.share(own.get(number, torch.empty_like(result)), number % processes.world)
     return result

@@ -1,6 +1,5 @@
 """Weights that are offloaded, come as an adapter, or cannot be edited."""
 
-import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from support.models import llava_model
