@@ -99,6 +99,25 @@ numbers.
   one that the model reads are left out.
 - Weights that two stacks share count once, in the stack that comes first.
 
+## Zeroing and removing
+
+`prune_mode=zero` sets a neuron's column of the down projection and its rows (and biases) of the up and gate projections
+to zero, and reads them back. The logits are then bit for bit those of the model with that activation forced to zero.
+It reaches weights that accelerate offloads to memory or disk; files of the checkpoint are never written to. Quantised
+weights are refused before anything is measured.
+
+`prune_mode=remove` takes the neurons out of the matrices, with the same logits but for rounding. Widths stay multiples
+of 8, because accelerators are slow with others: up to seven pruned neurons of a block stay in place as zeros. So do
+those of stacked experts, whose one tensor has one width, and of *down only* blocks. Offloaded weights are refused. As
+a configuration holds one width for all layers of a tower, a model with layers of different widths cannot be saved, and
+says so; where all layers lose the same number (`scope=layer`, no layers left out) it saves and loads as any other.
+
+## Experts
+
+Tokens are followed through the layer that routes them, so that each expert's neurons are measured on the tokens that
+it really sees, whichever way the experts are computed (`eager`, `batched_mm`, `grouped_mm`). Fused kernels that show no
+activations are refused with a word on how to load the model instead.
+
 ## Naming blocks by hand
 
 Where nothing is recognised the error lists the modules that could be MLP blocks, each as a pattern to copy. A pattern

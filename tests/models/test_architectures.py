@@ -59,6 +59,23 @@ def test_layers_are_numbered_by_depth_within_each_tower(rows):
             assert layers == sorted(layers), row.model_type
 
 
+@pytest.mark.parametrize(
+    ("model_type", "layers"),
+    [
+        ("llava", 23),
+        ("llava_onevision", 26),
+        ("vipllava", 23),
+        ("granite4_vision", 11),
+        ("molmo2", 25),
+        ("mllama", 40),
+        ("paligemma", 27),
+    ],
+)
+def test_vision_layers_count_up_to_the_last_that_is_read(rows, model_type, layers):
+    blocks = rows[model_type].blocks
+    assert len({block.layer for block in blocks if block.tower == "vision"}) == layers
+
+
 def test_the_documented_table_is_what_the_code_finds(script, rows):
     assert script.render(list(rows.values())) == script.TABLE.read_text(encoding="utf-8"), (
         "run python docs/generate_architectures.py"
