@@ -52,6 +52,12 @@ def test_blocks_have_unique_names_and_no_weight_belongs_to_two(rows):
         assert len(set(weights)) == len(weights), row.model_type
 
 
+def test_parts_beside_and_between_the_towers_are_left_out(rows):
+    words = ("audio", "merger", "projector", "connector", "resampler", "perceiver", "qformer", "adapter", "head.mlp")
+    names = [block.name for row in rows.values() for block in row.blocks]
+    assert [name for name in names if any(word in name for word in words)] == []
+
+
 def test_layers_are_numbered_by_depth_within_each_tower(rows):
     for row in rows.values():
         for tower in ("language", "vision"):
