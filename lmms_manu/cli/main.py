@@ -22,6 +22,7 @@ COMMANDS = {
     "measure": "measure a model's neurons on forget and retain data",
     "prune": "write a pruned checkpoint that loads without this package",
     "inspect": "show what a mask prunes or what statistics hold",
+    "residual": "read off each layer how well a model still knows the answers",
     "cache": "list or clean the cached statistics and judgements",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
     "make-dataset": "make a dataset of fictitious people in MLLMU-Bench's layout",

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from support.harness_results import evaluate
 
-from lmms_manu.embedded import lay_out
+from lmms_manu.cli import main as cli
+from lmms_manu.embedded import lay_out, model_folder
+from lmms_manu.measuring.passages import Passage
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import load_checkpoint
+from lmms_manu.models.settings import ModelSettings
 from lmms_manu.report.comparison import compare
+from lmms_manu.report.logit_lens import LogitLens
 from lmms_manu.report.page.plots import plots_of
+from lmms_manu.report.residual import FILE, residual_of
 from lmms_manu.report.runs import Run, problems_of, read_runs
 
 TASK = "mllmu_forget_10_cloze_text"
@@ -61,3 +69,45 @@ def test_pruned_neurons_per_layer_are_drawn_from_the_record(real: tuple[Run, ...
 
 def test_runs_with_the_same_versions_have_no_complaint_about_versions(real: tuple[Run, ...]) -> None:
     assert not [problem for problem in problems_of(real) if problem.kind in ("versions", "mixed-version")]
+
+
+def test_the_knowledge_residual_is_drawn_relative_to_the_baseline(
+    real: tuple[Run, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = real[0].files[0].path.parents[2]
+    monkeypatch.chdir(root / "work")
+    monkeypatch.setenv("LMMS_MANU_CACHE", str(root / "cache"))
+    monkeypatch.delenv("LMMS_MANU_DATASET", raising=False)
+    people = ["--forget_ratio", "10"]
+    pruned = ["--recipe", "ratio", "--prune_rate", "10"]
+    assert cli.main(["residual", "--prune_rate", "0", *people, "--out", str(real[0].files[0].path.parent / FILE)]) == 0
+    assert cli.main(["residual", *pruned, *people, "--out", str(real[1].files[0].path.parent / FILE)]) == 0
+    vanilla, edited = (residual_of(run, 10) for run in real[:2])
+    assert vanilla is not None
+    assert edited is not None
+    assert edited.mask == real[1].mask
+    assert set(vanilla.layers) == {f"{part}/{mode}" for part in ("forget", "retain") for mode in ("multimodal", "text")}
+    # The model knows the answers, and the last layer knows them best.
+    assert all(layers[-1] > 0.9 and layers[-1] > layers[0] for layers in vanilla.layers.values())
+    plots = {plot.title: plot for plot in plots_of(compare(real, resamples=10).sections[0])}
+    records = plots["Knowledge residual by layer, forget set, text only"].records
+    assert {record["run"] for record in records} == {"manu ratio 10 %"}
+    first = edited.layers["forget/text"][0] / vanilla.layers["forget/text"][0]
+    assert records[0]["percent"] == pytest.approx(100 * first)
+
+
+def test_the_residual_is_the_probability_of_the_answer_and_knows_no_padding() -> None:
+    checkpoint = load_checkpoint(ModelSettings(pretrained=str(model_folder()), device="cpu", dtype="float32"))
+    encoder = PromptEncoder(checkpoint)
+    passages = [Passage(name, f"USER: {name}\nASSISTANT:", " a short answer.") for name in ("A", "A much longer one?")]
+    lens = LogitLens(checkpoint)
+    together = lens.read(encoder, passages)
+    for passage, row in zip(passages, together, strict=True):
+        torch.testing.assert_close(lens.read(encoder, [passage])[0], row, rtol=1e-4, atol=1e-7)
+        inputs = encoder.encode([passage.text], [[]])
+        answer = len(inputs["input_ids"][0]) - len(encoder.encode([passage.question], [[]])["input_ids"][0])
+        with torch.inference_mode():
+            chances = checkpoint.model(**inputs).logits[0].softmax(-1)
+        tokens = inputs["input_ids"][0]
+        expected = [chances[place - 1, tokens[place]].item() for place in range(len(tokens) - answer, len(tokens))]
+        assert row[-1].item() == pytest.approx(sum(expected) / answer, rel=1e-4)

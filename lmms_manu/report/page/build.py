@@ -27,7 +27,8 @@ try:
     import vl_convert
     from markupsafe import Markup
 
-    from lmms_manu.report.page.plots import Plot, plots_of
+    from lmms_manu.report.page.charts import Plot
+    from lmms_manu.report.page.plots import plots_of
 except ImportError as error:  # the optional dependencies
     raise ManuError(f"The page needs {error.name}: install lmms-manu with its extra `report`.") from error
 

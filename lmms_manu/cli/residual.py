@@ -1,0 +1,46 @@
+"""Reads off each layer how well a model still knows the answers about the people to forget and about the others.
+
+Each layer's hidden state goes through the model's final norm and output head; what is written is the probability of
+the gold answer's tokens. Put the file beside the results of the same model (the default name in the results' folder),
+and `lmms-manu report` draws it relative to the baseline's.
+
+examples:
+  lmms-manu residual --prune_rate 0 --forget_ratio 10 --out results/vanilla/residual.json
+  lmms-manu residual --recipe ratio --prune_rate 10 --forget_ratio 10 --out results/ratio-10/residual.json
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from lmms_manu.cli.arguments import add_settings, given_settings
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.models.settings import ModelSettings
+
+_CLASSES = (ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    add_settings(parser, "the model", ModelSettings)
+    add_settings(parser, "the people", UnlearningSettings)
+    add_settings(parser, "the neurons", ManuSettings)
+    add_settings(parser, "the measurement", MeasureSettings)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # Imported here so that a mistyped option is answered at once: torch takes seconds.
+    from lmms_manu.methods.data import load_data
+    from lmms_manu.methods.unlearn import plan
+    from lmms_manu.report.logit_lens import measure_residual
+
+    request = plan(given_settings(arguments, *_CLASSES))
+    data = request.data or load_data(request.unlearning)
+    checkpoint, record = request.load()
+    measure_residual(checkpoint, data, record.mask_fingerprint).save(arguments.out)
+    print(record.summary())
+    print(f"wrote {arguments.out}")
+    return 0

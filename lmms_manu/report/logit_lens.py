@@ -1,0 +1,100 @@
+"""Measures the knowledge residual of a model: see `lmms_manu.report.residual`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from lmms_manu.errors import ModelError
+from lmms_manu.measuring.passages import Passage
+from lmms_manu.methods.data import UnlearningData
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import Checkpoint
+from lmms_manu.report.residual import Residual
+
+_NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "final_norm")
+
+
+def measure_residual(checkpoint: Checkpoint, data: UnlearningData, mask: str | None, batch_size: int = 4) -> Residual:
+    """The residual on the samples of both sets and modalities.
+
+    Args:
+        checkpoint: the model, edited or as it was.
+        data: the samples.
+        mask: the fingerprint of the mask that it was edited with, None for none.
+        batch_size: samples in one forward pass.
+
+    Raises:
+        ModelError: the model has no output head or final norm that can be told, or does not give its hidden states.
+    """
+    encoder = PromptEncoder(checkpoint)
+    lens = LogitLens(checkpoint)
+    layers, samples = {}, {}
+    for (part, modality), passages in data.passages(encoder).items():
+        batches = [passages[start : start + batch_size] for start in range(0, len(passages), batch_size)]
+        found = [lens.read(encoder, batch) for batch in tqdm(batches, desc=f"Reading {part}, {modality}")]
+        layers[f"{part}/{modality}"] = tuple(torch.cat(found).mean(0).tolist())
+        samples[f"{part}/{modality}"] = len(passages)
+    return Residual(checkpoint.name, mask, data.settings.forget_ratio, layers, samples)
+
+
+class LogitLens:
+    """Reads the hidden states of a model through its own final norm and head.
+
+    Args:
+        checkpoint: the model.
+
+    Raises:
+        ModelError: it has no output head or final norm that can be told.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._model = checkpoint.model
+        self._device = checkpoint.device
+        head = self._model.get_output_embeddings()
+        decoder = self._model.get_decoder()
+        norm = next((getattr(decoder, name) for name in _NORMS if hasattr(decoder, name)), None)
+        if head is None or not isinstance(norm, nn.Module):
+            raise ModelError(f"{checkpoint.name}: there is no output head or final norm to read its layers through.")
+        self._head, self._norm = head, norm
+
+    def read(self, encoder: PromptEncoder, passages: Sequence[Passage]) -> Tensor:
+        """The mean probability of each passage's answer tokens after each layer, `[passages, layers]`."""
+        pictures = [passage.pictures() for passage in passages]
+        inputs = encoder.encode([passage.text for passage in passages], pictures)
+        counts = [_answer_tokens(encoder, *pair) for pair in zip(passages, pictures, strict=True)]
+        moved = inputs.to(self._device, dtype=self._model.dtype)
+        with torch.inference_mode():
+            output = self._model(**moved, output_hidden_states=True, use_cache=False)
+            states = output.hidden_states
+            if not states or states[-1].shape[1] != inputs["input_ids"].shape[1]:
+                raise ModelError("The model does not give one hidden state for each token of its language model.")
+            rows = []
+            for row, count in enumerate(counts):
+                # A position predicts the token after it; padding is on the left.
+                asked = slice(-count - 1, -1)
+                gold = moved["input_ids"][row, -count:]
+                # Before the first layer there is only the embedding; after the last one the model's own logits.
+                logits = [self._head(self._norm(state[row, asked])) for state in states[1:-1]]
+                logits.append(output.logits[row, asked])
+                rows.append(torch.stack([_mean_probability(layer, gold) for layer in logits]))
+        return torch.stack(rows).cpu()
+
+
+def _answer_tokens(encoder: PromptEncoder, passage: Passage, pictures: Sequence[Image.Image]) -> int:
+    """How many tokens at the end of a passage are its answer's."""
+    prompts = encoder.tokenize([passage.question, passage.text], [pictures, pictures])
+    question, whole = (prompt.ids for prompt in prompts)
+    pairs = zip(question, whole, strict=False)
+    return len(whole) - sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
+def _mean_probability(logits: Tensor, gold: Tensor) -> Tensor:
+    """The mean over `[tokens]` of the probability that `logits`, `[tokens, vocabulary]`, give to `gold`, `[tokens]`."""
+    chosen = logits.double().log_softmax(-1).gather(-1, gold.unsqueeze(-1).to(logits.device))
+    return chosen.exp().mean()

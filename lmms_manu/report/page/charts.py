@@ -1,0 +1,126 @@
+"""The three kinds of chart that a report draws, in Vega-Lite, each with the numbers that it shows."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import altair
+
+# Okabe and Ito's colours, which people with any colour vision can tell apart, without black and yellow.
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_HEIGHT = 240
+
+Record = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plot:
+    """One chart.
+
+    Args:
+        id: of its place on the page.
+        title: what it shows, for headings and screen readers.
+        specification: of Vega-Lite.
+        records: its numbers, for the table below it.
+    """
+
+    id: str
+    title: str
+    specification: dict[str, Any]
+    records: tuple[Record, ...]
+
+
+class Charts:
+    """Draws charts in which every name has the same colour.
+
+    Args:
+        names: the names of all runs, in order.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = list(names)
+
+    def bars(self, title: str, records: Sequence[Record], value: str, axis: str) -> Plot | None:
+        """Bars of `value` grouped by `metric`, one for each `run`, with a thin line from `low` to `high`."""
+        if not records:
+            return None
+        x = altair.X("metric:N", title=None, sort=None, axis=altair.Axis(labelAngle=0))
+        base = altair.Chart(_data(records)).encode(x=x, xOffset=altair.XOffset("run:N", sort=None))
+        bars = base.mark_bar().encode(
+            y=altair.Y(f"{value}:Q", title=axis),
+            color=self._colour("run", records),
+            tooltip=_tooltips(["run", "metric"], records),
+        )
+        rules = base.mark_rule(strokeWidth=1.5).encode(y=altair.Y("low:Q"), y2=altair.Y2("high:Q"))
+        return _plot(title, altair.layer(bars, rules), records)
+
+    def points(self, title: str, records: Sequence[Record], x: tuple[str, str], y: tuple[str, str]) -> Plot | None:
+        """Points, one for each `run`, with a shape for each `source`; `x` and `y` are fields and their titles."""
+        if not records:
+            return None
+        scale = altair.Scale(zero=False, padding=12)
+        chart = altair.Chart(_data(records)).mark_point(size=120, filled=True, opacity=0.9)
+        encoded = chart.encode(
+            x=altair.X(f"{x[0]}:Q", title=x[1], scale=scale),
+            y=altair.Y(f"{y[0]}:Q", title=y[1], scale=scale),
+            color=self._colour("run", records),
+            shape=altair.Shape("source:N", title=None, legend=altair.Legend(orient="bottom", title=None)),
+            tooltip=_tooltips(["run", "source"], records),
+        )
+        return _plot(title, encoded, records)
+
+    def by_layer(self, title: str, records: Sequence[Record], value: str, axis: str) -> Plot | None:
+        """Lines of `value` over `layer`, one for each `run`."""
+        if not records:
+            return None
+        chart = altair.Chart(_data(records)).mark_line(point=True)
+        encoded = chart.encode(
+            x=altair.X("layer:O", axis=altair.Axis(labelAngle=0)),
+            y=altair.Y(f"{value}:Q", title=axis),
+            color=self._colour("run", records),
+            tooltip=_tooltips(["run", "layer"], records),
+        )
+        return _plot(title, encoded, records)
+
+    def by_rate(self, title: str, records: Sequence[Record], value: str, axis: str) -> Plot | None:
+        """Lines of `value` over `prune rate`, coloured by `recipe`, dashed by `share`."""
+        if not records:
+            return None
+        chart = altair.Chart(_data(records)).mark_line(point=True)
+        encoded = chart.encode(
+            x=altair.X("prune rate:Q", title="prune rate, %"),
+            y=altair.Y(f"{value}:Q", title=axis),
+            color=Charts(_values("recipe", records))._colour("recipe", records),
+            strokeDash=altair.StrokeDash("share:N", title=None, legend=altair.Legend(orient="bottom", title=None)),
+            tooltip=_tooltips(["run", "share"], records),
+        )
+        return _plot(title, encoded, records)
+
+    def _colour(self, field: str, records: Sequence[Record]) -> altair.Color:
+        shown = _values(field, records)
+        legend = altair.Legend(orient="bottom", title=None, columns=2, labelLimit=260, values=shown)
+        colours = list(itertools.islice(itertools.cycle(_COLOURS), len(self._names)))
+        scale = altair.Scale(domain=self._names, range=colours)
+        return altair.Color(f"{field}:N", sort=None, legend=legend, scale=scale)
+
+
+def _values(field: str, records: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(record[field] for record in records))
+
+
+def _data(records: Sequence[Record]) -> altair.Data:
+    return altair.Data(values=list(records))
+
+
+def _tooltips(names: Sequence[str], records: Sequence[Record]) -> list[altair.Tooltip]:
+    numbers = [name for name in records[0] if name not in names and not isinstance(records[0][name], str)]
+    texts = [altair.Tooltip(f"{name}:N", title=name) for name in names]
+    return texts + [altair.Tooltip(f"{name}:Q", title=name, format=".2f") for name in numbers]
+
+
+def _plot(title: str, chart: Any, records: Sequence[Record]) -> Plot:
+    shown = chart.properties(width="container", height=_HEIGHT, description=title)
+    return Plot("", title, shown.to_dict(validate=False), tuple(records))
