@@ -1,0 +1,140 @@
+"""Batched answering against the simplest correct loop: questions per second and prompt tokens computed.
+
+    python benchmarks/bench_answering.py [--model embedded|large|both] [--questions 96] [--rounds 3]
+
+Asks MLLMU-Bench classification with its exemplars, picture and text in turn, of the embedded model and of a LLaVA of
+about 125 M random weights whose pictures take 196 tokens each. The simple loop gives one prompt after the other to the
+processor and to `generate`. All ways are gone through in every round, so that a busy machine slows all of them; the
+medians count. Ends with 1 if a way's answers are not those of the simple loop, or if the engine's own choice is not
+three times as fast on the embedded model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from random_llava import save_random_llava
+
+from lmms_manu import embedded
+from lmms_manu.answering.engine import AnsweringEngine
+from lmms_manu.answering.generation import Generation
+from lmms_manu.answering.requests import PromptRequest
+from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.mllmu import DatasetSource, ProtocolSettings
+from lmms_manu.mllmu.asking import conversation
+from lmms_manu.mllmu.names import leaf_name
+from lmms_manu.mllmu.questions import LEAVES, load_questions
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import Checkpoint, load_checkpoint
+from lmms_manu.models.settings import ModelSettings
+
+TARGET = 3.0
+NEW_TOKENS = 50
+WAYS = {
+    "engine, batch size 1, nothing shared": {"batch_size": "1", "reuse_prefix": False},
+    "engine, batch size 1": {"batch_size": "1"},
+    "engine, nothing shared": {"reuse_prefix": False},
+    "engine": {},
+}
+SIMPLE = "simple loop"
+
+Way = Callable[[list[PromptRequest]], tuple[list[str], int]]
+"""Answers requests: the answers' first characters, and the prompt tokens that went through the model."""
+
+
+def simple_loop(checkpoint: Checkpoint) -> Way:
+    """One prompt after the other, as in the models' own documentation."""
+
+    def ask(requests: list[PromptRequest]) -> tuple[list[str], int]:
+        answers, tokens = [], 0
+        for request in requests:
+            pictures = list(request.pictures())
+            inputs = checkpoint.processor(text=[request.text], images=pictures or None, return_tensors="pt")
+            length = inputs["input_ids"].shape[1]
+            with torch.inference_mode():
+                new = checkpoint.model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
+            answers.append(checkpoint.tokenizer.decode(new[0, length:], skip_special_tokens=True))
+            tokens += length
+        return answers, tokens
+
+    return ask
+
+
+def engine(checkpoint: Checkpoint, settings: dict[str, object]) -> Way:
+    """The engine with these settings, each time a new one that has nothing prepared."""
+
+    def ask(requests: list[PromptRequest]) -> tuple[list[str], int]:
+        engine = AnsweringEngine(checkpoint, PromptEncoder(checkpoint), AnsweringSettings(**settings))
+        answers = [answer.text for answer in engine.answer(requests)]
+        return answers, engine.work.computed_prompt_tokens
+
+    return ask
+
+
+def questions(checkpoint: Checkpoint, dataset: Path, number: int) -> list[PromptRequest]:
+    """The first questions of both classification leaves of the people to retain."""
+    encoder, requests = PromptEncoder(checkpoint), []
+    for modality in ("multimodal", "text"):
+        leaf = LEAVES[leaf_name("retain", 10, "classification", modality)]
+        documents = load_questions(leaf, DatasetSource.resolve(str(dataset)), ProtocolSettings()).documents
+        for document in documents.select(range(number // 2)):
+            asked = conversation(document)
+            generation = Generation(max_new_tokens=NEW_TOKENS, first_character_only=asked.first_character_only)
+            text = encoder.released_text(asked.released)
+            requests.append(
+                PromptRequest(text, lambda d=document: conversation(d).pictures, generation, leaf.name, asked.label)
+            )
+    return requests
+
+
+def compare(name: str, checkpoint: Checkpoint, requests: list[PromptRequest], rounds: int) -> tuple[list[str], bool]:
+    """Goes through all ways; gives the rows of a table, and whether the answers and the target were met."""
+    ways = {SIMPLE: simple_loop(checkpoint)} | {way: engine(checkpoint, given) for way, given in WAYS.items()}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    letters: dict[str, list[str]] = {}
+    computed: dict[str, int] = {}
+    for _ in range(rounds):
+        for way, ask in ways.items():
+            started = time.perf_counter()
+            answers, computed[way] = ask(requests)
+            seconds[way].append(time.perf_counter() - started)
+            letters[way] = [answer.strip()[:1].upper() for answer in answers]
+    rates = {way: len(requests) / statistics.median(values) for way, values in seconds.items()}
+    rows = [
+        f"| {name} | {way} | {rates[way]:.1f} | {rates[way] / rates[SIMPLE]:.1f} | {computed[way]} |" for way in ways
+    ]
+    equal = all(found == letters[SIMPLE] for found in letters.values())
+    if not equal:
+        print(f"{name}: the ways answer differently", file=sys.stderr)
+    return rows, equal and (name != "embedded" or rates["engine"] >= TARGET * rates[SIMPLE])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", choices=("embedded", "large", "both"), default="both")
+    parser.add_argument("--questions", type=int, default=96, help="of the embedded model; an eighth of the large one")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    rows, met = [], True
+    with tempfile.TemporaryDirectory() as scratch:
+        dataset = embedded.make_embedded_dataset(Path(scratch) / "data")
+        for name in ("embedded", "large") if arguments.model == "both" else (arguments.model,):
+            folder = embedded.model_folder() if name == "embedded" else save_random_llava(Path(scratch) / "large")
+            checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
+            number = arguments.questions if name == "embedded" else max(4, arguments.questions // 8)
+            found, fine = compare(name, checkpoint, questions(checkpoint, dataset, number), arguments.rounds)
+            rows, met = rows + found, met and fine
+    print("| model | way | questions per second | times the loop | prompt tokens computed |\n|---|---|---|---|---|")
+    print("\n".join(rows))
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
