@@ -10,12 +10,11 @@ example:
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
-from lmms_manu.evaluation import suites
-from lmms_manu.evaluation.evaluate import Evaluation, check_arguments
-from lmms_manu.evaluation.sweep import BASELINE, points, sweep
+from lmms_manu.cli.running import add_running_arguments, evaluation_of
+from lmms_manu.evaluation.evaluate import check_arguments, outline
+from lmms_manu.evaluation.sweep import BASELINE, at, points, sweep
 from lmms_manu.settings import parse_arguments
 
 SWEPT = (
@@ -38,16 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in SWEPT:
         parser.add_argument(f"--{name}", metavar="A,B,...", help=f"values of {name}")
     parser.add_argument("--model_args", default="", help="arguments of manu_pruned that all points share")
-    parser.add_argument(
-        "--suite", default="mllmu", help=f"which benchmarks: {', '.join(suites.SUITES)} (default mllmu)"
-    )
-    parser.add_argument("--skip", default="", help="parts to leave out, separated by commas")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the results and the report")
-    parser.add_argument(
-        "--processes", type=int, default=1, help="processes on this machine, each with a copy of the model"
-    )
-    parser.add_argument("--limit", type=int, help="ask only so many questions of each task, for a quick try")
-    parser.add_argument("--quiet", action="store_true", help="keep lmms-eval's output in its log files")
+    add_running_arguments(parser, suite="mllmu")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -57,18 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
     every = points(grid, common)
     for point in every:
         check_arguments(point.model_args)
-    skip = tuple(filter(None, arguments.skip.split(",")))
-    parts = suites.parts(arguments.suite, int(common.get("forget_ratio", "5")), skip)
-    suites.check_judge(parts, os.environ)
-    evaluation = Evaluation(
-        parts,
-        common,
-        arguments.output,
-        folder=Path.cwd(),
-        variables=os.environ,
-        processes=arguments.processes,
-        limit=arguments.limit,
-    )
+    evaluation = evaluation_of(arguments, common)
+    if arguments.dry_run:
+        print("\n".join(outline(at(point, evaluation)) for point in every))
+        return 0
     complete = sweep(every, evaluation, print, echo=not arguments.quiet)
     return _report(arguments.output, [point.name for point in every]) or (0 if complete else 1)
 

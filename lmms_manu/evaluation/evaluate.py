@@ -7,6 +7,7 @@ import datetime
 import importlib.metadata
 import json
 import platform
+import shlex
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -80,32 +81,60 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None] = print, *, echo
         SettingError: the folder holds results of other arguments; nothing is overwritten.
     """
     manifest = _open_manifest(evaluation)
+    write_json(evaluation.output / MANIFEST, manifest)
     complete = True
     for part in evaluation.parts:
         call = _call(evaluation, part)
-        try:
-            find_results(call)
+        if _is_done(call):
             say(f"{part.name}: done before")
             continue
-        except HarnessError:
-            pass
-        started = time.monotonic()
-        environment = {**part.environment(evaluation.variables), RECORD: str(_record(evaluation))}
-        entry: dict[str, Any] = {"tasks": list(part.tasks), "started": _now()}
-        try:
-            results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
-            entry |= {"status": "done", "results": str(results.relative_to(evaluation.output))}
-        except HarnessError as error:
-            complete = False
-            entry |= {"status": "failed", "error": str(error).splitlines()[0]}
-            say(f"{part.name}: {error}")
-        entry["seconds"] = round(time.monotonic() - started, 1)
-        if entry["status"] == "done":
-            say(f"{part.name}: done in {entry['seconds']:.0f} s")
+        entry = _run_part(evaluation, part, call, say, echo)
+        complete &= entry["status"] == "done"
         manifest["parts"][part.name] = entry
         manifest["edit"] = _read_json(_record(evaluation)) or manifest.get("edit")
         write_json(evaluation.output / MANIFEST, manifest)
     return complete
+
+
+def outline(evaluation: Evaluation) -> str:
+    """What `evaluate` would run: a line a part, with its command.
+
+    Raises:
+        SettingError: as `evaluate` does.
+    """
+    _open_manifest(evaluation)
+    calls = {part.name: _call(evaluation, part) for part in evaluation.parts}
+    return "\n".join(
+        f"{name}: {'done before' if _is_done(call) else shlex.join(call.command())}" for name, call in calls.items()
+    )
+
+
+def _run_part(
+    evaluation: Evaluation, part: Part, call: HarnessRun, say: Callable[[str], None], echo: bool
+) -> dict[str, Any]:
+    """Runs a part; returns its entry in the manifest."""
+    entry: dict[str, Any] = {"tasks": list(part.tasks), "started": _now()}
+    environment = {**part.environment(evaluation.variables), RECORD: str(_record(evaluation))}
+    started = time.monotonic()
+    try:
+        results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
+    except HarnessError as error:
+        say(f"{part.name}: {error}")
+        entry |= {"status": "failed", "error": str(error).splitlines()[0]}
+    else:
+        entry |= {"status": "done", "results": str(results.relative_to(evaluation.output))}
+    seconds = round(time.monotonic() - started, 1)
+    if entry["status"] == "done":
+        say(f"{part.name}: done in {seconds:.0f} s")
+    return {**entry, "seconds": seconds}
+
+
+def _is_done(call: HarnessRun) -> bool:
+    try:
+        find_results(call)
+    except HarnessError:
+        return False
+    return True
 
 
 def _call(evaluation: Evaluation, part: Part) -> HarnessRun:

@@ -58,6 +58,10 @@ def sweep(points: Sequence[Point], evaluation: Evaluation, say: Callable[[str], 
     complete = True
     for point in points:
         say(point.name)
-        at_point = dataclasses.replace(evaluation, model_args=point.model_args, output=evaluation.output / point.name)
-        complete &= evaluate(at_point, say, echo=echo)
+        complete &= evaluate(at(point, evaluation), say, echo=echo)
     return complete
+
+
+def at(point: Point, evaluation: Evaluation) -> Evaluation:
+    """The evaluation of one point, with a folder of its own."""
+    return dataclasses.replace(evaluation, model_args=point.model_args, output=evaluation.output / point.name)

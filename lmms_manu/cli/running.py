@@ -1,0 +1,46 @@
+"""What the commands that start the harness have in common."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from lmms_manu.evaluation import suites
+from lmms_manu.evaluation.evaluate import Evaluation
+
+
+def add_running_arguments(parser: argparse.ArgumentParser, suite: str) -> None:
+    """The arguments that say what is run, where the results go, and how; `suite` is the default one."""
+    parser.add_argument(
+        "--suite", default=suite, help=f"which benchmarks: {', '.join(suites.SUITES)} (default {suite})"
+    )
+    parser.add_argument("--skip", default="", help="parts of the suite to leave out, separated by commas")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="processes on this machine, each with a copy of the model"
+    )
+    parser.add_argument("--limit", type=int, help="ask only so many questions of each task, for a quick try")
+    parser.add_argument("--quiet", action="store_true", help="keep lmms-eval's output in its log files")
+    parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be run")
+
+
+def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) -> Evaluation:
+    """The evaluation that the arguments ask for.
+
+    Raises:
+        SettingError: an unknown suite or part, or a part that needs a judge where none is configured.
+    """
+    skip = tuple(filter(None, arguments.skip.split(",")))
+    parts = suites.parts(arguments.suite, int(model_args.get("forget_ratio", "5")), skip)
+    suites.check_judge(parts, os.environ)
+    return Evaluation(
+        parts,
+        model_args,
+        arguments.output,
+        folder=Path.cwd(),
+        variables=os.environ,
+        processes=arguments.processes,
+        limit=arguments.limit,
+    )
