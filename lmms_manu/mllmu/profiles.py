@@ -104,8 +104,8 @@ def read_questions(
     """
     person = read_id(row)
     records = _records(row, task, modality)
-    if records is None:
-        reason = f"{question_field(task)} has no list of {modality} questions"
+    if not records:
+        reason = f"{question_field(task)} has no {modality} questions"
         yield Skipped(config, row_number, person, reason, questions=QUESTIONS_PER_PERSON[task])
         return
     for number, record in enumerate(records):
@@ -140,25 +140,26 @@ def report_skipped(skipped: Iterable[Skipped], where: str, shown: int = 20) -> N
     logger.warning("%s: %d question(s) skipped as unusable.\n%s", where, count, "\n".join(lines))
 
 
-def _records(row: Mapping[str, Any], task: str, modality: str) -> list[Any] | None:
-    """The raw questions of one kind; None where the row has no list of them."""
+def _records(row: Mapping[str, Any], task: str, modality: str) -> list[Any]:
+    """The raw questions of one kind, and those of which nobody can tell the kind."""
     if task == "classification":
         both = row.get("Classification_Task")
-        return _rows_of(both.get(_CLASSIFICATION_FIELD[modality])) if isinstance(both, dict) else None
-    records = _rows_of(row.get(_OPEN_FIELD[task]))
-    if records is None:
-        return None
-    wanted = _OPEN_TYPE[modality]
-    return [record for record in records if isinstance(record, dict) and _text(record.get("Type")) == wanted]
+        return _rows_of(both.get(_CLASSIFICATION_FIELD[modality])) if isinstance(both, dict) else []
+    others = {kind for name, kind in _OPEN_TYPE.items() if name != modality}
+    return [record for record in _rows_of(row.get(_OPEN_FIELD[task])) if _type(record) not in others]
 
 
-def _rows_of(value: Any) -> list[Any] | None:
-    """A list of records, whether stored as such or as one record of lists."""
+def _type(record: Any) -> str:
+    return _text(record.get("Type")) if isinstance(record, dict) else ""
+
+
+def _rows_of(value: Any) -> list[Any]:
+    """A list of records, whether stored as such or as one record of lists; empty if it is neither."""
     if isinstance(value, list):
         return value
     if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):
         return [dict(zip(value, record, strict=False)) for record in zip(*value.values(), strict=False)]
-    return None
+    return []
 
 
 def _choice(number: int, record: Any) -> Question | str:
@@ -184,6 +185,10 @@ def _choice(number: int, record: Any) -> Question | str:
 
 def _open(number: int, record: Any, task: str) -> Question | str:
     """A generation or cloze question, or why it is none."""
+    if not isinstance(record, dict):
+        return "it is empty"
+    if _type(record) not in _OPEN_TYPE.values():
+        return f"its type {record.get('Type')!r} is none of {', '.join(_OPEN_TYPE.values())}"
     text, answer = _text(record.get("Question")), _text(record.get("Ground_Truth"))
     if not text:
         return "the question is missing or empty"

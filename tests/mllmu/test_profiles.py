@@ -70,9 +70,19 @@ def test_an_unusable_cloze_question_is_named(change, reason):
     assert reason in skipped.reason
 
 
+def test_a_question_of_no_known_type_is_named_in_both_modalities():
+    for modality in MODALITIES:
+        (skipped, empty) = read({"Mask_Task": [{**CLOZE, "Type": "Text"}, None]}, "cloze", modality)
+        assert "'Text' is none of Image_Textual, Pure_Text" in skipped.reason
+        assert "empty" in empty.reason
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_a_row_without_its_list_of_questions_loses_them_all(task):
     (skipped,) = read({}, task)
+    assert read({"Generation_Task": [], "Mask_Task": [], "Classification_Task": {"Pure_Text_Questions": []}}, task) == [
+        skipped
+    ]
     assert skipped.number is None
     assert skipped.questions == {"classification": 5, "generation": 2, "cloze": 2}[task]
 

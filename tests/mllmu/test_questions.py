@@ -107,7 +107,17 @@ def test_unusable_rows_and_questions_are_skipped_counted_and_named(tmp_path, fol
     # One question, all five of the second row, of the third, and of the last.
     assert questions.skipped_questions == 16
     assert set(questions.documents["skipped"]) == {16}
-    for part in ("16 question(s)", "row 0", "'X' is none", "row 1", "no list", "row 2", "no ID", "row 19", "in row 3"):
+    for part in (
+        "16 question(s)",
+        "row 0",
+        "'X' is none",
+        "row 1",
+        "no text questions",
+        "row 2",
+        "no ID",
+        "row 19",
+        "in row 3",
+    ):
         assert part in caplog.text
 
 
