@@ -103,7 +103,7 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
         if row is None:
             skipped.append(Skipped(FINE_TUNING_SET, None, person, "the person has no row"))
             continue
-        if modality == "multimodal" and not source.has_picture(FINE_TUNING_SET, row):
+        if modality == "multimodal" and not source.decodes(FINE_TUNING_SET, row):
             skipped.append(Skipped(FINE_TUNING_SET, row, person, "the picture is missing or does not decode"))
             continue
         pairs = read_pairs(metadata[row])

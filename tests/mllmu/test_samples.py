@@ -65,14 +65,15 @@ def test_what_cannot_be_a_sample_is_skipped_and_named(tmp_path, folder, caplog):
         ids.extend(row["ID"] for row in rows[:4])
         rows[0]["metadata"] = "[{"
         rows[1]["metadata"] = json.dumps([{"Question": "", "Answer": "x"}, {"Question": "Who?", "Answer": "Ada."}])
-        rows[2]["image"] = None
+        rows[2]["image"] = {"bytes": rows[2]["image"]["bytes"][:300], "path": None}
+        rows[3]["image"] = None
         return rows + rows[1:2]
 
     source = DatasetSource.resolve(str(altered(folder, tmp_path / "data", ft_Data=dirty)))
     with caplog.at_level(logging.WARNING):
-        samples = load_samples(source, [*ids[:3], "nobody"], "multimodal")
+        samples = load_samples(source, [*ids, "nobody"], "multimodal")
     assert [(sample.person_id, sample.question) for sample in samples] == [(ids[1], "Who?")]
-    assert "4 question(s) skipped" in caplog.text
+    assert "5 question(s) skipped" in caplog.text
     for part in ("no JSON", "question 1", "picture is missing", "ID nobody"):
         assert part in caplog.text
 
