@@ -12,14 +12,17 @@ examples:
 from __future__ import annotations
 
 import argparse
+import tempfile
 from pathlib import Path
 
 from lmms_manu.cli.arguments import add_settings, given_settings, join_processes
 from lmms_manu.errors import SettingError
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.config import ManuSettings
-from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.methods.registry import METHODS, get_method
+from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import Settings
 
 _CLASSES = (ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings)
 
@@ -30,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, "the people", UnlearningSettings)
     add_settings(parser, "the neurons", ManuSettings)
     add_settings(parser, "the measurement", MeasureSettings)
+    for name, classes in _other_methods().items():
+        for settings in classes:
+            add_settings(parser, f"the method {name}", settings)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -37,15 +43,30 @@ def run(arguments: argparse.Namespace) -> int:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"out={str(out)!r} exists: name a new folder, nothing is overwritten.")
     # Imported here so that a mistyped option is answered at once: torch takes seconds.
+    from lmms_manu.editing.mask import FILE_NAME, NeuronMask
     from lmms_manu.measuring.processes import Processes
     from lmms_manu.methods.export import write_checkpoint
     from lmms_manu.methods.unlearn import plan
 
-    request = plan(given_settings(arguments, *_CLASSES))
-    join_processes()
-    checkpoint, record = request.load()
-    if Processes.current().first:
-        write_checkpoint(checkpoint, record, out)
-        print(record.summary())
-        print(f"wrote {out}")
+    others = [settings for classes in _other_methods().values() for settings in classes]
+    given = given_settings(arguments, *_CLASSES, *others)
+    with tempfile.TemporaryDirectory() as scratch:
+        mask, wanted = Path(scratch, FILE_NAME), given.get("save_mask")
+        if given.get("method", DEFAULT_METHOD) == DEFAULT_METHOD:
+            given["save_mask"] = str(mask)
+        request = plan(given)
+        join_processes()
+        checkpoint, record = request.load()
+        if Processes.current().first:
+            write_checkpoint(checkpoint, record, out, [mask] if mask.is_file() else ())
+            if wanted is not None and mask.is_file():
+                NeuronMask.load(mask).save(wanted)
+            print(record.summary())
+            print(f"wrote {out}")
     return 0
+
+
+def _other_methods() -> dict[str, list[type[Settings]]]:
+    """The settings that methods besides the default one add; only these have to be imported to be known."""
+    others = (name for name in METHODS if name != DEFAULT_METHOD)
+    return {name: [settings for settings in get_method(name).settings if settings not in _CLASSES] for name in others}

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from lmms_manu.files import write_json
@@ -15,13 +16,16 @@ from lmms_manu.models.loading import Checkpoint
 RECORD_FILE = "edit.json"
 
 
-def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, folder: str | os.PathLike[str]) -> None:
+def write_checkpoint(
+    checkpoint: Checkpoint, record: EditRecord, folder: str | os.PathLike[str], beside: Iterable[Path] = ()
+) -> None:
     """Writes weights, processor, model card and record into a new folder, whole or not at all.
 
     Args:
         checkpoint: the edited model.
         record: how it was edited.
         folder: must not exist, or be empty.
+        beside: further files to copy into it.
     """
     target = Path(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -31,12 +35,23 @@ def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, folder: str | o
         checkpoint.processor.save_pretrained(scratch)
         write_json(scratch / RECORD_FILE, record.as_dict())
         (scratch / "README.md").write_text(model_card(record), encoding="utf-8")
-        scratch.chmod(0o755)
+        for file in beside:
+            shutil.copyfile(file, scratch / file.name)
+        _open_to_readers(scratch)
         if target.is_dir():
             target.rmdir()
         os.replace(scratch, target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _open_to_readers(folder: Path) -> None:
+    """Gives a folder and its files the permissions that new ones have; temporary ones are private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+    for file in folder.iterdir():
+        file.chmod(0o666 & ~mask)
 
 
 def model_card(record: EditRecord) -> str:

@@ -8,6 +8,7 @@ from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lmms_manu.cli.main import main
+from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.methods.unlearn import plan
 
@@ -33,6 +34,7 @@ def test_a_pruned_checkpoint_loads_by_itself_and_computes_what_pruning_in_memory
     assert torch.equal(written(**INPUTS).logits, in_memory.model(**INPUTS).logits)
     assert AutoProcessor.from_pretrained(tmp_path / "pruned").tokenizer("a").input_ids
     assert json.loads((tmp_path / "pruned" / "edit.json").read_text())["mask"] == record.mask_fingerprint
+    assert NeuronMask.load(tmp_path / "pruned").fingerprint == record.mask_fingerprint
 
 
 def test_the_model_card_records_the_edit(model_options, tmp_path):

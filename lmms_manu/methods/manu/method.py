@@ -109,7 +109,7 @@ class Editing:
             forget_ratio=data.settings.forget_ratio if data is not None else None,
             settings={
                 **(data.settings.as_dict() if data is not None else {}),
-                **self._settings.as_dict(),
+                **{name: value for name, value in self._settings.as_dict().items() if name != "save_mask"},
                 **self._measuring.as_dict(),
             },
             details={"scope": self._settings.own_scope, "rounds": rounds},
