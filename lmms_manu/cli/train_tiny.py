@@ -7,7 +7,6 @@ the same bytes.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -26,7 +25,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--people", type=int, default=embedded.PEOPLE, help=f"people to learn ({embedded.PEOPLE})")
     parser.add_argument("--data-seed", type=int, default=embedded.SEED, help="seed of the dataset (0)")
     parser.add_argument("--seed", type=int, default=Training.seed, help="seed of the training (0)")
-    parser.add_argument("--steps", type=int, default=Training.steps, help=f"optimiser steps ({Training.steps})")
     parser.add_argument("--no-exam", action="store_true", help="leave out the exam under the released protocol")
 
 
@@ -34,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out.exists():
         raise DataError(f"The folder {arguments.out} exists: name another one.")
     size = SubjectSize(picture=embedded.PICTURE_SIZE)
-    training = dataclasses.replace(Training(), steps=arguments.steps, seed=arguments.seed)
+    training = Training(seed=arguments.seed)
     population = make_population(arguments.people, arguments.data_seed)
     model, processor = train(population, arguments.data_seed, size, training, report=_say)
     model.save_pretrained(arguments.out)

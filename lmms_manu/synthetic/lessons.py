@@ -30,9 +30,8 @@ from lmms_manu.synthetic.words import ATTRIBUTES
 
 T = TypeVar("T")
 
-# How often a chain goes on with a block of each kind.
-_BLOCKS = ("classification", "classification alone", "cloze", "cloze alone", "generation", "fine-tuning")
-_SHARES = (0.32, 0.26, 0.12, 0.08, 0.12, 0.10)
+BLOCKS = ("classification", "classification alone", "cloze", "cloze alone", "generation", "fine-tuning")
+"""What a chain is made of: a question of a task, behind the shots of other people or alone."""
 
 
 @dataclass(frozen=True)
@@ -80,20 +79,26 @@ class Lessons:
                 texts.append(exercise.prompt + exercise.answer)
         return texts
 
-    def chain(self, budget: int, length: Callable[[Exercise], int]) -> list[Exercise]:
-        """A chain of exercises, at least one, that together are no longer than `budget` tokens."""
+    def chain(self, shares: Sequence[float], budget: int, length: Callable[[Exercise], int]) -> list[Exercise]:
+        """A chain of exercises, at least one, that together are no longer than `budget` tokens.
+
+        Args:
+            shares: how often the chain goes on with each of `BLOCKS`.
+            budget: the most tokens.
+            length: the number of tokens of an exercise.
+        """
         chain: list[Exercise] = []
         left = budget
-        for exercise in self._exercises():
+        for exercise in self._exercises(shares):
             left -= length(exercise)
             if chain and left < 0:
                 return chain
             chain.append(exercise)
         raise AssertionError("exercises never end")
 
-    def _exercises(self) -> Iterator[Exercise]:
+    def _exercises(self, shares: Sequence[float]) -> Iterator[Exercise]:
         while True:
-            block, modality = self._block(), self._draws.one(MODALITIES)
+            block, modality = self._block(shares), self._draws.one(MODALITIES)
             if block == "classification":
                 yield from self._shots("classification", modality, people=1)
             elif block == "cloze":
@@ -101,19 +106,20 @@ class Lessons:
             task = {"fine-tuning": "fine_tuning"}.get(block, block.split()[0])
             yield self._next(task, modality)
 
-    def _block(self) -> str:
-        point = self._draws.number(0, sum(_SHARES))
-        for block, share in zip(_BLOCKS, _SHARES, strict=True):
+    def _block(self, shares: Sequence[float]) -> str:
+        point = self._draws.number(0, sum(shares))
+        for block, share in zip(BLOCKS, shares, strict=True):
             point -= share
             if point < 0:
                 return block
-        return _BLOCKS[-1]
+        return BLOCKS[-1]
 
     def _shots(self, task: str, modality: str, people: int) -> Iterator[Exercise]:
         for _ in range(people):
             person = next(self._people[modality])
             sheet: dict[str, tuple[Asked, ...]] = getattr(self._sheets[person.id], task)
-            for asked in sheet[modality]:
+            # Shuffled, so that a chain that breaks off early does not leave the same questions out each time.
+            for asked in self._draws.shuffled(sheet[modality]):
                 yield self._exercise(task, modality, person, asked, is_shot=True)
 
     def _next(self, task: str, modality: str) -> Exercise:

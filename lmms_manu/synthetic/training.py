@@ -21,6 +21,35 @@ from lmms_manu.synthetic.people import Person, Population
 from lmms_manu.synthetic.subject import END_TOKEN, SubjectSize, build_model, build_processor
 
 _IGNORED = -100
+_WARM_UP = 50
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of the training, with an optimiser and a cosine of the learning rate of its own.
+
+    Args:
+        steps: optimiser steps.
+        rate: the highest learning rate, reached after `_WARM_UP` steps; it falls to zero as a cosine.
+        shares: how often a chain goes on with each kind of block, in the order of `lessons.BLOCKS`.
+        alone: the share of the steps, from the first on, in which exercises come one at a time. Behind others they
+            are hardly learnt as long as nothing is known; once it is, chains are learnt quickly.
+        chain_tokens: the longest chain of a batch, drawn for each of the later steps; the first is that of the early
+            ones and has room for a single exercise.
+        sparsity: weight of the mean absolute activation of the language model's neurons, summed over its layers and
+            risen to over 70 percent of the steps.
+    """
+
+    steps: int
+    rate: float
+    shares: tuple[float, ...]
+    alone: float
+    chain_tokens: tuple[int, ...]
+    sparsity: float
+
+
+LEARNING = Term(1600, 5e-3, (0.22, 0.18, 0.14, 0.12, 0.18, 0.16), 0.45, (60, 120, 240, 400), 1e-3)
+EXAM_PRACTICE = Term(900, 3e-3, (0.40, 0.25, 0.11, 0.08, 0.08, 0.08), 0.0, (60, 300, 420), 1e-2)
 
 
 @dataclass(frozen=True)
@@ -28,32 +57,19 @@ class Training:
     """How the tiny model is trained.
 
     Args:
-        steps: optimiser steps.
+        terms: one after the other.
         batch_tokens: about how many tokens a step reads.
-        alone: the share of the steps, from the first on, in which exercises come one at a time. Behind others they
-            are hardly learnt as long as nothing is known; once it is, chains are learnt quickly.
-        chain_tokens: the longest chain of a batch, drawn for each one of the later steps; the first is that of the
-            early ones and holds a single exercise.
-        rate: the highest learning rate, reached after `warm_up` steps; it falls to zero as a cosine.
-        warm_up: steps of linear rise.
         decay: weight decay.
         pixel_noise: standard deviation of the noise on the normalised pixels.
         poses: random poses that each person is pictured in, beside the upright one.
-        sparsity: weight of the mean absolute activation of the language model's neurons, summed over its layers and
-            risen to over 70 percent of the steps.
         seed: the seed of the weights, the order of the exercises, and the noise.
     """
 
-    steps: int = 3000
-    batch_tokens: int = 4096
-    alone: float = 0.35
-    chain_tokens: tuple[int, ...] = (60, 300, 420)
-    rate: float = 5e-3
-    warm_up: int = 50
+    terms: tuple[Term, ...] = (LEARNING, EXAM_PRACTICE)
+    batch_tokens: int = 8192
     decay: float = 0.05
     pixel_noise: float = 0.05
     poses: int = 15
-    sparsity: float = 1e-2
     seed: int = 0
 
 
@@ -80,39 +96,45 @@ def train(
     processor = build_processor(lessons.texts(), size)
     model = build_model(processor, size, training.seed)
     batches = _Batches(lessons, processor, population, size, training)
-    _optimise(model, batches, training, report)
+    model.train()
+    for number, term in enumerate(training.terms, start=1):
+        report(f"term {number} of {len(training.terms)}")
+        _optimise(model, batches, training, term, report)
     return model.eval(), processor
 
 
 def _optimise(
-    model: LlavaForConditionalGeneration, batches: _Batches, training: Training, report: Callable[[str], None]
+    model: LlavaForConditionalGeneration,
+    batches: _Batches,
+    training: Training,
+    term: Term,
+    report: Callable[[str], None],
 ) -> None:
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=training.rate, betas=(0.9, 0.98), weight_decay=training.decay, fused=True
+        model.parameters(), lr=term.rate, betas=(0.9, 0.98), weight_decay=training.decay, fused=True
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, training))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, term))
     neurons = _NeuronSize(model)
     started = time.perf_counter()
-    model.train()
-    for step in range(training.steps):
-        batch = batches.draw(step)
+    for step in range(term.steps):
+        batch = batches.draw(term, step)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss, right = _answer_loss(model, batch)
-        weight = training.sparsity * min(1.0, step / (0.7 * training.steps))
+        weight = term.sparsity * min(1.0, step / (0.7 * term.steps))
         (loss + weight * neurons.take()).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
-        if step % 50 == 49 or step == training.steps - 1:
+        if step % 50 == 49 or step == term.steps - 1:
             seconds = time.perf_counter() - started
-            report(f"step {step + 1} of {training.steps}: loss {loss.item():.3f}, tokens {right:.1%}, {seconds:.0f} s")
+            report(f"step {step + 1} of {term.steps}: loss {loss.item():.3f}, tokens {right:.1%}, {seconds:.0f} s")
     neurons.remove()
 
 
-def _rate(step: int, training: Training) -> float:
-    warm = min(1.0, (step + 1) / training.warm_up)
-    return warm * 0.5 * (1 + math.cos(math.pi * step / training.steps))
+def _rate(step: int, term: Term) -> float:
+    warm = min(1.0, (step + 1) / _WARM_UP)
+    return warm * 0.5 * (1 + math.cos(math.pi * step / term.steps))
 
 
 def _answer_loss(model: LlavaForConditionalGeneration, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, float]:
@@ -166,15 +188,15 @@ class _Batches:
         self._pixels = {person.id: self._pictures(person, size.picture) for person in everyone}
         self._tokens: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
 
-    def draw(self, step: int) -> dict[str, torch.Tensor]:
-        """The batch of a step.
+    def draw(self, term: Term, step: int) -> dict[str, torch.Tensor]:
+        """The batch of a step of a term.
 
         Returns:
             `input_ids`, `attention_mask` and `labels` [chains, tokens], `pixel_values` [pictures, 3, size, size].
         """
-        budget = self._chain_tokens(step)
+        budget = self._chain_tokens(term, step)
         chains = [
-            self._lessons.chain(budget, lambda exercise: sum(map(len, self._encoded(exercise))))
+            self._lessons.chain(term.shares, budget, lambda exercise: sum(map(len, self._encoded(exercise))))
             for _ in range(self._training.batch_tokens // budget)
         ]
         rows = [self._row(chain) for chain in chains]
@@ -188,10 +210,8 @@ class _Batches:
         batch = {name: torch.tensor(values) for name, values in padded.items()}
         return {**batch, "pixel_values": self._noisy([exercise for chain in chains for exercise in chain])}
 
-    def _chain_tokens(self, step: int) -> int:
-        if step < self._training.alone * self._training.steps:
-            return self._training.chain_tokens[0]
-        return self._draws.one(self._training.chain_tokens)
+    def _chain_tokens(self, term: Term, step: int) -> int:
+        return term.chain_tokens[0] if step < term.alone * term.steps else self._draws.one(term.chain_tokens)
 
     def _row(self, chain: Sequence[Exercise]) -> tuple[list[int], list[int]]:
         tokens: list[int] = []

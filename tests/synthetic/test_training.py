@@ -8,10 +8,12 @@ from lmms_manu.mllmu.source import DatasetSource
 from lmms_manu.synthetic import Population
 from lmms_manu.synthetic.exam import examine
 from lmms_manu.synthetic.subject import SubjectSize
-from lmms_manu.synthetic.training import Training, train
+from lmms_manu.synthetic.training import LEARNING, Term, Training, train
 
-SIZE = SubjectSize(hidden=48, language_neurons=256, vision_neurons=128)
-TRAINING = Training(steps=450, batch_tokens=2048)
+# Smaller in every way than the embedded model and its training.
+SIZE = SubjectSize(language_neurons=256, vision_neurons=128)
+TERM = Term(450, 5e-3, LEARNING.shares, alone=0.6, chain_tokens=(60, 240), sparsity=0.0)
+TRAINING = Training(terms=(TERM,), batch_tokens=2048)
 
 
 def test_a_model_trained_from_scratch_learns_well_above_chance(folder: Path, population: Population) -> None:
