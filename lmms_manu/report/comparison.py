@@ -71,10 +71,15 @@ def _ratios(runs: Iterable[Run]) -> tuple[int | None, ...]:
 
 
 def _taking_part(runs: Sequence[Run], ratio: int | None) -> list[Run]:
-    """The runs that belong to a section: all but those that were edited to forget other people."""
-    if ratio is None:
-        return list(runs)
-    return [run for run in runs if run.identity.forget_ratio in (None, ratio)]
+    """The runs that belong to a section: all but those that forgot, or were asked about, other people."""
+    return [run for run in runs if ratio is None or _belongs(run, ratio)]
+
+
+def _belongs(run: Run, ratio: int) -> bool:
+    if run.identity.is_vanilla:
+        return True
+    asked = {LEAVES[task].ratio for task in run.tasks if task in LEAVES} - {None}
+    return run.identity.forget_ratio in (None, ratio) and (not asked or ratio in asked)
 
 
 class _Builder:

@@ -90,26 +90,34 @@ def identify(results: ResultsFile, edit: Mapping[str, Any]) -> Identity:
         results: the file.
         edit: the edit's record, empty where there is none; it knows what a mask that was only named was made with.
     """
-    arguments = {name: value for name, value in results.arguments.items() if name not in _WORK_ONLY}
-    checkpoint = arguments.get("pretrained") or arguments.get("model") or ""
+    arguments = _of_answers(results)
     settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in _NAMED))
     if results.model != PLUGIN and not edit:
-        return Identity(results.model, checkpoint, method="", settings=settings)
+        return Identity(results.model, results.checkpoint, method="", settings=settings)
     told = _told(arguments, edit)
     rate = _number("prune_rate", told["prune_rate"])
     if rate == 0:
         kept = tuple((name, value) for name, value in settings if name not in _EDITING)
-        return Identity(results.model, checkpoint, VANILLA, settings=kept)
+        return Identity(results.model, results.checkpoint, VANILLA, settings=kept)
     ratio = _number("forget_ratio", told["forget_ratio"])
     return Identity(
         model=results.model,
-        checkpoint=checkpoint,
+        checkpoint=results.checkpoint,
         method=str(told["method"] or DEFAULT_METHOD),
         recipe=str(told["recipe"]) if told["recipe"] else None,
         prune_rate=rate,
         forget_ratio=None if ratio is None else int(ratio),
         settings=settings,
     )
+
+
+def same_call(results: ResultsFile) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """What is equal for results of the same model with the same arguments, but for those that leave answers alone."""
+    return results.model, tuple(sorted(_of_answers(results).items()))
+
+
+def _of_answers(results: ResultsFile) -> dict[str, str]:
+    return {name: value for name, value in results.arguments.items() if name not in _WORK_ONLY}
 
 
 def _told(arguments: Mapping[str, str], edit: Mapping[str, Any]) -> dict[str, Any]:

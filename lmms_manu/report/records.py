@@ -2,13 +2,15 @@
 
 Every leaf of MLLMU-Bench carries it in the results file, as `configs`, LEAF, `metadata`, `run`: the dataset, the seed,
 the exemplars, the judge and the edit. Runs of `lmms-manu evaluate` keep the edit in `edit.json` above the results too,
-which is what tells for parts that consist of other benchmarks.
+which is what tells for parts that consist of other benchmarks; a checkpoint that `lmms-manu prune` wrote, which any
+model of the harness may have evaluated, holds a file of that name as well.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lmms_manu.report.results import ResultsFile, TaskResult
@@ -25,21 +27,18 @@ def protocol_of(task: TaskResult) -> Mapping[str, Any]:
 
 
 def edit_of(results: ResultsFile) -> dict[str, Any]:
-    """The record of how the model was edited; empty if the run left none, or the model was not edited."""
-    for task in results.tasks:
-        edit = protocol_of(task).get("edit")
-        if isinstance(edit, Mapping):
-            return dict(edit)
-    if any(protocol_of(task) for task in results.tasks):
-        return {}
-    for folder in list(results.path.parents)[:_LEVELS]:
-        edit = _read(folder / EDIT_FILE)
-        if edit:
-            return edit
-    return {}
+    """The record of how the model was edited; empty if the run left none."""
+    recorded = [dict(edit) for task in results.tasks if isinstance(edit := protocol_of(task).get("edit"), Mapping)]
+    exported = _read(Path(results.checkpoint) / EDIT_FILE) if results.checkpoint else {}
+    if recorded:
+        return recorded[0] if recorded[0].get("mask") or not exported else exported
+    if exported or any(protocol_of(task) for task in results.tasks):
+        return exported
+    above = (_read(folder / EDIT_FILE) for folder in list(results.path.parents)[:_LEVELS])
+    return next((edit for edit in above if edit), {})
 
 
-def _read(path: Any) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -64,6 +64,11 @@ class ResultsFile:
     harness_version: str
     config: Mapping[str, Any]
 
+    @property
+    def checkpoint(self) -> str:
+        """The folder or hub name of the weights; empty if the model's default was taken."""
+        return self.arguments.get("pretrained") or self.arguments.get("model") or ""
+
 
 def find_results_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The results files anywhere below `folder`, oldest first; `folder` may be one such file.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import DataError, one_of
-from lmms_manu.report.identity import Identity, identify
+from lmms_manu.report.identity import Identity, identify, same_call
 from lmms_manu.report.metrics import LEAVES
 from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
@@ -102,16 +102,7 @@ def read_runs(places: Sequence[str], allow: Iterable[str] = ()) -> tuple[Run, ..
     for kind in allowed:
         if kind not in ALLOWANCES:
             raise one_of("allow", kind, ALLOWANCES)
-    grouped: dict[tuple[str | None, Identity], list[ResultsFile]] = collections.defaultdict(list)
-    seen: set[Path] = set()
-    for place in places:
-        name, folder = _name_and_folder(place)
-        for path in find_results_files(folder):
-            if path.resolve() in seen:
-                continue
-            seen.add(path.resolve())
-            results = read_results_file(path)
-            grouped[name, identify(results, edit_of(results))].append(results)
+    grouped = _grouped(places)
     _check_names(list(grouped))
     names = _names(list(grouped))
     runs = tuple(
@@ -124,6 +115,25 @@ def read_runs(places: Sequence[str], allow: Iterable[str] = ()) -> tuple[Run, ..
     if not runs:
         raise DataError("no runs were given: name at least one folder of results.")
     return runs
+
+
+def _grouped(places: Sequence[str]) -> dict[tuple[str | None, Identity], list[ResultsFile]]:
+    """The results files by the user's name and by what was evaluated."""
+    calls: dict[tuple[str | None, Any], list[ResultsFile]] = collections.defaultdict(list)
+    seen: set[Path] = set()
+    for place in places:
+        name, folder = _name_and_folder(place)
+        for path in find_results_files(folder):
+            if path.resolve() not in seen:
+                seen.add(path.resolve())
+                results = read_results_file(path)
+                calls[name, same_call(results)].append(results)
+    grouped: dict[tuple[str | None, Identity], list[ResultsFile]] = collections.defaultdict(list)
+    for (name, _), files in calls.items():
+        # Files of stock benchmarks record no edit; another file of the same call may.
+        edit = next(filter(None, map(edit_of, files)), {})
+        grouped[name, identify(files[0], edit)] += files
+    return grouped
 
 
 def _name_and_folder(place: str) -> tuple[str | None, str]:
@@ -190,15 +200,15 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
 
 def _mask(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[Mapping[str, Any]]) -> str | None:
     """The one mask that all results of a run were made with."""
-    found: dict[str | None, str] = {}
+    asked: dict[str | None, str] = {}
     for task in tasks.values():
         if task.name in LEAVES and task.samples is not None:
             sample = first_sample(task.samples, task.name)
-            if sample is not None:
-                found.setdefault(sample.edit, task.name)
-    for edit in edits:
-        if edit.get("mask"):
-            found.setdefault(str(edit["mask"]), "the edit's record")
+            if sample is not None and sample.key:
+                asked.setdefault(sample.edit, task.name)
+    recorded: dict[str | None, str] = {str(edit["mask"]): "the edit's record" for edit in edits if edit.get("mask")}
+    # A checkpoint that was edited before it was loaded shows no mask in its answers, only in its record.
+    found = recorded if set(asked) <= {None} and recorded else {**recorded, **asked}
     if len(found) > 1:
         told = "; ".join(f"{mask or 'no mask'} in {place}" for mask, place in found.items())
         raise DataError(

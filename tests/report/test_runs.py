@@ -177,3 +177,40 @@ def test_a_samples_file_that_was_cut_short_is_refused(results: Path) -> None:
 def test_what_may_be_allowed_is_a_closed_list(written: Path) -> None:
     with pytest.raises(SettingError, match="Did you mean 'duplicate'"):
         read_runs([str(written / "paper")], allow=["duplicates"])
+
+
+def test_an_exported_checkpoint_is_known_by_its_record_whichever_model_loads_it(results: Path, tmp_path: Path) -> None:
+    exported = tmp_path / "exported"
+    exported.mkdir()
+    record = {"method": "manu", "recipe": "ratio", "prune_rate": 5.0, "forget_ratio": 10, "mask": "ab" * 32}
+    (exported / "edit.json").write_text(json.dumps(record), encoding="utf-8")
+    for model, argument in (("manu_pruned", "prune_rate=0,pretrained"), ("vllm", "model")):
+
+        def change(content: dict[str, Any], model: str = model, argument: str = argument) -> None:
+            content["config"].update(model=model, model_args=f"{argument}={exported}")
+
+        change_results(results / "vanilla", change)
+        (run,) = read_runs([str(results / "vanilla")])
+        assert run.name == "manu ratio 5 %"
+        assert run.mask == "ab" * 32
+
+
+def test_stock_benchmarks_of_an_edited_model_belong_to_its_run(results: Path) -> None:
+    shutil.copytree(results / "paper", results / "stock")
+
+    def only(wanted: str) -> Callable[[dict[str, Any]], None]:
+        def change(content: dict[str, Any]) -> None:
+            content["config"]["model_args"] = "forget_ratio=10,recipe=random,prune_rate=2"
+            for name in [name for name in content["configs"] if (name == "mmstar") != (wanted == "mmstar")]:
+                del content["configs"][name]
+            for name in set(content["configs"]) - {"mmstar"}:
+                content["configs"][name]["metadata"]["run"]["edit"].update(recipe="random", forget_ratio=None)
+
+        return change
+
+    change_results(results / "paper", only("mllmu"))
+    change_results(results / "stock", only("mmstar"))
+    (run,) = read_runs([str(results / "paper"), str(results / "stock")])
+    assert run.name == "manu random 2 %"
+    assert "mmstar" in run.tasks
+    assert "mllmu_forget_10_cloze_text" in run.tasks
