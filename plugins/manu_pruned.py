@@ -1,10 +1,10 @@
 """The harness's model `manu_pruned`: loads a checkpoint, makes it forget, and answers.
 
 construct
-    deal the arguments to the settings classes      (a wrong one fails before anything is read)
-    read the people to forget and to retain
-    load the checkpoint
-    edit it by the chosen method, publish the record
+    check the arguments, read the people to forget and to retain    (before any weight is read)
+    find the device and the other processes
+    load the checkpoint, edit it by the chosen method
+    publish the edit's record
 answer
     convert the harness's requests, answer them in batches, give the harness its numbers
 """
@@ -34,16 +34,13 @@ from lmms_manu.environment import record_file
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.evaluation.suites import UTILITY, check_judge
 from lmms_manu.files import write_json
-from lmms_manu.methods.base import EditRecord, publish
-from lmms_manu.methods.data import load_data
-from lmms_manu.methods.registry import get_method, settings_classes
+from lmms_manu.methods import unlearn
+from lmms_manu.methods.base import publish
 from lmms_manu.models.inputs import PromptEncoder
-from lmms_manu.models.loading import load_checkpoint, resolve_device
-from lmms_manu.models.settings import ModelSettings
-from lmms_manu.settings import from_arguments
+from lmms_manu.models.loading import resolve_device
 
 _HARNESS_BATCH_SIZE = 1
-"""What the harness passes where nobody named a batch size; a typed one arrives as text."""
+"""What the harness passes where nobody named a batch size; one that was typed arrives as text."""
 
 
 class ManuPruned(lmms):
@@ -65,15 +62,12 @@ class ManuPruned(lmms):
         super().__init__()
         self._rank, self._world_size = rank_and_world()
         with take_down_on_failure():
-            classes = settings_classes(arguments)
-            model, answering, unlearning, *own = from_arguments(arguments, ModelSettings, AnsweringSettings, *classes)
-            self._device = resolve_device(model)
-            self.accelerator: Accelerator = join_processes(self._device, model)
-            self._prompt = unlearning.prompt
-            method = get_method(unlearning.method)
-            data = load_data(unlearning) if method.needs_data(tuple(own)) else None
-            self._checkpoint = load_checkpoint(model)
-            self.record: EditRecord = method.edit(self._checkpoint, data, tuple(own))
+            plan = unlearn.plan(arguments, AnsweringSettings)
+            (answering,) = plan.others
+            self._prompt = plan.unlearning.prompt
+            self._device = resolve_device(plan.model)
+            self.accelerator: Accelerator = join_processes(self._device, plan.model)
+            self._checkpoint, self.record = plan.load()
             publish(self.record)
             self._encoder = PromptEncoder(self._checkpoint)
             self._engine = AnsweringEngine(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
@@ -94,7 +88,7 @@ class ManuPruned(lmms):
         arguments = dict(arg_string) if isinstance(arg_string, Mapping) else simple_parse_args_string(arg_string)
         for name in ("batch_size", "device"):
             value = (additional_config or {}).get(name)
-            if value is not None and not (name == "batch_size" and value is _HARNESS_BATCH_SIZE):
+            if value is not None and not (name == "batch_size" and value == _HARNESS_BATCH_SIZE):
                 arguments.setdefault(name, value)
         return cls(**arguments)
 

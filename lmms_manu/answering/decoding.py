@@ -105,6 +105,11 @@ class Decoder:
                     break
         return True
 
+    def room(self, length: int, generation: Generation) -> int:
+        """The most new tokens for a prompt of `length` tokens, so that the context is not exceeded."""
+        context = self._checkpoint.context_length
+        return generation.max_new_tokens if context is None else min(generation.max_new_tokens, context - length)
+
     def _generate(
         self,
         inputs: BatchFeature,
@@ -115,7 +120,7 @@ class Decoder:
         with_logits: bool = False,
     ) -> Any:
         width = inputs["input_ids"].shape[1]
-        limits = [self._room(length, generation) for length in lengths]
+        limits = [self.room(length, generation) for length in lengths]
         config = GenerationConfig(
             max_new_tokens=max(limits),
             pad_token_id=self._pad,
@@ -134,11 +139,6 @@ class Decoder:
         placed = to_device(inputs, self._checkpoint.device, model.dtype)
         with torch.inference_mode():
             return model.generate(**placed, generation_config=config, **options)
-
-    def _room(self, length: int, generation: Generation) -> int:
-        """The most new tokens for a prompt of `length` tokens, so that the context is not exceeded."""
-        context = self._checkpoint.context_length
-        return generation.max_new_tokens if context is None else min(generation.max_new_tokens, context - length)
 
     def _count(self, row: Sequence[int]) -> int:
         for place, token in enumerate(row):

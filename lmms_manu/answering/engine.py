@@ -215,7 +215,8 @@ class AnsweringEngine:
     def _batch_size(self, longest: PlannedPrompt, start: SharedStart) -> int:
         if self._settings.fixed_batch_size is not None:
             return self._settings.fixed_batch_size
-        own, new = len(longest.tokens) - start.tokens, longest.request.generation.max_new_tokens
+        new = self._decoder.room(len(longest.tokens), longest.request.generation)
+        own = len(longest.tokens) - start.tokens
         return automatic_batch_size(self._footprint, self._checkpoint.device, start.tokens, own, new)
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 from support.asking import mixed_requests
 from support.families import FAMILIES
 from support.models import save_llava
@@ -165,11 +166,8 @@ def test_an_answer_ends_where_the_context_does(tmp_path):
 
 
 def test_a_picture_that_cannot_be_read_names_its_document(checkpoint, tmp_path):
-    from PIL import Image
-
     broken = tmp_path / "broken.png"
-    picture(1).save(broken)
-    broken.write_bytes(broken.read_bytes()[:100])
+    broken.write_bytes(b"not a picture")
     request = PromptRequest("<image>", lambda: [Image.open(broken)], Generation(), label="a task, document 5")
     with pytest.raises(DataError, match="a task, document 5: a picture cannot be read"):
         engine_of(checkpoint).answer([request])
