@@ -50,15 +50,15 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
     if leaf.task == "classification":
         right = scores.classification_is_right(response, answer)
         values = {"classification_accuracy": 100.0 * right, "unparsed": int(scores.chosen_letter(response) is None)}
-        score = float(right)
+        points = float(right)
     elif leaf.task == "cloze":
         right = scores.cloze_is_right(response, answer)
         values = {"cloze_accuracy": 100.0 * right}
-        score = float(right)
+        points = float(right)
     else:
         values = {**scores.rouge(response, answer), "bleu": scores.bleu(response, answer)}
         values |= _judged(document["question"], answer, response)
-        score = values["rouge_l"]
+        points = values["rouge_l"]
     return {
         **values,
         "skipped": {"leaf": document["skipped"], "here": 0},
@@ -69,7 +69,8 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
             "options": list(document["options"]),
             "response": response,
             "target": answer,
-            "score": score,
+            # Not "score": of dictionaries that hold one the harness takes a standard error, here of a count.
+            "points": points,
             "exemplars": list(document["exemplars"]),
             "picture": _picture(document),
             "edit": edit,

@@ -73,7 +73,7 @@ def test_the_samples_tell_who_was_asked_what_and_what_was_right(evaluate, folder
         assert (scored["response"], scored["target"]) == ("Oslo it is", document["answer"])
         assert scored["exemplars"] == list(questions.exemplars)
         assert scored["picture"] == {"config": "Test_Set", "row": document["row"], "index": document["picture"]}
-        assert scored["score"] == sample["cloze_accuracy"] / 100 == float("oslo" in document["answer"].lower())
+        assert scored["points"] == sample["cloze_accuracy"] / 100 == float("oslo" in document["answer"].lower())
         assert scored["edit"] is None
     assert results["configs"][leaf]["metadata"]["run"]["exemplars"] == list(questions.exemplars)
     assert results["configs"][leaf]["metadata"]["run"]["dataset"] == str(folder)
