@@ -1,6 +1,6 @@
 """Batched answering against the simplest correct loop: questions per second and prompt tokens computed.
 
-    python benchmarks/bench_answering.py [--model embedded|large|both] [--questions 96] [--rounds 3]
+    python benchmarks/bench_answering.py [--model embedded|large|both] [--questions 192] [--rounds 3]
 
 Asks MLLMU-Bench classification with its exemplars, picture and text in turn, of the embedded model and of a LLaVA of
 about 125 M random weights whose pictures take 196 tokens each. The simple loop gives one prompt after the other to the
@@ -119,7 +119,8 @@ def compare(name: str, checkpoint: Checkpoint, requests: list[PromptRequest], ro
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=("embedded", "large", "both"), default="both")
-    parser.add_argument("--questions", type=int, default=96, help="of the embedded model; an eighth of the large one")
+    parser.add_argument("--questions", type=int, default=192, help="put to the embedded model")
+    parser.add_argument("--large-questions", type=int, default=8, help="put to the large model, in one round")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     rows, met = [], True
@@ -128,8 +129,9 @@ def main() -> int:
         for name in ("embedded", "large") if arguments.model == "both" else (arguments.model,):
             folder = embedded.model_folder() if name == "embedded" else save_random_llava(Path(scratch) / "large")
             checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
-            number = arguments.questions if name == "embedded" else max(4, arguments.questions // 8)
-            found, fine = compare(name, checkpoint, questions(checkpoint, dataset, number), arguments.rounds)
+            small = name == "embedded"
+            requests = questions(checkpoint, dataset, arguments.questions if small else arguments.large_questions)
+            found, fine = compare(name, checkpoint, requests, arguments.rounds if small else 1)
             rows, met = rows + found, met and fine
     print("| model | way | questions per second | times the loop | prompt tokens computed |\n|---|---|---|---|---|")
     print("\n".join(rows))
