@@ -64,6 +64,7 @@ class ManuPruned(lmms):
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
+            self.batch_size: str = answering.batch_size
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
             self.accelerator: Accelerator = join_processes(self._device, plan.model)

@@ -14,7 +14,7 @@ from transformers import BatchFeature
 
 from lmms_manu.errors import ModelError
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.models.pictures import PictureCache, PreparedPicture
+from lmms_manu.models.pictures import KEEP_BYTES, PictureCache, PreparedPicture
 from lmms_manu.models.rendering import PromptRenderer
 
 _TOKENS = ("input_ids", "attention_mask")
@@ -49,12 +49,13 @@ class PromptEncoder(PromptRenderer):
 
     Args:
         checkpoint: the model's processor is used; its weights are not touched.
+        keep_bytes: how much memory prepared pictures may take.
     """
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    def __init__(self, checkpoint: Checkpoint, keep_bytes: int = KEEP_BYTES) -> None:
         super().__init__(checkpoint.processor)
         self.tokenizer.padding_side = "left"
-        self.pictures = PictureCache(self._prepare)
+        self.pictures = PictureCache(self._prepare, keep_bytes)
         self._nested_pictures = False
         # For prompts without and with pictures: whether they are separable, None before the first one.
         self._separable: dict[bool, bool | None] = {False: None, True: None}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
-_KEEP_BYTES = 512 * 2**20
+KEEP_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PictureCache:
         keep_bytes: how much memory to use.
     """
 
-    def __init__(self, prepare: Callable[[Image.Image, bytes], PreparedPicture], keep_bytes: int = _KEEP_BYTES) -> None:
+    def __init__(self, prepare: Callable[[Image.Image, bytes], PreparedPicture], keep_bytes: int = KEEP_BYTES) -> None:
         self._prepare = prepare
         self._keep_bytes = keep_bytes
         self._pictures: OrderedDict[bytes, PreparedPicture] = OrderedDict()

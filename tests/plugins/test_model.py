@@ -10,11 +10,12 @@ from lmms_manu.plugins.conversion import RequestConverter
 from lmms_manu.plugins.manu_pruned import ManuPruned, ManuPrunedSimple
 from PIL import Image
 from support.judge_server import JudgeServer
+from support.models import llava_processor
 from support.stock_tasks import judge_of_stock_tasks, judge_variables
 
 from lmms_manu.answering.engine import AnsweringEngine
 from lmms_manu.errors import DataError, ManuError, ModelError, SettingError
-from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.rendering import PromptRenderer
 
 VANILLA = {"pretrained": "./tiny", "prune_rate": 0, "device": "cpu"}
 VANILLA_TEXT = ",".join(f"{name}={value}" for name, value in VANILLA.items())
@@ -148,17 +149,17 @@ def test_a_dataset_without_people_to_forget_fails_before_any_weight_is_read(here
 @pytest.mark.parametrize(
     ("text", "harness", "wanted"),
     [
-        ("", {"batch_size": 1}, None),
-        ("", {"batch_size": "1"}, 1),
-        ("", {"batch_size": "auto"}, None),
-        ("batch_size=4", {"batch_size": 1}, 4),
-        ("batch_size=4", {"batch_size": "2"}, 4),
+        ("", {"batch_size": 1}, "auto"),
+        ("", {"batch_size": "1"}, "1"),
+        ("", {"batch_size": "auto"}, "auto"),
+        ("batch_size=4", {"batch_size": 1}, "4"),
+        ("batch_size=4", {"batch_size": "2"}, "4"),
     ],
 )
 def test_the_harness_batch_size_counts_where_somebody_typed_it(here, text, harness, wanted):
     arguments = "pretrained=./tiny,prune_rate=0,device=cpu" + (f",{text}" if text else "")
     model = ManuPruned.create_from_arg_string(arguments, {**harness, "max_batch_size": None, "device": None})
-    assert model._engine._settings.fixed_batch_size == wanted
+    assert model.batch_size == wanted
 
 
 def test_the_harness_finds_both_classes():
@@ -179,26 +180,27 @@ class Task:
         return [{"role": "user", "content": [self._part, {"type": "text", "text": "Who?"}]}]
 
 
-def converted(vanilla, part, until=None):
+def converted(part, until=None):
     task = Task(part)
     arguments = {"until": [Task.config.fewshot_delimiter] if until is None else until, "max_new_tokens": 5}
     request = instance("generate_until", ("", task.doc_to_messages, arguments, 0, "a_task", "test"))
     documents = {"a_task": {"test": [{}]}}
-    return RequestConverter(PromptEncoder(vanilla._checkpoint), documents, "released", lambda *_: None).chat(request)
+    renderer = PromptRenderer(llava_processor())
+    return RequestConverter(renderer, documents, "released", lambda ratio, label: None).chat(request)
 
 
 PICTURE = {"type": "image", "url": Image.new("L", (8, 8))}
 
 
-def test_a_blank_line_ends_an_answer_only_where_the_task_asks_for_it(vanilla):
-    assert converted(vanilla, PICTURE).generation.stop == ()
-    assert converted(vanilla, PICTURE, ["".join(["\n", "\n"])]).generation.stop == ("\n\n",)
-    assert converted(vanilla, PICTURE, ["ASSISTANT:", ""]).generation.stop == ("ASSISTANT:",)
-    assert converted(vanilla, PICTURE, []).generation.stop == ()
+def test_a_blank_line_ends_an_answer_only_where_the_task_asks_for_it():
+    assert converted(PICTURE).generation.stop == ()
+    assert converted(PICTURE, ["".join(["\n", "\n"])]).generation.stop == ("\n\n",)
+    assert converted(PICTURE, ["ASSISTANT:", ""]).generation.stop == ("ASSISTANT:",)
+    assert converted(PICTURE, []).generation.stop == ()
 
 
-def test_pictures_are_shown_in_colour(vanilla):
-    request = converted(vanilla, PICTURE)
+def test_pictures_are_shown_in_colour():
+    request = converted(PICTURE)
     assert request.text == "USER: <image>\nWho?\nASSISTANT:"
     assert [picture.mode for picture in request.pictures()] == ["RGB"]
 
@@ -210,6 +212,6 @@ def test_pictures_are_shown_in_colour(vanilla):
         ({"type": "image", "url": "https://example.org/x.png"}, "a_task, document 0: .* is not a picture"),
     ],
 )
-def test_other_media_are_refused_naming_the_document(vanilla, part, message):
+def test_other_media_are_refused_naming_the_document(part, message):
     with pytest.raises(ManuError, match=message):
-        converted(vanilla, part).pictures()
+        converted(part).pictures()
