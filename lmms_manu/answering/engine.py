@@ -123,21 +123,23 @@ class AnsweringEngine:
         self.work.seconds += time.perf_counter() - started
         return [answer for answer in answers if answer is not None]
 
-    def _groups(self, planned: Sequence[PlannedPrompt], members: Sequence[int]) -> list[_Group]:
-        """Splits requests of equal settings into the groups that share a start, and one of all the rest."""
+    def _groups(self, planned: Sequence[PlannedPrompt], members: Sequence[int]) -> Iterator[_Group]:
+        """Splits requests of equal settings into the groups that share a start, and one of all the rest.
+
+        A start is computed when its group is asked for: those of all tasks together may not fit into memory.
+        """
         tasks = defaultdict(list)
         for position in members:
             tasks[planned[position].request.group].append(position)
-        groups, rest = [], []
+        rest: list[int] = []
         for task in tasks.values():
             group = self._with_prefix(planned, task)
             if group.prefix is None:
                 rest += task
             else:
-                groups.append(group)
+                yield group
         if rest:
-            groups.append(_Group(_longest_first(planned, rest)))
-        return groups
+            yield _Group(_longest_first(planned, rest))
 
     def _with_prefix(self, planned: Sequence[PlannedPrompt], members: Sequence[int]) -> _Group:
         """The group with its start computed, or without one where sharing does not pay or is not safe."""
@@ -156,7 +158,8 @@ class AnsweringEngine:
         except NotReusableError as reason:
             logger.debug("exemplars are computed for every prompt anew: %s", reason)
             agrees = False
-        except (ValueError, TypeError, IndexError, RuntimeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+            # A model that cannot go on from a cache says so in its own way; without one it is asked as ever.
             if is_out_of_memory(error):
                 release_memory()
                 return plain
