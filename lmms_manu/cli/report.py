@@ -18,9 +18,10 @@ from lmms_manu.report.bootstrap import RESAMPLES
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.formats import delimited, document, latex, markdown, terminal
+from lmms_manu.report.problems import ALLOWANCES
 from lmms_manu.report.published import MODELS, guess_model, with_reference
 from lmms_manu.report.records import protocol_of
-from lmms_manu.report.runs import ALLOWANCES, read_runs
+from lmms_manu.report.runs import read_runs
 
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from lmms_manu.report.bootstrap import Draws
 from lmms_manu.report.metrics import MEAN, UTILITY, Column
-from lmms_manu.report.runs import Problem, Run
+from lmms_manu.report.problems import Problem
+from lmms_manu.report.runs import Run
 
 CellKey = tuple[str, str]
 """The name of a column, such as `forget.cloze`, and a view: `mean`, `multimodal` or `text`."""

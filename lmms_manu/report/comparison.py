@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -20,10 +20,11 @@ from lmms_manu.report.metrics import (
     MEAN,
     QUALITY_COLUMNS,
     UTILITY,
-    VIEWS,
     Column,
 )
-from lmms_manu.report.runs import Problem, Run, problems_of
+from lmms_manu.report.problems import Problem
+from lmms_manu.report.ranking import ranked
+from lmms_manu.report.runs import Run, problems_of
 from lmms_manu.report.samples import Sample
 from lmms_manu.report.seeds import with_seed_summaries
 from lmms_manu.report.trust import distrust
@@ -121,7 +122,7 @@ class _Builder:
                     is_baseline=is_baseline,
                 )
             )
-        return Section(self._ratio, self._columns, tuple(_ranked(rows, self._columns)))
+        return Section(self._ratio, self._columns, tuple(ranked(rows, self._columns)))
 
     def _measured_columns(self) -> tuple[Column, ...]:
         """The columns of each split that any run has, and the utility benchmarks that any run has."""
@@ -251,25 +252,3 @@ def _mean(cells: Sequence[Cell]) -> Cell:
         note="; ".join(dict.fromkeys(cell.note for cell in cells if cell.note)),
         draws=draws,
     )
-
-
-def _ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
-    """Marks the best and the second of each column; the baseline takes no part, and of one run there is no best."""
-    ranks: dict[tuple[str, CellKey], int] = {}
-    for column in columns:
-        for view in VIEWS:
-            values = {
-                row.name: round(value, column.metric.digits)
-                for row in rows
-                if not row.is_baseline and (value := row.cell(column, view).value) is not None
-            }
-            if len(values) < 2:
-                continue
-            order = sorted(set(values.values()), reverse=column.higher_is_better)
-            for name, value in values.items():
-                ranks[name, (column.name, view)] = order.index(value) + 1 if value in order[:2] else 0
-    return [dataclasses.replace(row, cells=_with_ranks(row, ranks)) for row in rows]
-
-
-def _with_ranks(row: Row, ranks: Mapping[tuple[str, CellKey], int]) -> dict[CellKey, Cell]:
-    return {key: dataclasses.replace(cell, rank=ranks.get((row.name, key), 0)) for key, cell in row.cells.items()}

@@ -57,9 +57,8 @@ def reference_rows(model: str, forget_ratio: int) -> tuple[Row, ...]:
             continue
         place = (column, MEAN)
         mine = cells.setdefault(key, {})
-        note = "; ".join(filter(None, [f"published, table {entry['table']}", entry["note"]]))
         # An entry that the paper's text garbles has no value, and its note says so.
-        cell = Cell(value=float(entry["value"]) if entry["value"] else None, note=note)
+        cell = Cell(value=float(entry["value"]) if entry["value"] else None, note=entry["note"])
         known = mine.setdefault(place, cell)
         if known.value != cell.value:
             conflicts.setdefault(key, set()).add(entry["table"])

@@ -12,29 +12,11 @@ from typing import Any
 from lmms_manu.errors import DataError, one_of
 from lmms_manu.report.identity import Identity, identify, same_call
 from lmms_manu.report.metrics import LEAVES
+from lmms_manu.report.naming import Key, check_names, name_and_folder, names_of
+from lmms_manu.report.problems import ALLOWANCES, Problem, refusal
 from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
 from lmms_manu.report.samples import Sample, first_sample, read_samples
-
-ALLOWANCES = {
-    "duplicate": "where a task was evaluated twice, the newer result counts",
-    "partial": "results that --limit cut short are shown, marked",
-    "mixed-version": "results of different task versions or judges are shown side by side",
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Problem:
-    """Something that a reader of the results has to know.
-
-    Args:
-        kind: one of `ALLOWANCES`, which stop a report unless they are allowed, or `missing`, `unjudged`, `skipped`,
-            `no-samples`, `questions` or `versions`.
-        message: names the run and the task, and the way out where there is one.
-    """
-
-    kind: str
-    message: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,76 +85,37 @@ def read_runs(places: Sequence[str], allow: Iterable[str] = ()) -> tuple[Run, ..
         if kind not in ALLOWANCES:
             raise one_of("allow", kind, ALLOWANCES)
     grouped = _grouped(places)
-    _check_names(list(grouped))
-    names = _names(list(grouped))
+    check_names(list(grouped))
+    names = names_of(list(grouped))
     runs = tuple(
         _run(names[key], key[1], tuple(sorted(files, key=lambda file: file.when))) for key, files in grouped.items()
     )
     problems = [problem for run in runs for problem in run.problems] + _across(runs)
     refused = [problem for problem in problems if problem.kind in ALLOWANCES and problem.kind not in allowed]
     if refused:
-        raise DataError(_refusal(refused))
+        raise DataError(refusal(refused))
     if not runs:
         raise DataError("no runs were given: name at least one folder of results.")
     return runs
 
 
-def _grouped(places: Sequence[str]) -> dict[tuple[str | None, Identity], list[ResultsFile]]:
+def _grouped(places: Sequence[str]) -> dict[Key, list[ResultsFile]]:
     """The results files by the user's name and by what was evaluated."""
     calls: dict[tuple[str | None, Any], list[ResultsFile]] = collections.defaultdict(list)
     seen: set[Path] = set()
     for place in places:
-        name, folder = _name_and_folder(place)
+        name, folder = name_and_folder(place)
         for path in find_results_files(folder):
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 results = read_results_file(path)
                 calls[name, same_call(results)].append(results)
-    grouped: dict[tuple[str | None, Identity], list[ResultsFile]] = collections.defaultdict(list)
+    grouped: dict[Key, list[ResultsFile]] = collections.defaultdict(list)
     for (name, _), files in calls.items():
         # Files of stock benchmarks record no edit; another file of the same call may.
         edit = next(filter(None, map(edit_of, files)), {})
         grouped[name, identify(files[0], edit)] += files
     return grouped
-
-
-def _name_and_folder(place: str) -> tuple[str | None, str]:
-    name, separator, folder = place.partition("=")
-    if not separator or Path(place).exists():
-        return None, place
-    if not name.strip() or not folder:
-        raise DataError(f"{place!r} is not of the form NAME=FOLDER.")
-    return name.strip(), folder
-
-
-def _check_names(keys: list[tuple[str | None, Identity]]) -> None:
-    for name in {name for name, _ in keys if name is not None}:
-        identities = [identity for other, identity in keys if other == name]
-        if len(identities) > 1:
-            labels = "; ".join(_full_label(identity, identities) for identity in identities)
-            raise DataError(
-                f"{name}: its folders hold results of {len(identities)} different models ({labels}). "
-                "Give each its own name, or leave the names to the report."
-            )
-
-
-def _names(keys: list[tuple[str | None, Identity]]) -> dict[tuple[str | None, Identity], str]:
-    names: dict[tuple[str | None, Identity], str] = {}
-    labels = collections.Counter(identity.label for name, identity in keys if name is None)
-    for name, identity in keys:
-        alike = [other for given, other in keys if given is None and other.label == identity.label]
-        names[name, identity] = name or (
-            identity.label if labels[identity.label] == 1 else _full_label(identity, alike)
-        )
-    for chosen, count in collections.Counter(names.values()).items():
-        if count > 1:
-            raise DataError(f"{count} runs would be called {chosen!r}: name them with NAME=FOLDER.")
-    return names
-
-
-def _full_label(identity: Identity, alike: list[Identity]) -> str:
-    difference = identity.differences([other for other in alike if other != identity])
-    return f"{identity.label} ({difference})" if difference else identity.label
 
 
 def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
@@ -268,12 +211,3 @@ def versions_of(run: Run) -> dict[str, str]:
     harness = sorted({file.harness_version for file in run.files} - {"unknown", "unknown@unknown"})
     recorded = {str(name): str(version) for name, version in (run.edit.get("versions") or {}).items()}
     return {**recorded, **({"lmms-eval": ", ".join(harness)} if harness else {})}
-
-
-def _refusal(problems: Sequence[Problem]) -> str:
-    kinds = sorted({problem.kind for problem in problems})
-    lines = [f"  - {problem.message}" for problem in problems[:20]]
-    if len(problems) > 20:
-        lines.append(f"  - and {len(problems) - 20} more")
-    ways = [f"  --allow {kind}: {ALLOWANCES[kind]}" for kind in kinds]
-    return "\n".join(["these results cannot be reported as they are:", *lines, "If that is meant:", *ways])

@@ -101,7 +101,7 @@ class Charts:
 
     def _colour(self, field: str, records: Sequence[Record]) -> altair.Color:
         shown = _values(field, records)
-        legend = altair.Legend(orient="bottom", title=None, columns=2, labelLimit=260, values=shown)
+        legend = altair.Legend(orient="bottom", title=None, labelLimit=260, values=shown)
         colours = list(itertools.islice(itertools.cycle(_COLOURS), len(self._names)))
         scale = altair.Scale(domain=self._names, range=colours)
         return altair.Color(f"{field}:N", sort=None, legend=legend, scale=scale)

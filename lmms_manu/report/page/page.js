@@ -53,7 +53,7 @@ async function draw(id) {
     config: {
       background: null,
       axis,
-      legend: { labelColor: ink, titleColor: ink },
+      legend: { labelColor: ink, titleColor: ink, columns: document.getElementById(id).clientWidth < 420 ? 1 : 2 },
       view: { stroke: line },
       rule: { color: ink },
       font: "system-ui, sans-serif",
