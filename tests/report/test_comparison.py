@@ -206,3 +206,17 @@ def test_the_false_hundred_of_llava_bench_is_not_believed(tmp_path: Path, monkey
         samples.unlink()
     (run,) = read_runs([str(tmp_path / "out")])
     assert compare([run], resamples=10).sections[0].rows[0].cell("utility.llava_bench").value is None
+
+
+def test_each_forget_ratio_has_its_section_with_the_runs_that_belong_to_it(
+    results: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LMMS_MANU_DATASET", str(dataset))
+    leaf = ["mllmu_forget_15_cloze_text"]
+    evaluate(results / "other", leaf, lambda document: "x", model_args="recipe=released,forget_ratio=15")
+    evaluate(results / "vanilla", leaf, lambda document: document["answer"], model_args="prune_rate=0", when="20260303")
+    places = [str(results / name) for name in ("vanilla", "paper", "other")]
+    sections = {section.forget_ratio: section for section in compare(read_runs(places), resamples=50).sections}
+    assert [row.name for row in sections[10].rows] == ["vanilla", "manu paper 2 %"]
+    assert [row.name for row in sections[15].rows] == ["vanilla", "manu released 2 %"]
+    assert sections[15].rows[1].cell("forget.cloze", "text").change == -100

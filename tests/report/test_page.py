@@ -277,6 +277,20 @@ def test_everything_has_a_name_for_screen_readers(opened: Browser) -> None:
     assert opened.texts("[role=status]")
 
 
+def test_without_samples_the_page_has_its_tables_and_says_why_there_are_no_questions(
+    results: Path, browser: Browser, tmp_path: Path
+) -> None:
+    for file in results.glob("**/*.jsonl"):
+        file.unlink()
+    page = tmp_path / "report.html"
+    runs = read_runs([str(results / "vanilla"), str(results / "paper")])
+    page.write_text(render(compare(runs, resamples=10)), encoding="utf-8")
+    browser.open(page)
+    assert len(browser.all(f"{VIEW} tbody tr")) == 2
+    assert "--log_samples" in browser.find("#questions").text
+    assert browser.complaints() == []
+
+
 def multiply(folder: Path, task: str, times: int) -> int:
     """Makes the samples of a task so many times as many, of other people with the same answers."""
     file = next(folder.glob(f"**/*_samples_{task}.jsonl"))
