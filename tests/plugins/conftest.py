@@ -12,16 +12,19 @@ from support.stock_tasks import write_multiple_choice, write_seed_bench, write_s
 from support.tiny import make_dataset
 
 CONTEXT = 1024
+SHORT_CONTEXT = 400
+"""Enough for the stock questions; an untrained model fills what is left of it with every answer."""
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> Path:
-    """The working directory: `tiny` is the checkpoint, `people` the dataset of 20 people."""
+    """The working directory: `tiny` and `short` are checkpoints, `people` is the dataset of 20 people."""
     root = tmp_path_factory.mktemp("work")
     write_stock_data(root)
     write_multiple_choice(root)
     write_seed_bench(root)
     save_llava(root / "tiny", context=CONTEXT)
+    save_llava(root / "short", context=SHORT_CONTEXT)
     make_dataset(root / "people", people=20)
     return root
 

@@ -20,7 +20,7 @@ from lmms_manu.errors import SettingError
 from lmms_manu.models.settings import ModelSettings
 
 TASKS = "mllmu_forget_10_cloze_multimodal,mmstar"
-ARGUMENTS = "pretrained=./tiny,prune_rate=5,forget_ratio=10,max_samples=6"
+ARGUMENTS = "pretrained=./short,prune_rate=5,forget_ratio=10,max_samples=6"
 
 
 def launch(folder: Path, environment, tasks: str, output: Path, *, processes: int = 2, **variables: str):
@@ -75,7 +75,7 @@ def test_two_processes_prune_and_answer_as_one_does(folder, environment, tmp_pat
 def test_a_process_that_fails_takes_the_others_down_with_its_own_message(folder, environment, tmp_path):
     world = tmp_path / "world"
     write_mmstar(world, documents=4)
-    for name in ("tiny", "people"):
+    for name in ("short", "people"):
         (world / name).symlink_to(folder / name)
     _break_picture(world, document=1)
     started = time.monotonic()

@@ -10,7 +10,7 @@ from support.stock_tasks import judge_of_stock_tasks, judge_variables
 
 from lmms_manu.evaluation.harness import HarnessRun, run
 
-VANILLA = {"pretrained": "./tiny", "prune_rate": 0, "device": "cpu"}
+VANILLA = {"pretrained": "./short", "prune_rate": 0, "device": "cpu"}
 
 
 def results_of(path: Path) -> dict:
