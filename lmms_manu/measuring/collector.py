@@ -39,6 +39,7 @@ class BatchSums:
         self._tau = tau
         self._patch_size = patch_size
         self._dtype = dtype
+        self._is_alone = len(inputs["input_ids"]) == 1
         self._tokens = counted_tokens
         self._any_row_counts = bool(counted_tokens.all())
         self._values: list[Tensor | None] = [None] * len(blocks)
@@ -74,7 +75,7 @@ class BatchSums:
     def _counted_among(self, tower: str, rows: Tensor) -> Tensor | None:
         """The positions in `rows`, the rows that one expert sees, that count."""
         if tower != LANGUAGE:
-            if pictures_are_padded(self._inputs):
+            if pictures_are_padded(self._inputs) and not self._is_alone:
                 raise UnknownRowsError
             return None
         if self._any_row_counts:
@@ -83,7 +84,13 @@ class BatchSums:
 
     def _mask(self, tower: str, rows: int) -> Tensor | None:
         if tower != LANGUAGE:
-            return picture_rows(self._inputs, rows, self._patch_size)
+            try:
+                return picture_rows(self._inputs, rows, self._patch_size)
+            except UnknownRowsError:
+                # What a processor adds to a single sample does not depend on any other: it belongs to the picture.
+                if self._is_alone:
+                    return None
+                raise
         if rows == len(self._tokens):
             return self._tokens
         # The model arranges its tokens in a way of its own; without padding that does not matter.

@@ -6,6 +6,7 @@ system knows about that file, including the time of its last change, which no pr
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,7 +25,8 @@ from lmms_manu.errors import ModelError
 from lmms_manu.files import write_json
 from lmms_manu.models.loading import Checkpoint
 
-_DETERMINING = ("*.safetensors", "config.json", "adapter_config.json")
+_CONFIGURATIONS = ("config.json", "adapter_config.json")
+_DETERMINING = ("*.safetensors", *_CONFIGURATIONS)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # File systems keep times in ticks: a file changed this recently may change again without its times showing it.
 _SETTLED_SECONDS = 2.0
@@ -40,8 +42,10 @@ def weights_fingerprint(checkpoint: Checkpoint) -> str:
     Raises:
         ModelError: there are no such files, and the weights are not in memory either.
     """
-    sources = _sources(checkpoint)
-    folders = [_folder(source, checkpoint.settings.revision) for source in sources]
+    settings = checkpoint.settings
+    folders = [
+        _folder(source, settings.revision if source == settings.checkpoint else None) for source in _sources(checkpoint)
+    ]
     files = [file for folder in folders if folder is not None for file in _files(folder)]
     complete = bool(folders) and all(folder is not None and any(folder.glob("*.safetensors")) for folder in folders)
     of_weights = _digest(file_digests(files)) if complete else _memory_digest(checkpoint.model)
@@ -83,11 +87,12 @@ def _sources(checkpoint: Checkpoint) -> list[str]:
 def _folder(source: str, revision: str | None) -> Path | None:
     if Path(source).is_dir():
         return Path(source)
-    try:
-        found = cached_file(source, "config.json", revision=revision, local_files_only=True)
-    except OSError:
-        return None
-    return Path(found).parent if found else None
+    for name in _CONFIGURATIONS:
+        with contextlib.suppress(OSError):
+            found = cached_file(source, name, revision=revision, local_files_only=True)
+            if found:
+                return Path(found).parent
+    return None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -208,6 +208,6 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _unknown_rows(tokens: str) -> str:
     return (
-        f"tokens={tokens!r} cannot be told apart in this model: its MLP blocks do not see one row per token, or its "
-        "pictures are padded in an unknown way. Use tokens=all."
+        f"tokens={tokens!r} cannot be told apart in this model: its MLP blocks do not see one row per token. "
+        "Use tokens=all."
     )

@@ -1,4 +1,6 @@
 import functools
+import os
+import signal
 
 import pytest
 import torch
@@ -48,6 +50,19 @@ def test_an_interrupt_loses_at_most_one_batch(load, parts, at):
     assert len(forwards.sizes) == 40 - (at - 1)
     assert torch.equal(resumed.sums, undisturbed.sums)
     assert not StatisticsCache.default().unfinished()
+
+
+def test_being_told_to_end_loses_at_most_one_batch(load, parts):
+    checkpoint = load()
+    Forwards(checkpoint, 16, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        run(checkpoint, parts)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    checkpoint = load()
+    forwards = Forwards(checkpoint)
+    run(checkpoint, parts)
+    assert len(forwards.sizes) == 40 - 15
 
 
 def test_an_interrupted_measurement_of_other_settings_is_not_used(load, parts):
