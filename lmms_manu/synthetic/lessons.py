@@ -71,7 +71,7 @@ class Lessons:
         self._people = {modality: self._deal(self._everyone) for modality in MODALITIES}
 
     def texts(self) -> list[str]:
-        """Every exercise once, in the profiles' phrasing, as text: what the tokenizer is trained on."""
+        """Every exercise once, in a phrasing that is taught, as text: what the tokenizer is trained on."""
         texts = []
         for (task, modality), _ in self._decks.items():
             for person, asked in self._cards(task, modality):

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -241,5 +240,5 @@ class _Batches:
         draws = Draws(self._training.seed, "training poses", person.id)
         poses = [UPRIGHT, *(draw_pose(draws) for _ in range(self._training.poses))]
         drawn = [draw(person, pose, size) for pose in poses]
-        pixels = self._processor.image_processor([numpy.asarray(picture) for picture in drawn], return_tensors="pt")
+        pixels = self._processor.image_processor(drawn, return_tensors="pt")
         return list(pixels["pixel_values"])
