@@ -47,7 +47,7 @@ class Inspection:
         """The facts, the pruned neurons by layer, and for statistics the activations by layer."""
         facts = Table(title=self.title, title_justify="left", show_header=False)
         for name, value in self.facts.items():
-            facts.add_row(name, str(value))
+            facts.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
         yield facts
         yield self._pruned_table()
         if self.sums is not None:
@@ -113,7 +113,7 @@ def of_statistics(title: str, statistics: Statistics, settings: ManuSettings) ->
         "samples": ", ".join(f"{count} {part}" for part, count in statistics.about.get("samples", {}).items()),
         "tokens": statistics.about.get("settings", {}).get("tokens", ""),
         "would be pruned by": f"{settings.recipe} at {settings.prune_rate:g} %, scope {settings.own_scope}",
-        **choice.summary(),
+        **{name.replace("_", " "): value for name, value in choice.summary().items()},
     }
     return Inspection(title, statistics.layout, choice.marked, statistics.sums, choice, facts)
 
