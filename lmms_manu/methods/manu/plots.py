@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # an optional dependency
 _COLOURS = {"forget": "#D55E00", "retain": "#0072B2"}
 _STYLES = {"multimodal": "-", "text": "--"}
 _BINS = 60
+_DECADES = 6
 
 
 def draw(inspection: Inspection, folder: Path, suffix: str = "png") -> list[Path]:
@@ -61,12 +62,10 @@ def _write(
 
 
 def _pruned_per_layer(axes: list[Axes], inspection: Inspection) -> None:
-    from matplotlib.ticker import MaxNLocator  # installed, or there would be no axes
-
     for axis, (tower, layers) in zip(axes, inspection.layout.per_layer(inspection.marked).items(), strict=True):
         shares = [100 * pruned / total if total else 0 for pruned, total in layers]
         axis.bar(range(len(shares)), shares, color=_COLOURS["forget"])
-        axis.xaxis.set_major_locator(MaxNLocator(nbins=16, integer=True))
+        axis.set_xticks(range(0, len(shares), max(1, len(shares) // 12)))
         _label(axis, f"{tower}: pruned neurons", "layer", "share of the layer, %")
 
 
@@ -77,9 +76,10 @@ def _activations(axes: list[Axes], inspection: Inspection) -> None:
     for axis, tower in zip(axes, inspection.layout.per_layer(inspection.marked), strict=True):
         inside = inspection.layout.in_tower(tower)
         logarithms = means[..., inside].clamp(min=1e-8).log10()
+        high = float(logarithms.max())
         # Silent neurons, and a tower that text never reaches, have no place on a logarithmic axis.
-        firing = logarithms[means[..., inside] > 0]
-        low, high = (float(firing.min()), float(firing.max())) if len(firing) else (0.0, 1.0)
+        firing = logarithms[logarithms > high - _DECADES]
+        low = float(firing.min())
         edges = torch.linspace(low, max(high, low + 1e-3), _BINS + 1)
         for s, group in enumerate(SETS):
             for m, modality in enumerate(MODALITIES):
