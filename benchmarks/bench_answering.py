@@ -123,7 +123,8 @@ def main() -> int:
     parser.add_argument("--large-questions", type=int, default=8, help="put to the large model, in one round")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    rows, met = [], True
+    print("| model | way | questions per second | times the loop | prompt tokens computed |\n|---|---|---|---|---|")
+    met = True
     with tempfile.TemporaryDirectory() as scratch:
         dataset = embedded.make_embedded_dataset(Path(scratch) / "data")
         for name in ("embedded", "large") if arguments.model == "both" else (arguments.model,):
@@ -132,9 +133,8 @@ def main() -> int:
             small = name == "embedded"
             requests = questions(checkpoint, dataset, arguments.questions if small else arguments.large_questions)
             found, fine = compare(name, checkpoint, requests, arguments.rounds if small else 1)
-            rows, met = rows + found, met and fine
-    print("| model | way | questions per second | times the loop | prompt tokens computed |\n|---|---|---|---|---|")
-    print("\n".join(rows))
+            print("\n".join(found), flush=True)
+            met = met and fine
     return 0 if met else 1
 
 
