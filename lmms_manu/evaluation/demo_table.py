@@ -7,6 +7,7 @@ import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -56,14 +57,20 @@ def show(table: Sequence[Row], *, markdown: bool) -> None:
         for line in (heads, ["---"] * len(heads), *lines):
             print("| " + " | ".join(cell.replace("\n", " ") for cell in line) + " |")
         return
-    grid = Table(title="Percent; drops in points below vanilla, averaged over the three scores", title_justify="left")
+    grid = Table(
+        title="Percent; drops in points below vanilla, averaged over the three scores; in brackets the range of five draws",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for number, head in enumerate(heads):
         grid.add_column(head.replace(" ", "\n"), justify="left" if number < 2 else "right", no_wrap=True)
     for number, line in enumerate(lines):
         grid.add_row(*line, end_section=number % len(MODALITIES) == 1)
-    # A pipe or a file gets the whole table, whatever width its terminal claims.
     console = Console()
-    console.print(grid) if console.is_terminal else Console(width=200).print(grid)
+    # A narrow terminal, a pipe or a file gets the whole table all the same.
+    console.width = max(console.width, console.measure(grid, options=console.options.update(width=1000)).maximum)
+    console.print(grid)
 
 
 def _row(method: str, modality: str, draws: list[Scores], vanilla: Scores) -> Row:
@@ -79,7 +86,11 @@ def _row(method: str, modality: str, draws: list[Scores], vanilla: Scores) -> Ro
 
 
 def _cell(values: Sequence[float], *, signed: bool = False) -> str:
-    """A value, or the mean of several with their range."""
-    form = "{:+.1f}" if signed else "{:.1f}"
-    mean = form.format(statistics.fmean(values))
-    return mean if len(values) == 1 else f"{mean}\n({form.format(min(values))}..{form.format(max(values))})"
+    """A value, or the mean of several with their range where they differ."""
+    mean, least, most = (_number(value, signed) for value in (statistics.fmean(values), min(values), max(values)))
+    return mean if least == most else f"{mean}\n[{least}, {most}]"
+
+
+def _number(value: float, signed: bool) -> str:
+    rounded = round(value, 1) + 0.0  # not -0
+    return (f"{rounded:+.1f}" if signed and rounded else f"{rounded:.1f}").removesuffix(".0")
