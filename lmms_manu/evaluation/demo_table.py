@@ -58,7 +58,7 @@ def show(table: Sequence[Row], *, markdown: bool) -> None:
             print("| " + " | ".join(cell.replace("\n", " ") for cell in line) + " |")
         return
     grid = Table(
-        title="Percent; drops in points below vanilla, averaged over the three scores; in brackets the range of five draws",
+        title="Percent; drops in points below vanilla, mean of the three scores; in brackets the range of five draws",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
