@@ -50,9 +50,18 @@ def select(scores: Tensor, groups: Tensor, counts: Tensor, chosen: Tensor | None
         members = torch.nonzero(groups == group).flatten()
         free = members[~marked[members]]
         wanted = max(count - (len(members) - len(free)), 0)
-        order = torch.sort(scores[free], descending=True, stable=True).indices
-        marked[free[order[:wanted]]] = True
+        marked[free[_highest(scores[free], wanted)]] = True
     return marked
+
+
+def _highest(scores: Tensor, count: int) -> Tensor:
+    """The positions of the `count` highest scores, ties by position: sorting them all would take longer."""
+    if count == 0:
+        return torch.empty(0, dtype=torch.int64)
+    lowest = torch.topk(scores, count, sorted=True).values[-1]
+    above = torch.nonzero(scores > lowest).flatten()
+    tied = torch.nonzero(scores == lowest).flatten()
+    return torch.cat([above, tied[: count - len(above)]])
 
 
 def threshold(scores: Tensor, marked: Tensor) -> float | None:
