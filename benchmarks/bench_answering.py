@@ -108,7 +108,7 @@ def compare(name: str, checkpoint: Checkpoint, requests: list[PromptRequest], ro
             letters[way] = [answer.strip()[:1].upper() for answer in answers]
     rates = {way: len(requests) / statistics.median(values) for way, values in seconds.items()}
     rows = [
-        f"| {name} | {way} | {rates[way]:.1f} | {rates[way] / rates[SIMPLE]:.1f} | {computed[way]} |" for way in ways
+        f"| {name} | {way} | {rates[way]:.3g} | {rates[way] / rates[SIMPLE]:.1f} | {computed[way]} |" for way in ways
     ]
     equal = all(found == letters[SIMPLE] for found in letters.values())
     if not equal:
