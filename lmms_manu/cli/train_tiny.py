@@ -15,22 +15,24 @@ from lmms_manu.errors import DataError
 from lmms_manu.mllmu.names import RATIOS
 from lmms_manu.mllmu.source import DatasetSource
 from lmms_manu.synthetic import make_dataset, make_population
-from lmms_manu.synthetic.exam import examine
-from lmms_manu.synthetic.subject import SubjectSize
-from lmms_manu.synthetic.training import Training, train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder to write the checkpoint to; must not exist")
     parser.add_argument("--people", type=int, default=embedded.PEOPLE, help=f"people to learn ({embedded.PEOPLE})")
     parser.add_argument("--data-seed", type=int, default=embedded.SEED, help="seed of the dataset (0)")
-    parser.add_argument("--seed", type=int, default=Training.seed, help="seed of the training (0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the training (0)")
     parser.add_argument("--no-exam", action="store_true", help="leave out the exam under the released protocol")
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.out.exists():
         raise DataError(f"The folder {arguments.out} exists: name another one.")
+    # Imported here so that a mistyped option is answered at once: torch takes seconds.
+    from lmms_manu.synthetic.exam import examine
+    from lmms_manu.synthetic.subject import SubjectSize
+    from lmms_manu.synthetic.training import Training, train
+
     size = SubjectSize(picture=embedded.PICTURE_SIZE)
     training = Training(seed=arguments.seed)
     population = make_population(arguments.people, arguments.data_seed)

@@ -1,6 +1,7 @@
 """A folder such as a user without a network has: small copies of everything, under the names of the real ones."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     embedded.lay_out(folder)
     write_stock_data(folder, documents=2)
+    # The names of the other released model; what is tested under them is the command, not the architecture.
+    shutil.copytree(folder / embedded.WEIGHTS_NAME, folder / "MLLMMU/Idefics2_Vanilla")
+    shutil.copytree(folder / embedded.PROCESSOR_NAME, folder / "HuggingFaceM4/idefics2-8b")
     return folder
 
 

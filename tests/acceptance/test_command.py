@@ -10,7 +10,7 @@ LEAF = "mllmu_forget_cloze_text"
 
 def printed_scores(text: str) -> dict[str, float]:
     """Task and metric of the harness's printed tables, with the value."""
-    rows = re.findall(r"\|\s*[- ]*(\w+)\s*\|[^|]*\|[^|]*\|[^|]*\|(\w+)\s*\|[^|]*\|\s*([\d.]+)\s*\|", text)
+    rows = re.findall(r"\|\s*[- ]*(\w+)\s*\|[^|]*\|[^|]*\|(\w+)\s*\|[^|]*\|\s*([\d.]+)\s*\|", text)
     return {f"{task} {metric}": float(value) for task, metric, value in rows}
 
 
