@@ -17,9 +17,12 @@ import inspect
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from lmms_eval.models.registry_v2 import ModelManifest
 from loguru import logger
+
+if TYPE_CHECKING:
+    from lmms_eval.models.registry_v2 import ModelManifest
 
 MODEL = "manu_pruned"
 CHAT_CLASS = "lmms_manu.plugins.manu_pruned.ManuPruned"
@@ -32,6 +35,10 @@ _MARK = "_adds_lmms_manu_tasks"
 
 def register() -> list[ModelManifest]:
     """Registers the tasks and returns the model's manifest; may be called any number of times."""
+    # Imported here: it imports `lmms_eval.models`, which loads this very module to call this function. Were that to
+    # start from the top of this module, the function would not be there yet, and the model would go missing.
+    from lmms_eval.models.registry_v2 import ModelManifest
+
     try:
         _list_model()
         _register_tasks()

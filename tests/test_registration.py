@@ -43,6 +43,12 @@ def test_the_tasks_are_there_whichever_module_is_imported_first(first):
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize("first", ["lmms_manu.plugins.registration", "lmms_manu.plugins.manu_pruned"])
+def test_the_model_is_found_when_a_program_imports_this_package_first(first):
+    code = f"import {first}, lmms_eval.models as models; print(models.get_model_manifest('manu_pruned').model_id)"
+    assert "manu_pruned" in python(code).splitlines()
+
+
 def test_a_users_own_folder_of_tasks_is_read_as_well_and_wins(tmp_path):
     (tmp_path / "mine.yaml").write_text("task: my_task\ndataset_path: json\n")
     (tmp_path / "theirs.yaml").write_text("group: mllmu_forget\ntask:\n  - my_task\n")
