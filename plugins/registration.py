@@ -130,10 +130,15 @@ class _ExtendingLoader(importlib.abc.Loader):
         return getattr(self._loader, name)
 
 
-def _complain(error: Exception) -> None:
-    """Says in one sentence what is missing: the harness would hide an exception in a warning of its own."""
+@functools.cache
+def _complain_once(reason: str) -> None:
     logger.error(
         f"lmms-manu could not register its MLLMU-Bench tasks with lmms-eval {importlib.metadata.version('lmms-eval')} "
-        f"({error}): it is tested with lmms-eval {TESTED_HOST}; install that version, "
+        f"({reason}): it is tested with lmms-eval {TESTED_HOST}; install that version, "
         f"or pass --include_path with the folder of lmms_manu.tasks."
     )
+
+
+def _complain(error: Exception) -> None:
+    """Says in one sentence what is missing: the harness would hide an exception in a warning of its own."""
+    _complain_once(str(error))
