@@ -148,7 +148,7 @@ def test_the_keyboard_sorts_too(opened: Browser) -> None:
     assert button.get_attribute("tabindex") == "0"
     assert button.get_attribute("role") == "button"
     button.send_keys(Keys.ENTER)
-    assert opened.all(f"{VIEW} th[aria-sort=ascending]")
+    opened.wait(lambda: opened.all(f"{VIEW} th[aria-sort=ascending]"))
 
 
 def test_hovering_over_a_bar_shows_its_numbers(opened: Browser) -> None:
