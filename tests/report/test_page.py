@@ -134,10 +134,11 @@ def test_a_click_on_a_heading_sorts(opened: Browser) -> None:
     names = first_column(opened, VIEW)
     assert names[0] == "vanilla"
     sort_button(opened, VIEW, "Cloze").click()
+    opened.wait(lambda: opened.all(f"{VIEW} th[aria-sort=ascending]"))
     column = opened.texts(f"{VIEW} tbody tr td:nth-of-type(4) .value")
     assert column == sorted(column, key=float)
-    assert opened.all(f"{VIEW} th[aria-sort=ascending]")
     sort_button(opened, VIEW, "Cloze").click()
+    opened.wait(lambda: opened.all(f"{VIEW} th[aria-sort=descending]"))
     assert opened.texts(f"{VIEW} tbody tr td:nth-of-type(4) .value") == column[::-1]
 
 
