@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
 from lmms_eval.models.model_utils.gen_metrics import log_metrics
@@ -32,7 +33,7 @@ from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.environment import record_file
 from lmms_manu.errors import ModelError, SettingError
-from lmms_manu.evaluation.suites import UTILITY, check_judge
+from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
 from lmms_manu.methods import unlearn
 from lmms_manu.methods.base import publish
@@ -111,12 +112,12 @@ class ManuPruned(lmms):
             SettingError: a task needs a judge and none is configured.
         """
         with take_down_on_failure():
-            self._check_judge(requests)
+            # Where the harness is called from Python, this is the first that the model hears of its tasks.
+            check_judge_of_tasks((task_of(request) for request in requests), os.environ)
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
             asked = [request for request in requests if not (request.metadata or {}).get("__padding_only__")]
             converter = self._converter()
             answers = iter(self._engine.answer((self._convert(converter, one) for one in asked), len(asked)))
-            self._report()
             wanted = {id(request) for request in asked}
             return [_result(next(answers)) if id(request) in wanted else GenerationResult("") for request in requests]
 
@@ -138,7 +139,11 @@ class ManuPruned(lmms):
         )
 
     def clean(self) -> None:
-        """Frees what answering has kept; the model stays, so that the object can be evaluated again."""
+        """Reports what answering has cost and frees what it has kept; the model stays for further evaluations.
+
+        The harness calls it in every process once all is answered, also in one that had nothing to answer.
+        """
+        self._report()
         self._encoder.pictures.clear()
         gc.collect()
         if torch.cuda.is_available():
@@ -159,10 +164,6 @@ class ManuPruned(lmms):
                 f"forget_ratio={own}: evaluate the tasks of {own} %, or prune with forget_ratio={ratio}."
             )
 
-    def _check_judge(self, requests: Sequence[Instance]) -> None:
-        asked = {task_of(request) for request in requests}
-        check_judge(tuple(part for part in UTILITY if asked.intersection(part.tasks)), os.environ)
-
     def _keep_record(self) -> None:
         """Leaves the record where whoever started the harness asked for it."""
         file = record_file()
@@ -170,8 +171,9 @@ class ManuPruned(lmms):
             write_json(file, self.record.as_dict())
 
     def _report(self) -> None:
-        """Puts what answering cost into the harness's metrics."""
-        work, self._engine.work = self._engine.work, Work()
+        """Puts what answering cost, in all processes together, into the harness's metrics."""
+        own, self._engine.work = self._engine.work, Work()
+        work = Work.side_by_side(gather_object([own]))
         if self._rank == 0 and work.prompts:
             log_metrics(
                 total_elapsed_time=work.seconds,

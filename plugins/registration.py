@@ -1,9 +1,9 @@
 """The entry point through which lmms-eval finds the model `manu_pruned` and the MLLMU-Bench tasks.
 
 lmms-eval calls `register` while it imports `lmms_eval.models`, before it looks for tasks. It has entry points for
-models only, so `register` also makes its task index take in this package's folder of tasks: at once if
-`lmms_eval.tasks` is loaded, else at the moment it is loaded. Importing it here would cost every command, even
-`lmms-eval models`, ten seconds.
+models only, so `register` also makes its task index take in this package's folder of tasks, and refuse tasks whose
+judge is missing: at once if `lmms_eval.tasks` is loaded, else at the moment it is loaded. Importing it here would cost
+every command, even `lmms-eval models`, ten seconds.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import importlib.machinery
 import importlib.metadata
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -93,6 +94,24 @@ def _extend(tasks: ModuleType) -> None:
 
     setattr(initialize_tasks, _MARK, True)
     manager.initialize_tasks = initialize_tasks
+    _refuse_unjudged(manager)
+
+
+def _refuse_unjudged(manager: type) -> None:
+    """Makes the harness ask for a missing judge when it resolves `--tasks`, which is before it loads the model."""
+    original = manager.match_tasks
+
+    @functools.wraps(original)
+    def match_tasks(self: object, task_list: list[str]) -> list[str]:
+        matched = original(self, task_list)
+        if getattr(self, "model_name", None) == MODEL:
+            # Imported here, like everything that commands without a model can do without.
+            from lmms_manu.evaluation.suites import check_judge_of_tasks
+
+            check_judge_of_tasks(matched, os.environ)
+        return matched
+
+    manager.match_tasks = match_tasks
 
 
 class _TasksFinder(importlib.abc.MetaPathFinder):

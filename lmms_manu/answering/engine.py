@@ -50,6 +50,18 @@ class Work:
     new_tokens: int = 0
     seconds: float = 0.0
 
+    @classmethod
+    def side_by_side(cls, works: Iterable[Work]) -> Work:
+        """The work of several processes at the same time: the sums, and the seconds of the slowest."""
+        every = list(works)
+        return cls(
+            prompts=sum(work.prompts for work in every),
+            prompt_tokens=sum(work.prompt_tokens for work in every),
+            computed_prompt_tokens=sum(work.computed_prompt_tokens for work in every),
+            new_tokens=sum(work.new_tokens for work in every),
+            seconds=max(work.seconds for work in every),
+        )
+
 
 @dataclass(frozen=True)
 class _Group:

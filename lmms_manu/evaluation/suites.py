@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from lmms_manu.errors import SettingError, one_of
@@ -83,5 +83,15 @@ def check_judge(parts: tuple[Part, ...], variables: Mapping[str, str]) -> None:
         raise SettingError(
             f"No judge is configured for {', '.join(judged)}: OPENAI_API_KEY is not set. Set it "
             "(with OPENAI_API_URL for an endpoint other than OpenAI's and MODEL_VERSION for its model), "
-            f"or leave them out with --skip {','.join(judged)}."
+            f"or leave them out: lmms-manu evaluate --skip {','.join(judged)}."
         )
+
+
+def check_judge_of_tasks(tasks: Iterable[str], variables: Mapping[str, str]) -> None:
+    """`check_judge` for the parts that have one of the harness's `tasks`.
+
+    Raises:
+        SettingError: `OPENAI_API_KEY` is not set.
+    """
+    asked = set(tasks)
+    check_judge(tuple(part for part in UTILITY if asked.intersection(part.tasks)), variables)

@@ -48,9 +48,9 @@ def answers(output: Path) -> dict[tuple[str, int], list]:
     return samples
 
 
-def scores(output: Path) -> dict:
+def results(output: Path) -> dict:
     (file,) = output.glob("**/*_results.json")
-    return json.loads(file.read_text(encoding="utf-8"))["results"]
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def test_two_processes_prune_and_answer_as_one_does(folder, environment, tmp_path):
@@ -67,7 +67,10 @@ def test_two_processes_prune_and_answer_as_one_does(folder, environment, tmp_pat
     assert two.returncode == 0, two.stderr[-3000:]
     assert answers(tmp_path / "one"), one.stderr[-3000:]
     assert answers(tmp_path / "one") == answers(tmp_path / "two")
-    assert scores(tmp_path / "one") == scores(tmp_path / "two")
+    alone, together = results(tmp_path / "one"), results(tmp_path / "two")
+    assert alone["results"] == together["results"]
+    for count in ("total_gen_tokens", "avg_prompt_tokens"):
+        assert alone["throughput"][count] == together["throughput"][count], "work is counted in every process"
     pruned = [line for line in (two.stdout + two.stderr).splitlines() if "manu paper at 5 %: pruned" in line]
     assert len(pruned) == 1, "rank 0 alone says what was pruned"
 

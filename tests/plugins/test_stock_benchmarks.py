@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from support.judge_server import JudgeServer
 from support.stock_tasks import judge_of_stock_tasks, judge_variables
 
+from lmms_manu.errors import ManuError
 from lmms_manu.evaluation.harness import HarnessRun, run
 
 VANILLA = {"pretrained": "./short", "prune_rate": 0, "device": "cpu"}
@@ -35,3 +37,9 @@ def test_the_benchmarks_that_agree_about_the_judge_run_in_one_command(folder, en
     assert len(judge.requests) == 8
     for task in ("mmmu_val", "mmstar", "mmvet", "llava_in_the_wild"):
         assert all(sample["filtered_resps"] for sample in samples_of(tmp_path, task))
+
+
+def test_a_missing_judge_is_found_before_a_model_is_looked_for(folder, environment, tmp_path):
+    nowhere = {"pretrained": "./nowhere", "prune_rate": 0}
+    with pytest.raises(ManuError, match="No judge is configured for llava_bench: OPENAI_API_KEY is not set"):
+        run(HarnessRun(("mmstar", "llava_in_the_wild"), nowhere, tmp_path), folder=folder, environment=environment)
