@@ -2,10 +2,12 @@
 #   VENV=DIR     keep the environment in DIR instead of the user's cache
 #   PYTHON=FILE  make the environment with another interpreter
 #   TESTS=...    what pytest runs, such as TESTS=tests/mllmu
+#   WORKERS=N    how many processes run tests
 
 SHELL := /bin/bash
 export VENV PYTHON
 TESTS ?= tests
+WORKERS ?= 2
 
 .PHONY: help environment demo test lint types bench
 
@@ -27,7 +29,7 @@ types:
 	@venv=$$(scripts/environment) && "$$venv/bin/mypy"
 
 test: lint types
-	@venv=$$(scripts/environment) && PATH="$$venv/bin:$$PATH" OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} "$$venv/bin/python" -m pytest $(TESTS)
+	@venv=$$(scripts/environment) && PATH="$$venv/bin:$$PATH" OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} "$$venv/bin/python" -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 bench:
 	@venv=$$(scripts/environment) && for file in benchmarks/bench_*.py; do PATH="$$venv/bin:$$PATH" "$$venv/bin/python" "$$file" || exit 1; done
