@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import xxhash
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from lmms_manu.files import atomic_path
 
-_ABOUT, _DIGEST = "about", "sha256"
+_ABOUT, _DIGEST = "about", "xxh3_128"
 
 
 class DamagedFileError(Exception):
@@ -64,7 +64,8 @@ def load_description(path: Path) -> dict[str, Any]:
 
 
 def _digest(tensors: Mapping[str, Tensor], about: str) -> str:
-    digest = hashlib.sha256(about.encode())
+    # Against damage, not against forgery: a cryptographic hash would take longer than the reading.
+    digest = xxhash.xxh3_128(about.encode())
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].numpy().data)
