@@ -137,6 +137,34 @@ def test_a_record_can_be_written_as_json(arguments):
     assert "of 96 language neurons" in record.summary()
 
 
+def test_the_record_tells_how_activations_are_distributed_and_which_were_pruned(arguments):
+    record = edit(arguments, prune_rate=10)[1]
+    told = json.loads(json.dumps(record.details["activations"]))
+    assert set(told["language"]["neurons"]) == {
+        f"{group}/{modality}" for group in ("forget", "retain") for modality in ("multimodal", "text")
+    }
+    assert set(told["vision"]["neurons"]) == {"forget/multimodal", "retain/multimodal"}
+    for tower, distribution in told.items():
+        for part, counts in distribution["neurons"].items():
+            assert sum(counts) == 96
+            assert sum(distribution["pruned"][part]) == record.pruned[tower][0]
+
+
+def test_pruning_in_steps_tells_the_activations_of_the_model_as_it_was(arguments):
+    once, stepwise = (edit(arguments, prune_rate=10, steps=steps)[1].details["activations"] for steps in (1, 3))
+    assert {tower: told["neurons"] for tower, told in stepwise.items()} == {
+        tower: told["neurons"] for tower, told in once.items()
+    }
+    assert sum(sum(told["pruned"]["forget/multimodal"]) for told in stepwise.values()) == 19
+
+
+def test_without_a_measurement_the_record_tells_no_activations(arguments, tmp_path):
+    assert "activations" not in edit(arguments, recipe="random", prune_rate=10)[1].details
+    edit(arguments, prune_rate=10, save_mask=str(tmp_path / "kept"))
+    applied = edit(arguments, mask=str(tmp_path / "kept"))[1]
+    assert "activations" not in json.dumps(applied.as_dict())
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

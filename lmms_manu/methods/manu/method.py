@@ -37,6 +37,7 @@ from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.data import UnlearningData
 from lmms_manu.methods.manu.choice import choose
 from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.manu.distributions import distributions
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
@@ -91,12 +92,14 @@ class Editing:
         weights = self._weights()
         rounds: list[dict[str, Any]] = []
         marked: Tensor | None = None
+        unedited: Tensor | None = None
         for step in range(1, self._settings.steps + 1):
             statistics = self._measure(data)
             with self._timed("scoring"):
                 sums = statistics.sums if statistics is not None else None
                 choice = choose(self._layout, sums, self._settings, step / self._settings.steps, marked)
             marked = choice.marked
+            unedited = sums if step == 1 else unedited
             rounds.append({**choice.summary(), "measured_parts": statistics.measured if statistics else 0})
             if step < self._settings.steps:
                 self._prune(self._mask(marked))
@@ -117,6 +120,11 @@ class Editing:
         mask = self._mask(marked)
         details = {"layout": self._layout.as_json(), "record": record.as_dict()}
         mask = dataclasses.replace(mask, weights=weights, details=details)
+        if unedited is not None:
+            with self._timed("scoring"):
+                activations = distributions(self._layout, unedited, marked)
+            told = {tower: dataclasses.asdict(one) for tower, one in activations.items()}
+            record = dataclasses.replace(record, details={**record.details, "activations": told})
         return self._finish(mask, record)
 
     def apply_mask(self, source: str) -> EditRecord:

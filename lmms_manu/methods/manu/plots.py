@@ -10,9 +10,8 @@ import torch
 
 from lmms_manu.errors import SettingError
 from lmms_manu.files import atomic_path
-from lmms_manu.measuring.sums import MODALITIES, SETS
+from lmms_manu.methods.manu.distributions import distributions
 from lmms_manu.methods.manu.inspection import Inspection
-from lmms_manu.methods.manu.scores import Rates
 
 if TYPE_CHECKING:  # an optional dependency
     from matplotlib.axes import Axes
@@ -20,8 +19,6 @@ if TYPE_CHECKING:  # an optional dependency
 # Okabe and Ito's colours, which people with any colour vision can tell apart.
 _COLOURS = {"forget": "#D55E00", "retain": "#0072B2"}
 _STYLES = {"multimodal": "-", "text": "--"}
-_BINS = 60
-_DECADES = 6
 
 
 def draw(inspection: Inspection, folder: Path, suffix: str = "png") -> list[Path]:
@@ -72,30 +69,22 @@ def _pruned_per_layer(axes: list[Axes], inspection: Inspection) -> None:
 def _activations(axes: list[Axes], inspection: Inspection) -> None:
     """How many neurons have which mean |z|, on each part of the data."""
     assert inspection.sums is not None  # drawn for statistics only
-    means = Rates.of(inspection.sums).absolute
+    found = distributions(inspection.layout, inspection.sums, inspection.marked)
     for axis, tower in zip(axes, inspection.layout.per_layer(inspection.marked), strict=True):
-        inside = inspection.layout.in_tower(tower)
-        logarithms = means[..., inside].clamp(min=1e-8).log10()
-        high = float(logarithms.max())
-        # Silent neurons, and a tower that text never reaches, have no place on a logarithmic axis.
-        firing = logarithms[logarithms > high - _DECADES]
-        low = float(firing.min())
-        edges = torch.linspace(low, max(high, low + 1e-3), _BINS + 1)
-        for s, group in enumerate(SETS):
-            for m, modality in enumerate(MODALITIES):
-                if not means[s, m, inside].any():
-                    continue
-                counts = torch.histogram(logarithms[s, m].float(), edges.float()).hist
-                axis.stairs(
-                    counts.tolist(),
-                    (10**edges).tolist(),
-                    color=_COLOURS[group],
-                    linestyle=_STYLES[modality],
-                    label=f"{group}, {modality}",
-                )
+        _label(axis, f"{tower}: activations", "mean |z| of a neuron", "neurons")
+        if tower not in found:
+            continue
+        for part, counts in found[tower].neurons.items():
+            group, modality = part.split("/")
+            axis.stairs(
+                counts,
+                found[tower].edges,
+                color=_COLOURS[group],
+                linestyle=_STYLES[modality],
+                label=f"{group}, {modality}",
+            )
         axis.set_xscale("log")
         axis.legend()
-        _label(axis, f"{tower}: activations", "mean |z| of a neuron", "neurons")
 
 
 def _scores(axes: list[Axes], inspection: Inspection) -> None:

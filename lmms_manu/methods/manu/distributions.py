@@ -1,0 +1,72 @@
+"""How the neurons' mean activations are distributed (the paper's figure 6), as few numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lmms_manu.measuring.layout import NeuronLayout
+from lmms_manu.measuring.sums import MODALITIES, SETS
+
+_BINS_PER_DECADE = 10
+_MOST_BINS = 6 * _BINS_PER_DECADE
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How many neurons of a tower have which mean |z|, on each part of the data that was measured.
+
+    Args:
+        edges: of the bins, rising, one more than there are bins; those of any two models lie on one logarithmic grid.
+        neurons: by set and modality, such as `forget/text`, the number of neurons in each bin.
+        pruned: the same of those that are pruned.
+    """
+
+    edges: tuple[float, ...]
+    neurons: Mapping[str, tuple[int, ...]]
+    pruned: Mapping[str, tuple[int, ...]]
+
+
+def distributions(layout: NeuronLayout, sums: Tensor, marked: Tensor) -> dict[str, Distribution]:
+    """The distribution of each tower that has a neuron that ever fired.
+
+    Neurons that are silent on a part, or more than six decades below the highest mean, are in none of its bins.
+
+    Args:
+        layout: which neuron is which.
+        sums: `[2, 2, 5, neurons]`.
+        marked: the neurons that are pruned, `[neurons]`, bool.
+    """
+    count, absolute = sums[..., 0, :], sums[..., 1, :]
+    places = (absolute / count.clamp(min=1)).float().log10_().mul_(_BINS_PER_DECADE).floor_()
+    found = {}
+    for tower in dict.fromkeys(block.tower for block in layout.blocks):
+        inside = layout.in_tower(tower).nonzero().flatten()
+        own, pruned = places[..., inside], marked[inside].nonzero().flatten()
+        last = float(own.max())
+        if last == -math.inf:
+            continue
+        # Number 0 takes what lies below the bins.
+        numbers = own.clamp_(min=last - _MOST_BINS).sub_(last - _MOST_BINS).long()
+        every, chosen = {}, {}
+        for s, group in enumerate(SETS):
+            for m, modality in enumerate(MODALITIES):
+                if count[s, m, inside].any():
+                    every[f"{group}/{modality}"] = _counts(numbers[s, m])
+                    chosen[f"{group}/{modality}"] = _counts(numbers[s, m, pruned])
+        empty = next(number for number, counts in enumerate(zip(*every.values(), strict=True)) if any(counts))
+        grid = range(int(last) + 1 - _MOST_BINS + empty, int(last) + 2)
+        found[tower] = Distribution(
+            edges=tuple(float(f"{10 ** (place / _BINS_PER_DECADE):.6g}") for place in grid),
+            neurons={part: counts[empty:] for part, counts in every.items()},
+            pruned={part: counts[empty:] for part, counts in chosen.items()},
+        )
+    return found
+
+
+def _counts(numbers: Tensor) -> tuple[int, ...]:
+    return tuple(torch.bincount(numbers, minlength=_MOST_BINS + 1)[1:].tolist())
