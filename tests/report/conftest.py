@@ -47,6 +47,9 @@ RATIO = answers_wrongly({"multimodal": 80, "text": 70}, 35)
 
 def edit(recipe: str, rate: float, mask: str) -> EditRecord:
     layers = {"language": [[1, 20], [2, 20]], "vision": [[0, 10], [2, 10]]}
+    neurons = {"forget/multimodal": [10, 30], "forget/text": [20, 20], "retain/multimodal": [5, 35]}
+    pruned_of_these = {part: [1, 2] for part in neurons}
+    activations = {"language": {"edges": [0.001, 0.01, 0.1], "neurons": neurons, "pruned": pruned_of_these}}
     pruned = {"language": (3, 40), "vision": (2, 20)}
     return EditRecord(
         method="manu",
@@ -56,7 +59,7 @@ def edit(recipe: str, rate: float, mask: str) -> EditRecord:
         forget_ratio=10,
         mask_fingerprint=mask,
         pruned=pruned,
-        details={"layers": layers},
+        details={"layers": layers, "activations": activations},
     )
 
 

@@ -165,6 +165,18 @@ def test_hovering_over_a_bar_shows_its_numbers(opened: Browser) -> None:
     assert "change" in tooltip.text
 
 
+def test_hovering_over_a_line_of_activations_shows_its_small_numbers(opened: Browser) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    (figure,) = [one for one in opened.all("figure") if one.text.startswith("Activations of the neurons, language")]
+    opened.script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", figure)
+    point = opened.wait(lambda: figure.find_elements("css selector", "svg .mark-symbol.role-mark path"))[0]
+    ActionChains(opened.driver).move_to_element(point).perform()
+    tooltip = opened.wait(lambda: opened.all("#vg-tooltip-element.visible"))[0]
+    assert "0.00316" in tooltip.text
+    assert opened.script("return arguments[0].querySelector('details').textContent.includes('0.00316')", figure)
+
+
 def test_every_plot_has_its_numbers_as_a_table_and_a_name(opened: Browser) -> None:
     figures = opened.all("figure")
     assert len(figures) >= 10

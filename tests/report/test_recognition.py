@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from support.harness_results import evaluate
@@ -65,6 +67,32 @@ def test_pruned_neurons_per_layer_are_drawn_from_the_record(real: tuple[Run, ...
     layers = real[1].edit["details"]["layers"]["language"]
     mine = [record["pruned %"] for record in language.records if record["run"] == "manu ratio 10 %"]
     assert mine == [pytest.approx(100 * pruned / total) for pruned, total in layers]
+
+
+def test_activations_are_drawn_from_the_record_and_once_where_they_were_measured_once(real: tuple[Run, ...]) -> None:
+    plots = {plot.title: plot for plot in plots_of(compare(real, resamples=10).sections[0])}
+    told = real[1].edit["details"]["activations"]["language"]
+    every = plots["Activations of the neurons, language tower"].records
+    assert {record["run"] for record in every} == {"manu ratio 10 %"}
+    counts = [record["neurons"] for record in every if (record["set"], record["modality"]) == ("forget", "text only")]
+    assert counts == told["neurons"]["forget/text"]
+    pruned = plots["Activations of the pruned neurons, language tower, text only"].records
+    assert {record["run"] for record in pruned} == {"manu ratio 10 %", "manu paper 2 %"}
+    mine = [record for record in pruned if (record["run"], record["set"]) == ("manu ratio 10 %", "retain")]
+    assert [record["neurons"] for record in mine] == told["pruned"]["retain/text"]
+    # No text ever reaches the vision tower.
+    assert {record["modality"] for record in plots["Activations of the neurons, vision tower"].records} == {
+        "with the picture"
+    }
+    assert "Activations of the pruned neurons, vision tower, text only" not in plots
+
+
+def test_activations_that_no_record_tells_are_not_drawn(real: tuple[Run, ...]) -> None:
+    details = {"layers": real[1].edit["details"]["layers"]}
+    silent = dataclasses.replace(real[1], edit={**real[1].edit, "details": details})
+    titles = [plot.title for plot in plots_of(compare((real[0], silent), resamples=10).sections[0])]
+    assert any(title.startswith("Neurons pruned in each layer") for title in titles)
+    assert not any(title.startswith("Activations") for title in titles)
 
 
 def test_runs_with_the_same_versions_have_no_complaint_about_versions(real: tuple[Run, ...]) -> None:

@@ -1,4 +1,4 @@
-"""The three kinds of chart that a report draws, in Vega-Lite, each with the numbers that it shows."""
+"""The kinds of chart that a report draws, in Vega-Lite, each with the numbers that it shows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import altair
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart, without black and yellow.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_GREY = "#808080"
 _HEIGHT = 240
 
 Record = dict[str, Any]
@@ -89,15 +90,29 @@ class Charts:
         """Lines of `value` over `prune rate`, coloured by `recipe`, dashed by `share`."""
         if not records:
             return None
-        chart = altair.Chart(_data(records)).mark_line(point=True)
-        encoded = chart.encode(
+        base = altair.Chart(_data(records)).encode(
             x=altair.X("prune rate:Q", title="prune rate, %"),
             y=altair.Y(f"{value}:Q", title=axis),
             color=Charts(_values("recipe", records))._colour("recipe", records),
-            strokeDash=altair.StrokeDash("share:N", title=None, legend=altair.Legend(orient="bottom", title=None)),
             tooltip=_tooltips(["run", "share"], records),
         )
-        return _plot(title, encoded, records)
+        return _plot(title, _dashed(base, "share"), records)
+
+    def by_activation(self, title: str, records: Sequence[Record], colour: str, dash: str) -> Plot | None:
+        """Lines of `neurons` over `mean |z|`, one for each `run`, coloured by the field `colour`, dashed by `dash`."""
+        if not records:
+            return None
+        # Two decimals would not do for these numbers, so they come as texts.
+        data = altair.InlineData(list(records), format=altair.DataFormat(parse={"mean |z|": "number"}))
+        scale = altair.Scale(type="log", nice=False, padding=12)
+        base = altair.Chart(data).encode(
+            x=altair.X("mean |z|:Q", title="mean |z| of a neuron", scale=scale, axis=altair.Axis(tickCount=5)),
+            y=altair.Y("neurons:Q", title="neurons"),
+            color=self._colour(colour, records),
+            detail="run:N",
+            tooltip=[altair.Tooltip(f"{name}:N", title=name) for name in records[0]],
+        )
+        return _plot(title, _dashed(base, dash, size=16), records)
 
     def _colour(self, field: str, records: Sequence[Record]) -> altair.Color:
         shown = _values(field, records)
@@ -105,6 +120,13 @@ class Charts:
         colours = list(itertools.islice(itertools.cycle(_COLOURS), len(self._names)))
         scale = altair.Scale(domain=self._names, range=colours)
         return altair.Color(f"{field}:N", sort=None, legend=legend, scale=scale)
+
+
+def _dashed(base: altair.Chart, field: str, size: int = 30) -> Any:
+    """Lines dashed by `field`, and points of `size`: if the lines made them, the legend would show them, not dashes."""
+    legend = altair.Legend(orient="bottom", title=None, symbolType="stroke", symbolSize=400, symbolStrokeColor=_GREY)
+    dash = altair.StrokeDash(f"{field}:N", sort=None, legend=legend)
+    return altair.layer(base.mark_line().encode(strokeDash=dash), base.mark_point(size=size, filled=True, opacity=1))
 
 
 def _values(field: str, records: Sequence[Record]) -> list[str]:

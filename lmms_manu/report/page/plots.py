@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from lmms_manu.mllmu.names import MODALITIES
 from lmms_manu.report.cells import Cell, Row, Section
@@ -25,6 +27,7 @@ def plots_of(section: Section) -> list[Plot]:
         _prune_rates(section, charts),
         _rates(section, charts),
         *_layers(section, charts),
+        *_activations(section, charts),
         *_residuals(section, charts),
     ]
     found = [entry for entry in candidates if entry is not None]
@@ -109,13 +112,50 @@ def _layers(section: Section, charts: Charts) -> Iterator[Plot | None]:
     """Share of neurons pruned in each layer, where the edit's record tells."""
     towers: dict[str, list[Record]] = {}
     for row in section.rows:
-        layers = (row.run.edit.get("details") or {}).get("layers") if row.run else None
-        for tower, counts in (layers or {}).items():
+        for tower, counts in _told(row, "layers").items():
             for layer, (pruned, total) in enumerate(counts):
                 share = 100 * pruned / total if total else 0.0
                 towers.setdefault(tower, []).append({"run": row.name, "layer": layer, "pruned %": share})
     for tower, records in towers.items():
         yield charts.by_layer(f"Neurons pruned in each layer, {tower} tower", records, "pruned %", "pruned, %")
+
+
+def _activations(section: Section, charts: Charts) -> Iterator[Plot | None]:
+    """How many neurons have which mean activation (the paper's figure 6), and how many of those that were pruned.
+
+    The former is the measured model's alone: runs of the same measurement share its lines, under the first one's name.
+    """
+    measured: dict[str, list[Record]] = {}
+    pruned: dict[tuple[str, str], list[Record]] = {}
+    drawn = []
+    for row in section.rows:
+        for tower, told in _told(row, "activations").items():
+            for part, counts in told["neurons"].items():
+                group, modality = part.split("/")
+                place = {"run": row.name, "set": group, "modality": VIEW_TITLES[modality]}
+                if (tower, part, told["edges"], counts) not in drawn:
+                    drawn.append((tower, part, told["edges"], counts))
+                    measured.setdefault(tower, []).extend(_counts(place, told["edges"], counts))
+                chosen = _counts(place, told["edges"], told["pruned"][part])
+                pruned.setdefault((tower, modality), []).extend(chosen)
+    for tower, records in measured.items():
+        title = f"Activations of the neurons, {tower} tower"
+        yield Charts(("retain", "forget")).by_activation(title, records, "set", "modality")
+    for (tower, modality), records in pruned.items():
+        title = f"Activations of the pruned neurons, {tower} tower, {VIEW_TITLES[modality]}"
+        yield charts.by_activation(title, records, "run", "set")
+
+
+def _counts(place: Record, edges: Sequence[float], counts: Sequence[int]) -> Iterator[Record]:
+    """A record for each bin, which stands at its middle on a logarithmic axis."""
+    for low, high, count in zip(edges, edges[1:], counts, strict=False):
+        yield {**place, "mean |z|": f"{math.sqrt(low * high):.3g}", "neurons": count}
+
+
+def _told(row: Row, name: str) -> Mapping[str, Any]:
+    """What the record of a run's edit tells in its details by tower; empty where it does not."""
+    details = row.run.edit.get("details") if row.run else None
+    return (details or {}).get(name) or {}
 
 
 def _residuals(section: Section, charts: Charts) -> Iterator[Plot | None]:
