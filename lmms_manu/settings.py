@@ -8,7 +8,6 @@ that declares it and refuses what none of them knows.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -51,7 +50,7 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        hints = _type_hints(type(self))
+        hints = typing.get_type_hints(type(self))
         for field in dataclasses.fields(self):
             value = _convert(field.name, getattr(self, field.name), hints[field.name])
             _check(field, value)
@@ -120,9 +119,6 @@ def markdown_table(*classes: type[Settings]) -> str:
             default = "" if field.default is None else f"`{field.default}`"
             rows.append(f"| `{field.name}` | {default} | {meaning} |")
     return "\n".join(rows)
-
-
-_type_hints = functools.cache(typing.get_type_hints)
 
 
 def _convert(name: str, value: Any, hint: Any) -> Any:

@@ -25,6 +25,7 @@ _OUTSIDE = "outside"
 _NEITHER = re.compile(
     r"audio|speech|sound|protein|perceiver|resampler|connector|projector|projection|merger|adapter|aligner|abstractor"
     r"|q_?former|_vq|vq_|vqmodel|dit\b|action|talker|speculative|mtp"
+    r"|video_tower"  # beside a tower for pictures, and never given one
 )
 _VISION = re.compile(r"vision|visual|image|vit\b|\bsam\b")
 _LANGUAGE = re.compile(r"text|language|llm|decoder|thinker")
