@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 
-from lmms_manu.cli.running import add_running_arguments, evaluation_of
+from lmms_manu.cli.running import add_running_arguments, evaluation_of, say
 from lmms_manu.evaluation.evaluate import check_arguments, evaluate, outline
 from lmms_manu.settings import parse_arguments
 
@@ -29,4 +29,4 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print(outline(evaluation))
         return 0
-    return 0 if evaluate(evaluation, echo=not arguments.quiet) else 1
+    return 0 if evaluate(evaluation, say, echo=not arguments.quiet) else 1

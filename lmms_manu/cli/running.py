@@ -26,6 +26,11 @@ def add_running_arguments(parser: argparse.ArgumentParser, suite: str) -> None:
     parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be run")
 
 
+def say(line: str) -> None:
+    """Prints a line at once, also into a file that somebody watches during a long evaluation."""
+    print(line, flush=True)
+
+
 def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) -> Evaluation:
     """The evaluation that the arguments ask for.
 

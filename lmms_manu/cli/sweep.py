@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmms_manu.cli.running import add_running_arguments, evaluation_of
+from lmms_manu.cli.running import add_running_arguments, evaluation_of, say
 from lmms_manu.evaluation.evaluate import check_arguments, outline
 from lmms_manu.evaluation.sweep import BASELINE, at, points, sweep
 from lmms_manu.settings import parse_arguments
@@ -51,12 +51,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         print("\n".join(outline(at(point, evaluation)) for point in every))
         return 0
-    complete = sweep(every, evaluation, print, echo=not arguments.quiet)
-    return _report(arguments.output, [point.name for point in every]) or (0 if complete else 1)
+    complete = sweep(every, evaluation, say, echo=not arguments.quiet)
+    reported = _report(arguments.output, [point.name for point in every], is_partial=arguments.limit is not None)
+    return reported if complete else 1
 
 
-def _report(output: Path, names: list[str]) -> int:
+def _report(output: Path, names: list[str], *, is_partial: bool) -> int:
     from lmms_manu.cli import main  # the report is a command of its own; loaded only when there is something to report
 
-    runs = [f"{name}={output / name}" for name in names if (output / name).is_dir()]
-    return main.main(["report", *runs, "--baseline", BASELINE, "--out", str(output / "report")])
+    runs = [f"{name}={output / name}" for name in names if any((output / name).glob("*/*_results.json"))]
+    allowed = ["--allow", "partial"] if is_partial else []
+    return main.main(["report", *runs, "--baseline", BASELINE, "--out", str(output / "report"), *allowed])

@@ -8,6 +8,7 @@ import importlib.metadata
 import json
 import platform
 import shlex
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from lmms_manu.environment import RECORD
 from lmms_manu.errors import SettingError
-from lmms_manu.evaluation.harness import HarnessError, HarnessRun, find_results, run
+from lmms_manu.evaluation.harness import HarnessError, HarnessRun, run
 from lmms_manu.evaluation.suites import Part
 from lmms_manu.files import write_json
 from lmms_manu.settings import from_arguments
@@ -63,7 +64,7 @@ def check_arguments(model_args: Mapping[str, Any]) -> None:
     from_arguments(model_args, ModelSettings, AnsweringSettings, *settings_classes(model_args))
 
 
-def evaluate(evaluation: Evaluation, say: Callable[[str], None] = print, *, echo: bool = True) -> bool:
+def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) -> bool:
     """Runs the parts that have no results yet.
 
     A part that fails is reported and the next one is run, so that one night yields all that it can. What was run
@@ -84,11 +85,10 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None] = print, *, echo
     write_json(evaluation.output / MANIFEST, manifest)
     complete = True
     for part in evaluation.parts:
-        call = _call(evaluation, part)
-        if _is_done(call):
-            say(f"{part.name}: done before")
+        if _is_done(evaluation, part, manifest):
+            say(f"{evaluation.output / part.name}: done before")
             continue
-        entry = _run_part(evaluation, part, call, say, echo)
+        entry = _run_part(evaluation, part, say, echo)
         complete &= entry["status"] == "done"
         manifest["parts"][part.name] = entry
         manifest["edit"] = _read_json(_record(evaluation)) or manifest.get("edit")
@@ -102,39 +102,39 @@ def outline(evaluation: Evaluation) -> str:
     Raises:
         SettingError: as `evaluate` does.
     """
-    _open_manifest(evaluation)
-    calls = {part.name: _call(evaluation, part) for part in evaluation.parts}
+    manifest = _open_manifest(evaluation)
     return "\n".join(
-        f"{name}: {'done before' if _is_done(call) else shlex.join(call.command())}" for name, call in calls.items()
+        f"{evaluation.output / part.name}: "
+        + ("done before" if _is_done(evaluation, part, manifest) else shlex.join(_call(evaluation, part).command()))
+        for part in evaluation.parts
     )
 
 
-def _run_part(
-    evaluation: Evaluation, part: Part, call: HarnessRun, say: Callable[[str], None], echo: bool
-) -> dict[str, Any]:
+def _run_part(evaluation: Evaluation, part: Part, say: Callable[[str], None], echo: bool) -> dict[str, Any]:
     """Runs a part; returns its entry in the manifest."""
+    call = _call(evaluation, part)
+    # What an attempt that was cut off left there would be read as a second result.
+    shutil.rmtree(call.output, ignore_errors=True)
     entry: dict[str, Any] = {"tasks": list(part.tasks), "started": _now()}
     environment = {**part.environment(evaluation.variables), RECORD: str(_record(evaluation))}
     started = time.monotonic()
     try:
         results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
     except HarnessError as error:
-        say(f"{part.name}: {error}")
+        say(f"{call.output}: {error}")
         entry |= {"status": "failed", "error": str(error).splitlines()[0]}
     else:
         entry |= {"status": "done", "results": str(results.relative_to(evaluation.output))}
     seconds = round(time.monotonic() - started, 1)
     if entry["status"] == "done":
-        say(f"{part.name}: done in {seconds:.0f} s")
+        say(f"{call.output}: done in {seconds:.0f} s")
     return {**entry, "seconds": seconds}
 
 
-def _is_done(call: HarnessRun) -> bool:
-    try:
-        find_results(call)
-    except HarnessError:
-        return False
-    return True
+def _is_done(evaluation: Evaluation, part: Part, manifest: Mapping[str, Any]) -> bool:
+    """Whether the part ran to its end; a results file alone does not say so, because its samples are written later."""
+    results = manifest["parts"].get(part.name, {}).get("results")
+    return results is not None and (evaluation.output / results).is_file()
 
 
 def _call(evaluation: Evaluation, part: Part) -> HarnessRun:

@@ -88,7 +88,7 @@ def run(run: HarnessRun, *, folder: Path, environment: Mapping[str, str] | None 
     """
     log = run.output / LOG
     _execute(run.command(), folder, {**_for_processes(run), **(environment or {})}, log, echo)
-    return find_results(run, log)
+    return _find_results(run, log)
 
 
 def run_in_one_process(
@@ -104,10 +104,10 @@ def run_in_one_process(
     config.write_text(json.dumps([entry.config() for entry in runs], indent=2), encoding="utf-8")
     command = [sys.executable, "-m", "lmms_eval", "--config", str(config.absolute())]
     _execute(command, folder, environment, log, echo=False)
-    return [find_results(entry, log) for entry in runs]
+    return [_find_results(entry, log) for entry in runs]
 
 
-def find_results(run: HarnessRun, log: Path | None = None) -> Path:
+def _find_results(run: HarnessRun, log: Path) -> Path:
     """The newest results file of `run` that holds all of its tasks.
 
     Raises:
@@ -162,8 +162,6 @@ def _execute(
             raise
 
 
-def _tail(log: Path | None) -> str:
-    if log is None or not log.is_file():
-        return ""
+def _tail(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:]
     return "\n".join([f" The end of {log}:", *(f"  | {line}" for line in lines)])

@@ -57,7 +57,6 @@ def sweep(points: Sequence[Point], evaluation: Evaluation, say: Callable[[str], 
     """Evaluates every point into a folder of its own below `evaluation.output`; returns whether all succeeded."""
     complete = True
     for point in points:
-        say(point.name)
         complete &= evaluate(at(point, evaluation), say, echo=echo)
     return complete
 

@@ -1,4 +1,10 @@
-"""A sweep is every combination of its values, after the vanilla model."""
+"""A sweep is every combination of its values, after the vanilla model, from one measurement."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -28,3 +34,34 @@ def test_a_sweep_over_nothing_is_refused(grid):
 def test_a_setting_cannot_be_swept_and_fixed_at_once():
     with pytest.raises(SettingError, match="prune_rate cannot be both"):
         points({"prune_rate": ["2"]}, {"prune_rate": "5"})
+
+
+def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(lmms_manu, world, variables, tmp_path):
+    out = tmp_path / "sweep"
+    grid = ["--recipe", "paper,ratio", "--prune_rate", "10", "--skip", "mllmu_test,mllmu_retain,mllmu_celebrity"]
+    words = ["sweep", *grid, "--limit", "1", "--quiet", "--output", str(out)]
+    cache = {"LMMS_MANU_CACHE": str(tmp_path / "cache")}
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "lmms_manu", *words],
+        cwd=world,
+        env={**variables, **cache},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with killed:
+        assert "vanilla/mllmu_forget: done in" in killed.stdout.readline()
+        os.killpg(killed.pid, signal.SIGKILL)
+    # As if it had been killed a little later: the harness writes a part's results before its samples.
+    half = out / "paper-10" / "mllmu_forget" / "20260101_000000_results.json"
+    half.parent.mkdir(parents=True, exist_ok=True)
+    half.write_text((next((out / "vanilla").rglob("*_results.json"))).read_text())
+
+    done = lmms_manu(*words, **cache)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "vanilla/mllmu_forget: done before" in done.stdout
+    assert not half.exists()
+    edits = [json.loads((out / point / "edit.json").read_text()) for point in ("paper-10", "ratio-10")]
+    assert [edit["details"]["rounds"][0]["measured_parts"] for edit in edits] == [4, 0]
+    report = (out / "report" / "report.md").read_text()
+    assert all(f"| {point} |" in report for point in ("vanilla", "paper-10", "ratio-10"))
