@@ -1,9 +1,13 @@
 """Weights that are offloaded, come as an adapter, or cannot be edited."""
 
+import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from support.models import llava_model
+from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
+from lmms_manu.errors import ModelError
+from lmms_manu.measuring import measure as measuring
 from lmms_manu.methods.unlearn import plan
 
 INPUTS = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
@@ -45,3 +49,16 @@ def test_an_adapter_is_measured_and_pruned_as_its_merged_weights(arguments, llav
     assert one.mask_fingerprint == other.mask_fingerprint != without.mask_fingerprint
     torch.testing.assert_close(logits(from_adapter), logits(from_merged))
     assert all(step["measured_parts"] == 4 for record in (one, other) for step in record.details["rounds"])
+
+
+@pytest.mark.parametrize("bits", [{"load_in_4bit": True}, {"load_in_8bit": True}], ids=["4bit", "8bit"])
+def test_a_quantised_checkpoint_is_refused_before_it_is_measured(bits, arguments, llava_folder, tmp_path, monkeypatch):
+    quantised = AutoModelForImageTextToText.from_pretrained(
+        llava_folder, quantization_config=BitsAndBytesConfig(**bits), device_map="cpu"
+    )
+    quantised.save_pretrained(tmp_path / "quantised")
+    monkeypatch.setattr(measuring.BatchRunner, "__init__", None)
+    request = {**arguments, "pretrained": str(tmp_path / "quantised"), "processor": str(llava_folder)}
+    plan({**request, "prune_rate": 0}).load()  # it answers unedited
+    with pytest.raises(ModelError, match=r"cannot be edited: .*quantised with bitsandbytes"):
+        plan({**request, "prune_rate": 20}).load()
