@@ -6,6 +6,7 @@ examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=${1:?name a folder for the results}
 config=$(realpath "${2:-$examples/gate.yaml}")
 
+mkdir -p "$folder"
 # The embedded model and dataset, under the names that the real ones have; leave this out to evaluate the real ones.
 [ -e "$folder/MLLMMU" ] || lmms-manu lay-out --out "$folder"
 cd "$folder"
@@ -13,4 +14,4 @@ cd "$folder"
 lmms-manu evaluate --suite mllmu --quiet --model_args prune_rate=0,forget_ratio=10 --output results/vanilla
 lmms-manu evaluate --suite mllmu --quiet --model_args recipe=ratio,prune_rate=10,forget_ratio=10 --output results/ratio-10
 lmms-manu report vanilla=results/vanilla ratio-10=results/ratio-10 --baseline vanilla --out report
-lmms-manu gate --config "$config" vanilla=results/vanilla ratio-10=results/ratio-10
+lmms-manu gate --config "$config" --junit report/gate.xml vanilla=results/vanilla ratio-10=results/ratio-10
