@@ -41,21 +41,22 @@ def distributions(layout: NeuronLayout, sums: Tensor, marked: Tensor) -> dict[st
         sums: `[2, 2, 5, neurons]`.
         marked: the neurons that are pruned, `[neurons]`, bool.
     """
-    count, absolute = sums[..., 0, :], sums[..., 1, :]
-    places = (absolute / count.clamp(min=1)).float().log10_().mul_(_BINS_PER_DECADE).floor_()
+    # Single precision is enough for a bin, and twice as fast.
+    count, absolute = sums[..., :2, :].float().unbind(-2)
+    places = (absolute / count.clamp(min=1)).log10_().mul_(_BINS_PER_DECADE).floor_()
     found = {}
     for tower in dict.fromkeys(block.tower for block in layout.blocks):
-        inside = layout.in_tower(tower).nonzero().flatten()
-        own, pruned = places[..., inside], marked[inside].nonzero().flatten()
+        own, count_here, marked_here = (_of_tower(layout, tower, tensor) for tensor in (places, count, marked))
         last = float(own.max())
         if last == -math.inf:
             continue
         # Number 0 takes what lies below the bins.
         numbers = own.clamp_(min=last - _MOST_BINS).sub_(last - _MOST_BINS).long()
+        measured, pruned = count_here.any(-1), marked_here.nonzero().flatten()
         every, chosen = {}, {}
         for s, group in enumerate(SETS):
             for m, modality in enumerate(MODALITIES):
-                if count[s, m, inside].any():
+                if measured[s, m]:
                     every[f"{group}/{modality}"] = _counts(numbers[s, m])
                     chosen[f"{group}/{modality}"] = _counts(numbers[s, m, pruned])
         empty = next(number for number, counts in enumerate(zip(*every.values(), strict=True)) if any(counts))
@@ -66,6 +67,12 @@ def distributions(layout: NeuronLayout, sums: Tensor, marked: Tensor) -> dict[st
             pruned={part: counts[empty:] for part, counts in chosen.items()},
         )
     return found
+
+
+def _of_tower(layout: NeuronLayout, tower: str, tensor: Tensor) -> Tensor:
+    """The part of `[..., neurons]` that belongs to `tower`; whole blocks are copied faster than neurons are picked."""
+    blocks = zip(layout.blocks, layout.split(tensor), strict=True)
+    return torch.cat([part for block, part in blocks if block.tower == tower], -1)
 
 
 def _counts(numbers: Tensor) -> tuple[int, ...]:
