@@ -1,6 +1,7 @@
 """A folder such as a user without a network has: small copies of everything, under the names of the real ones."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from support.stock_tasks import write_stock_data
 
 from lmms_manu import embedded
+from lmms_manu.cli.main import main
 
 BIN = Path(sys.executable).parent
 
@@ -42,3 +44,19 @@ def run(world, home):
         )
 
     return run
+
+
+@pytest.fixture
+def rehearse(world, monkeypatch, capsys):
+    """Checks a command with `--dry-run` by its entry point, in this process, which has imported what it needs."""
+
+    def rehearse(command: str) -> str | None:
+        assignments, _, words = command.partition("lmms-manu ")
+        with monkeypatch.context() as patch:
+            patch.chdir(world)
+            for assignment in ("OPENAI_API_KEY=none-is-called", *shlex.split(assignments)):
+                patch.setenv(*assignment.split("=", 1))
+            code = main([*shlex.split(words), "--dry-run"])
+        return f"{command}\n{capsys.readouterr().err}" if code else None
+
+    return rehearse
