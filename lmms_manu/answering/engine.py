@@ -103,8 +103,9 @@ class AnsweringEngine:
         self._decoder = Decoder(checkpoint)
         self._footprint = Footprint.of(checkpoint)
         self._batches = BatchRunner()
-        # Whether sharing leaves the answers as they are, for prompts without and with pictures; absent if untried.
-        self._sharing_agrees: dict[bool, bool] = {}
+        # Whether sharing leaves the answers as they are, by whether there are pictures in the start and behind it;
+        # absent if untried.
+        self._sharing_agrees: dict[tuple[bool, bool], bool] = {}
 
     def answer(self, requests: Iterable[PromptRequest], total: int | None = None) -> list[Answer]:
         """Answers `requests`; every prompt is read and checked before the first one is answered.
@@ -161,23 +162,26 @@ class AnsweringEngine:
         if not self._settings.reuse_prefix or len(members) < 3 or first.request.generation.num_beams > 1:
             return plain
         start = shared_start([planned[position].tokens for position in ordered])
-        if start.tokens < WORTHWHILE or self._sharing_agrees.get(start.pictures > 0) is False:
+        kind = (start.pictures > 0, any(len(planned[position].tokens.spans) > start.pictures for position in ordered))
+        if start.tokens < WORTHWHILE or self._sharing_agrees.get(kind) is False:
             return plain
+        length = len(first.tokens)
         try:
             inputs = prefix_inputs(self._encoder, first.tokens, self._planner.pictures(first), start)
-            group = _Group(ordered, start, PrefixCache(self._checkpoint, inputs))
-            agrees = self._sharing_agrees.get(start.pictures > 0) or self._agrees(planned, group)
+            longest = length + self._decoder.room(length, first.request.generation)
+            group = _Group(ordered, start, PrefixCache(self._checkpoint, inputs, longest))
+            agrees = self._sharing_agrees.get(kind) or self._agrees(planned, group)
         except NotReusableError as reason:
             logger.debug("exemplars are computed for every prompt anew: %s", reason)
             agrees = False
-        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError, StopIteration) as error:
             # A model that cannot go on from a cache says so in its own way; without one it is asked as ever.
             if is_out_of_memory(error):
                 release_memory()
                 return plain
             logger.debug("exemplars are computed for every prompt anew: %s", error)
             agrees = False
-        self._sharing_agrees[start.pictures > 0] = agrees
+        self._sharing_agrees[kind] = agrees
         if not agrees:
             return plain
         self.work.computed_prompt_tokens += start.tokens

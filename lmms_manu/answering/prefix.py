@@ -69,12 +69,13 @@ class PrefixCache:
     Args:
         checkpoint: the model that computes it.
         inputs: the shared tokens and pictures as a batch of one.
+        longest: the number of tokens that the longest prompt may have with its answer.
 
     Raises:
         NotReusableError: the model keeps a cache that cannot be handed out so.
     """
 
-    def __init__(self, checkpoint: Checkpoint, inputs: BatchFeature) -> None:
+    def __init__(self, checkpoint: Checkpoint, inputs: BatchFeature, longest: int) -> None:
         model = checkpoint.model
         options = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
         placed = to_device(inputs, checkpoint.device, model.dtype)
@@ -82,10 +83,20 @@ class PrefixCache:
             cache = model(**placed, **options, use_cache=True).past_key_values
         if not isinstance(cache, DynamicCache) or not all(type(layer) in _EXPANDABLE for layer in cache.layers):
             raise NotReusableError(f"{type(model).__name__} keeps a {type(cache).__name__}")
+        # A sliding window counts the padding behind the start, so that shorter prompts would see less of it.
+        if any(getattr(layer, "sliding_window", longest) < longest for layer in cache.layers):
+            raise NotReusableError(f"{longest} tokens are more than its attention sees at a time")
         self._cache = cache
+        # Models with positions in three dimensions remember how far those of the last batch ran ahead of its tokens.
+        self._deltas = [(part, part.rope_deltas) for part in model.modules() if hasattr(part, "rope_deltas")]
 
     def for_batch(self, size: int) -> Cache:
-        """A cache for `size` rows; all of them look at the one copy of the start, and grow apart from there."""
+        """A cache for the next batch, of `size` rows.
+
+        All of them look at the one copy of the start, and grow apart from there.
+        """
+        for part, deltas in self._deltas:
+            part.rope_deltas = deltas
         cache = copy.copy(self._cache)
         layers: list[Any] = [copy.copy(layer) for layer in self._cache.layers]
         cache.layers = layers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,8 @@ from lmms_manu.models.pictures import KEEP_BYTES, PictureCache, PreparedPicture
 from lmms_manu.models.rendering import PromptRenderer
 
 _TOKENS = ("input_ids", "attention_mask")
+
+_Surroundings = frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,10 @@ class TokenizedPrompt:
 class PromptEncoder(PromptRenderer):
     """Renders prompts with a model's own placeholders and encodes them, text-only and pictured ones mixed.
 
-    Processors prepare every picture of every prompt anew. Where a model's picture is nothing but a run of one
-    repeated token and a block of its inputs, prompts are put together from tokens and pictures that are prepared
-    once; this is taken up only after it gave exactly what the processor gives for the first prompts.
+    Processors prepare every picture of every prompt anew. Where a model's picture is nothing but tokens of its own and
+    a block of its inputs, prompts are put together from tokens and pictures that are prepared once; this is taken up
+    only after it gave exactly what the processor gives for the first prompt whose pictures stand between the same
+    kinds of characters.
 
     Args:
         checkpoint: the model's processor is used; its weights are not touched.
@@ -57,8 +61,12 @@ class PromptEncoder(PromptRenderer):
         self.tokenizer.padding_side = "left"
         self.pictures = PictureCache(self._prepare, keep_bytes)
         self._nested_pictures = False
-        # For prompts without and with pictures: whether they are separable, None before the first one.
-        self._separable: dict[bool, bool | None] = {False: None, True: None}
+        # Whether prompts are separable whose pictures stand between these kinds of characters; absent if untried.
+        self._separable: dict[_Surroundings, bool] = {}
+        # The dimension along which a prompt's pictures are joined, for each of their inputs.
+        self._picture_axes: dict[str, int] = {}
+        # The token ids that each of the processor's inputs beside the tokens marks with 1.
+        self._marked_ids: dict[str, set[int]] = {}
 
     def encode(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> BatchFeature:
         """Encodes a batch on the CPU.
@@ -104,19 +112,15 @@ class PromptEncoder(PromptRenderer):
     def tokenize(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> list[TokenizedPrompt]:
         """The tokens of each prompt by itself; arguments and errors as in `encode`."""
         self._check_placeholders(texts, pictures)
-        for text, own in zip(texts, pictures, strict=True):
-            if self._separable[bool(own)] is None:
-                self._separable[bool(own)] = self._is_separable(text, own)
-        quick = [self._separable[bool(own)] for own in pictures]
+        quick = [self._is_separable(text, own) for text, own in zip(texts, pictures, strict=True)]
         ids = iter(self._tokenizer_ids([text for text, fits in zip(texts, quick, strict=True) if fits]))
-        try:
-            return [
-                self._with_pictures(next(ids), own) if fits else self._by_processor(text, own)
-                for text, own, fits in zip(texts, pictures, quick, strict=True)
-            ]
-        except _NotARepeatedTokenError:
-            self._separable[True] = False
-            return self.tokenize(texts, pictures)
+        prompts = []
+        for text, own, fits in zip(texts, pictures, quick, strict=True):
+            try:
+                prompts.append(self._with_pictures(next(ids), own) if fits else self._by_processor(text, own))
+            except _NotSeparableError:
+                prompts.append(self._by_processor(text, own))
+        return prompts
 
     def join(
         self,
@@ -146,12 +150,14 @@ class PromptEncoder(PromptRenderer):
             ids[row, start:] = rest
             mask[row, start:] = 1
         data = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-        shown = [picture for own in pictures for picture in own]
-        for name in shown[0].inputs if shown else ():
-            tensors = [picture.inputs[name] for picture in shown]
-            if len({tensor.shape[1:] for tensor in tensors}) > 1:
+        for name, marked in self._marked_ids.items():
+            data[name] = torch.from_numpy(np.isin(ids, list(marked)).astype(np.int64))
+        for name, axis in self._picture_axes.items() if any(pictures) else ():
+            rows = [[picture.inputs[name] for picture in own] for own in pictures]
+            block = _row_by_row(rows) if axis else _one_after_another([tensor for row in rows for tensor in row])
+            if block is None:
                 return None
-            data[name] = torch.cat(tensors)
+            data[name] = block
         return BatchFeature(data)
 
     def token_count(self, text: str, pictures: Sequence[Image.Image]) -> int:
@@ -171,11 +177,18 @@ class PromptEncoder(PromptRenderer):
                 )
 
     def _is_separable(self, text: str, pictures: Sequence[Image.Image]) -> bool:
-        """Whether putting this prompt together gives exactly what the processor gives."""
+        """Whether putting such a prompt together gives exactly what the processor gives."""
+        surroundings = self._surroundings(text)
+        if surroundings not in self._separable:
+            self._separable[surroundings] = self._agrees(text, pictures)
+        return self._separable[surroundings]
+
+    def _agrees(self, text: str, pictures: Sequence[Image.Image]) -> bool:
         wanted = self.process([text], [pictures])
         try:
             prepared = [self.pictures.get(picture) for picture in pictures]
-        except _NotARepeatedTokenError:
+            self._learn(wanted)
+        except _NotSeparableError:
             return False
         joined = self.join([self._with_pictures(self._tokenizer_ids([text])[0], pictures)], [prepared])
         return (
@@ -184,26 +197,75 @@ class PromptEncoder(PromptRenderer):
             and all(torch.equal(joined[name], wanted[name].to(joined[name].dtype)) for name in joined)
         )
 
+    def _surroundings(self, text: str) -> _Surroundings:
+        """What kinds of characters the pictures of a prompt stand between: it may decide how they become tokens."""
+        parts = text.split(self.image_token)
+        last = len(parts) - 1
+        return frozenset(
+            (
+                _kind(before[-1:] if before or number == 0 else self.image_token),
+                _kind(after[:1] if after or number + 1 == last else self.image_token),
+            )
+            for number, (before, after) in enumerate(itertools.pairwise(parts))
+        )
+
     def _prepare(self, picture: Image.Image, digest: bytes) -> PreparedPicture:
-        inputs = dict(self.process([self.image_token], [[picture]]))
-        ids = inputs["input_ids"][0]
-        tokens = int((ids == self._image_token_id).sum())
-        # What else the tokenizer puts around a text it also puts around an empty one.
-        if len(ids) - tokens != len(self._tokenizer_ids([""])[0]):
-            raise _NotARepeatedTokenError
-        return PreparedPicture(digest, tokens, {name: inputs[name] for name in inputs if name not in _TOKENS})
+        inputs = self.process([self.image_token], [[picture]])
+        ids = inputs["input_ids"][0].numpy().astype(np.int32)
+        # What the tokenizer puts around a text, it puts around this one.
+        plain = self._tokenizer_ids([self.image_token])[0]
+        (places,) = np.nonzero(plain == self._image_token_id)
+        if len(places) != 1:
+            raise _NotSeparableError
+        before, behind = int(places[0]), len(plain) - int(places[0]) - 1
+        own = ids[before : len(ids) - behind]
+        # Tokens of the vocabulary's own text could merge with the text around them.
+        if not len(own) or not {int(own[0]), int(own[-1])} <= self._unmergeable:
+            raise _NotSeparableError
+        self._learn(inputs)
+        prepared = {name: inputs[name] for name in inputs if name not in (*_TOKENS, *self._marked_ids)}
+        if not self._picture_axes:
+            self._picture_axes = self._axes(picture, prepared)
+        return PreparedPicture(digest, own, prepared)
+
+    def _learn(self, inputs: BatchFeature) -> None:
+        """Notes which token ids the inputs of the tokens' own shape mark: those that stand for pictures."""
+        ids = inputs["input_ids"]
+        for name in inputs:
+            value = inputs[name]
+            if name not in _TOKENS and isinstance(value, torch.Tensor) and value.shape == ids.shape:
+                self._marked_ids.setdefault(name, set()).update(ids[value == 1].tolist())
+
+    def _axes(self, picture: Image.Image, single: Mapping[str, torch.Tensor]) -> dict[str, int]:
+        """The dimension of each input that grows when a prompt shows a picture twice."""
+        double = self.process([f"{self.image_token} {self.image_token}"], [[picture, picture]])
+        axes = {}
+        for name, tensor in single.items():
+            if not isinstance(tensor, torch.Tensor) or name not in double:
+                raise _NotSeparableError
+            shape, grown = tuple(tensor.shape), tuple(double[name].shape)
+            fitting = [axis for axis in (0, 1) if grown == (*shape[:axis], 2 * shape[axis], *shape[axis + 1 :])]
+            if not fitting:
+                raise _NotSeparableError
+            axes[name] = fitting[0]
+        return axes
 
     def _with_pictures(self, ids: np.ndarray, pictures: Sequence[Image.Image]) -> TokenizedPrompt:
         """A prompt with its pictures' tokens in the place of the placeholders."""
         if not pictures:
             return TokenizedPrompt(ids)
         prepared = [self.pictures.get(picture) for picture in pictures]
-        counts = np.ones(len(ids), dtype=np.int64)
-        places = np.flatnonzero(ids == self._image_token_id)
-        counts[places] = [picture.tokens for picture in prepared]
-        starts = (np.cumsum(counts) - counts)[places]
-        spans = tuple((int(start), int(start) + one.tokens) for start, one in zip(starts, prepared, strict=True))
-        return TokenizedPrompt(np.repeat(ids, counts), spans, tuple(picture.digest for picture in prepared))
+        pieces: list[np.ndarray] = []
+        spans: list[tuple[int, int]] = []
+        length = last = 0
+        for place, picture in zip(np.flatnonzero(ids == self._image_token_id).tolist(), prepared, strict=True):
+            pieces += [ids[last:place], picture.ids]
+            start = length + place - last
+            length, last = start + len(picture.ids), place + 1
+            spans.append((start, length))
+        return TokenizedPrompt(
+            np.concatenate([*pieces, ids[last:]]), tuple(spans), tuple(picture.digest for picture in prepared)
+        )
 
     def _by_processor(self, text: str, pictures: Sequence[Image.Image]) -> TokenizedPrompt:
         ids = self.process([text], [pictures])["input_ids"][0].numpy().astype(np.int32)
@@ -220,6 +282,11 @@ class PromptEncoder(PromptRenderer):
         return int(self.tokenizer.convert_tokens_to_ids(self.image_token))
 
     @cached_property
+    def _unmergeable(self) -> set[int]:
+        """The ids of tokens that the tokenizer cuts out before it looks at the text around them."""
+        return set(self.tokenizer.added_tokens_decoder)
+
+    @cached_property
     def _adds_bos(self) -> bool:
         ids = self.tokenizer("a")["input_ids"]
         return bool(ids) and self.tokenizer.bos_token_id is not None and ids[0] == self.tokenizer.bos_token_id
@@ -229,8 +296,35 @@ class PromptEncoder(PromptRenderer):
         return text.removeprefix(self.tokenizer.bos_token) if self._adds_bos else text
 
 
-class _NotARepeatedTokenError(Exception):
-    """A picture takes more in a prompt than a run of one token."""
+class _NotSeparableError(Exception):
+    """A picture cannot be put into a prompt without the processor."""
+
+
+def _kind(character: str) -> str:
+    """The kind of a character beside a picture, or of what else stands there."""
+    if len(character) == 1 and character.isspace():
+        return "space"
+    return "word" if len(character) == 1 and character.isalnum() else character
+
+
+def _one_after_another(tensors: Sequence[torch.Tensor]) -> torch.Tensor | None:
+    """Inputs that list the pictures of all prompts; None if their shapes differ."""
+    return torch.cat(list(tensors)) if len({tensor.shape[1:] for tensor in tensors}) == 1 else None
+
+
+def _row_by_row(rows: Sequence[Sequence[torch.Tensor]]) -> torch.Tensor:
+    """Inputs `[prompts, pictures, ...]` from those of each picture, `[1, 1, ...]`, filled up with zeros."""
+    shown = [tensor for row in rows for tensor in row]
+    places = max(sum(tensor.shape[1] for tensor in row) for row in rows)
+    sizes = [max(size) for size in zip(*(tensor.shape[2:] for tensor in shown), strict=True)]
+    block = shown[0].new_zeros(len(rows), places, *sizes)
+    for number, row in enumerate(rows):
+        place = 0
+        for (own,) in row:
+            corner = [slice(size) for size in own.shape[1:]]
+            block[number, place : place + len(own)][(slice(None), *corner)] = own
+            place += len(own)
+    return block
 
 
 def to_device(inputs: Mapping[str, Any], device: torch.device, dtype: torch.dtype | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -19,12 +20,12 @@ class PreparedPicture:
 
     Args:
         digest: tells pictures of different content apart.
-        tokens: the number of prompt tokens that the picture takes.
-        inputs: the model's inputs for it; those of several pictures are joined along the first dimension.
+        ids: int32 `[tokens]`, what takes the place of its placeholder in a prompt.
+        inputs: the model's inputs for it.
     """
 
     digest: bytes
-    tokens: int
+    ids: np.ndarray
     inputs: Mapping[str, torch.Tensor]
 
     @property

@@ -88,6 +88,28 @@ def test_exemplars_are_computed_once(checkpoint, requests):
     assert saved % (len(shots) - 1) == 0, "every prompt but one is spared the same start"
 
 
+SHARED = {
+    "idefics2": (True, True),
+    "qwen2_vl": (True, False),  # the positions behind a picture depend on the pictures before it
+    "llava_next": (True, True),
+    "gemma3": (False, False),  # the prompts are longer than its sliding window
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_exemplars_are_computed_once_where_the_answers_stay_as_they_are(family, tmp_path):
+    checkpoint = load_checkpoint(ModelSettings(pretrained=str(FAMILIES[family](tmp_path)), device="cpu"))
+    encoder = PromptEncoder(checkpoint)
+    shots = [one for one in mixed_requests(encoder, count=12, new_tokens=5) if one.group == "exemplars"]
+    unpictured = [
+        replace(one, text=one.text.replace(encoder.placeholder, ""), pictures=list, group="text") for one in shots
+    ]
+    for requests, is_shared in zip((unpictured, shots), SHARED[family], strict=True):
+        engine = engine_of(checkpoint, "3")
+        assert [answer.text for answer in engine.answer(requests)] == simple_loop(checkpoint, requests)
+        assert (engine.work.computed_prompt_tokens < 0.6 * engine.work.prompt_tokens) is is_shared
+
+
 def test_a_start_whose_pictures_differ_is_not_shared(checkpoint):
     encoder = PromptEncoder(checkpoint)
     text = encoder.released_text("USER: <image>\nQuestion: who?\nAnswer: A\nUSER: <image>\nwho?\nASSISTANT:")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from support.asking import mixed_requests
@@ -53,6 +54,18 @@ def test_every_family_gets_what_its_processor_gives(family, tmp_path):
     assert lengths == encoded["attention_mask"].sum(1).tolist()
 
 
+def test_pictures_become_what_the_processor_makes_of_them_wherever_they_stand(tmp_path):
+    # Its processor merges the marks of pictures that meet, and parts a mark from a word that follows it.
+    folder = FAMILIES["idefics2"](tmp_path)
+    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")))
+    texts = ["a <image> b", "a <image>word", "<image><image> a", "a<image>", "<image>\n<image>", "a <image>, b"]
+    pictures = [[picture(number, (20 + number, 24)) for number in range(text.count("<image>"))] for text in texts]
+    for text, own in zip(texts, pictures, strict=True):
+        assert same_inputs(encoder.encode([text], [own]), encoder.process([text], [own])), text
+    assert same_inputs(encoder.encode(texts, pictures), encoder.process(texts, pictures))
+    assert encoder.tokenize(texts[:1], pictures[:1])[0].separable
+
+
 def test_batches_are_padded_on_the_left(encoder):
     encoded = encoder.encode(["a", "a longer one"], [[], []])
     assert encoded["attention_mask"][0].tolist() == [0] * 11 + [1]
@@ -103,7 +116,7 @@ def test_a_picture_is_prepared_once_while_it_is_kept():
 
     def prepare(image, digest):
         prepared.append(digest)
-        return PreparedPicture(digest, 1, {"pixel_values": torch.zeros(1, 100)})
+        return PreparedPicture(digest, np.zeros(1, np.int32), {"pixel_values": torch.zeros(1, 100)})
 
     cache = PictureCache(prepare, keep_bytes=900)
     for number in (1, 2, 1, 2):
