@@ -88,11 +88,12 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
         if _is_done(evaluation, part, manifest):
             say(f"{evaluation.output / part.name}: done before")
             continue
-        entry = _run_part(evaluation, part, say, echo)
+        entry, told = _run_part(evaluation, part, echo)
         complete &= entry["status"] == "done"
         manifest["parts"][part.name] = entry
         manifest["edit"] = _read_json(_record(evaluation)) or manifest.get("edit")
         write_json(evaluation.output / MANIFEST, manifest)
+        say(f"{evaluation.output / part.name}: {told}")
     return complete
 
 
@@ -110,8 +111,8 @@ def outline(evaluation: Evaluation) -> str:
     )
 
 
-def _run_part(evaluation: Evaluation, part: Part, say: Callable[[str], None], echo: bool) -> dict[str, Any]:
-    """Runs a part; returns its entry in the manifest."""
+def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str, Any], str]:
+    """Runs a part; returns its entry in the manifest, and what to say of it."""
     call = _call(evaluation, part)
     # What an attempt that was cut off left there would be read as a second result.
     shutil.rmtree(call.output, ignore_errors=True)
@@ -121,14 +122,12 @@ def _run_part(evaluation: Evaluation, part: Part, say: Callable[[str], None], ec
     try:
         results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
     except HarnessError as error:
-        say(f"{call.output}: {error}")
         entry |= {"status": "failed", "error": str(error).splitlines()[0]}
+        told = str(error)
     else:
         entry |= {"status": "done", "results": str(results.relative_to(evaluation.output))}
-    seconds = round(time.monotonic() - started, 1)
-    if entry["status"] == "done":
-        say(f"{call.output}: done in {seconds:.0f} s")
-    return {**entry, "seconds": seconds}
+        told = f"done in {time.monotonic() - started:.0f} s"
+    return {**entry, "seconds": round(time.monotonic() - started, 1)}, told
 
 
 def _is_done(evaluation: Evaluation, part: Part, manifest: Mapping[str, Any]) -> bool:
