@@ -23,8 +23,6 @@ from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
 from lmms_eval.models.model_utils.gen_metrics import log_metrics
 from lmms_eval.utils import simple_parse_args_string
-from lmms_manu.plugins.conversion import RequestConverter, task_of
-from lmms_manu.plugins.processes import join_processes, rank_and_world, take_down_on_failure
 from loguru import logger
 
 from lmms_manu.answering.engine import AnsweringEngine, Work
@@ -39,6 +37,8 @@ from lmms_manu.methods import unlearn
 from lmms_manu.methods.base import publish
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import resolve_device
+from lmms_manu.plugins.conversion import RequestConverter, task_of
+from lmms_manu.plugins.processes import join_processes, rank_and_world, take_down_on_failure
 
 _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""

@@ -18,7 +18,7 @@ import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
@@ -97,7 +97,7 @@ def _extend(tasks: ModuleType) -> None:
     _refuse_unjudged(manager)
 
 
-def _refuse_unjudged(manager: type) -> None:
+def _refuse_unjudged(manager: Any) -> None:
     """Makes the harness ask for a missing judge when it resolves `--tasks`, which is before it loads the model."""
     original = manager.match_tasks
 

@@ -6,8 +6,6 @@ import pytest
 from lmms_eval import evaluator, models
 from lmms_eval.api.instance import Instance
 from lmms_eval.tasks import TaskManager
-from lmms_manu.plugins.conversion import RequestConverter
-from lmms_manu.plugins.manu_pruned import ManuPruned, ManuPrunedSimple
 from PIL import Image
 from support.judge_server import JudgeServer
 from support.models import llava_processor
@@ -16,6 +14,8 @@ from support.stock_tasks import judge_of_stock_tasks, judge_variables
 from lmms_manu.answering.engine import AnsweringEngine
 from lmms_manu.errors import DataError, ManuError, ModelError, SettingError
 from lmms_manu.models.rendering import PromptRenderer
+from lmms_manu.plugins.conversion import RequestConverter
+from lmms_manu.plugins.manu_pruned import ManuPruned, ManuPrunedSimple
 
 VANILLA = {"pretrained": "./tiny", "prune_rate": 0, "device": "cpu"}
 VANILLA_TEXT = ",".join(f"{name}={value}" for name, value in VANILLA.items())

@@ -13,11 +13,11 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 from accelerate import Accelerator
-from lmms_manu.plugins.processes import join_processes
 from support.stock_tasks import write_mmstar
 
 from lmms_manu.errors import SettingError
 from lmms_manu.models.settings import ModelSettings
+from lmms_manu.plugins.processes import join_processes
 
 TASKS = "mllmu_forget_10_cloze_multimodal,mmstar"
 ARGUMENTS = "pretrained=./short,prune_rate=5,forget_ratio=10,max_samples=6"

@@ -28,6 +28,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def task_manager():
     from lmms_eval.tasks import TaskManager
+
     from lmms_manu.plugins.registration import tasks_folder
 
     return TaskManager(include_path=tasks_folder(), include_defaults=False)

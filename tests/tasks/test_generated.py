@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from lmms_manu.plugins.registration import tasks_folder
 
 from lmms_manu.mllmu.names import ACCOUNTS, COLUMNS, METRICS, RATIOS, Leaf, everything_name, group_name, leaves
+from lmms_manu.plugins.registration import tasks_folder
 
 FOLDER = Path(tasks_folder()) / "mllmu"
 

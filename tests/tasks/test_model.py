@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from lmms_manu.plugins.manu_pruned import ManuPruned
 from support.models import save_llava
 
 from lmms_manu.errors import ModelError
@@ -14,6 +13,7 @@ from lmms_manu.mllmu.names import leaves
 from lmms_manu.mllmu.questions import load_questions
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.models.settings import ModelSettings
+from lmms_manu.plugins.manu_pruned import ManuPruned
 from lmms_manu.settings import from_arguments
 
 LEAVES = [leaf for leaf in leaves() if leaf.ratio in (None, 15)]
