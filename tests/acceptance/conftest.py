@@ -35,10 +35,11 @@ def home(tmp_path_factory):
 
 @pytest.fixture
 def run(world, home):
-    """Runs a command in `world` with no variable set but those that any shell has."""
+    """Runs a command in `world` with no variable set but those that any shell has, and a thread for a busy core."""
 
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(home), "LANG": "C.UTF-8", **variables}
+        environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(home), "LANG": "C.UTF-8"}
+        environment |= {"OMP_NUM_THREADS": "1", **variables}
         return subprocess.run(
             words, cwd=world, env=environment, text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=600
         )
