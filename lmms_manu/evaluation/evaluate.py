@@ -56,7 +56,7 @@ def check_arguments(model_args: Mapping[str, Any]) -> None:
     Raises:
         SettingError: an unknown argument or a value that is not allowed.
     """
-    # Imported here, because a method brings torch with it, and the command's help needs none.
+    # Imported here, because the command's help needs none of it.
     from lmms_manu.answering.settings import AnsweringSettings
     from lmms_manu.methods.registry import settings_classes
     from lmms_manu.models.settings import ModelSettings

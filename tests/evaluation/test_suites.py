@@ -1,5 +1,8 @@
 """Suites name what they run and refuse what cannot be judged before anything is loaded."""
 
+import subprocess
+import sys
+
 import pytest
 
 from lmms_manu.errors import SettingError
@@ -44,3 +47,13 @@ def test_an_unknown_suite_or_part_is_named_with_what_there_is(suite, skip, word)
 def test_a_suite_with_nothing_left_is_refused():
     with pytest.raises(SettingError, match="leaves nothing"):
         parts("utility", 5, skip=("mmmu", "mmstar", "mmvet", "mia_bench", "llava_bench"))
+
+
+def test_arguments_are_checked_without_the_libraries_that_take_seconds_to_import():
+    code = (
+        "import sys\n"
+        "from lmms_manu.evaluation.evaluate import check_arguments\n"
+        "check_arguments({'recipe': 'ratio', 'batch_size': '4'})\n"
+        "print({'torch', 'transformers', 'lmms_eval'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.settings import Settings, setting
 
+NAME = "manu"
 RECIPES = ("paper", "released", "ratio", "invariant", "random")
 SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")

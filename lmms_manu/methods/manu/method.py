@@ -1,52 +1,22 @@
-"""MANU: finds the neurons that matter more for the people to forget than for the others, and prunes them.
-
-edit
-    find the MLP blocks, refuse weights that cannot be edited
-    for each step
-        measure both sets in both modalities (or read the statistics of an earlier measurement)
-        score, select, zero, read the zeros back
-    or: apply a mask that was made before
-    record
-"""
+"""MANU as the registry knows it: its settings, which need no torch, and the edit, which is imported when it is made."""
 
 from __future__ import annotations
 
-import dataclasses
-import platform
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-import transformers
-from torch import Tensor
-
-from lmms_manu._version import __version__
-from lmms_manu.editing.mask import NeuronMask
-from lmms_manu.editing.remove import check_removable, remove_neurons
-from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
-from lmms_manu.errors import ModelError
-from lmms_manu.measuring.fingerprints import note_edit, weights_fingerprint
-from lmms_manu.measuring.layout import NeuronLayout
-from lmms_manu.measuring.measure import measure
-from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.measuring.statistics import Statistics
 from lmms_manu.methods.base import EditRecord
-from lmms_manu.methods.data import UnlearningData
-from lmms_manu.methods.manu.choice import choose
-from lmms_manu.methods.manu.config import ManuSettings
-from lmms_manu.methods.manu.distributions import distributions
-from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
-from lmms_manu.models.inputs import PromptEncoder
-from lmms_manu.models.loading import Checkpoint
+from lmms_manu.methods.manu.config import NAME, ManuSettings
+
+if TYPE_CHECKING:
+    from lmms_manu.methods.data import UnlearningData
+    from lmms_manu.models.loading import Checkpoint
 
 
 class Manu:
     """The method `manu` of the registry."""
 
-    name = "manu"
+    name = NAME
     settings = (ManuSettings, MeasureSettings)
 
     def needs_data(self, settings: tuple[Any, ...]) -> bool:
@@ -54,154 +24,7 @@ class Manu:
         return manu.mask is None and manu.prune_rate > 0 and manu.measured_recipe is not None
 
     def edit(self, checkpoint: Checkpoint, data: UnlearningData | None, settings: tuple[Any, ...]) -> EditRecord:
-        manu: ManuSettings
-        measuring: MeasureSettings
-        manu, measuring = settings
-        if manu.mask is None and manu.prune_rate == 0:
-            return EditRecord(self.name, checkpoint.name, prune_rate=0.0, versions=versions())
-        blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
-        check_editable(checkpoint.model, blocks)
-        if manu.prune_mode == "remove":
-            check_removable(checkpoint.model, blocks)
-        editing = Editing(checkpoint, blocks, manu, measuring)
-        return editing.apply_mask(manu.mask) if manu.mask is not None else editing.find_and_prune(data)
+        # Imported here: commands that only check arguments would wait seconds for torch and transformers.
+        from lmms_manu.methods.manu.edit import edit
 
-
-class Editing:
-    """One edit of one model.
-
-    Args:
-        checkpoint: the model.
-        blocks: its MLP blocks.
-        settings: what to prune.
-        measuring: how to measure.
-    """
-
-    def __init__(
-        self, checkpoint: Checkpoint, blocks: tuple[MlpBlock, ...], settings: ManuSettings, measuring: MeasureSettings
-    ) -> None:
-        self._checkpoint = checkpoint
-        self._blocks = blocks
-        self._settings = settings
-        self._measuring = measuring
-        self._layout = NeuronLayout.of(blocks)
-        self._seconds = {"measuring": 0.0, "scoring": 0.0, "pruning": 0.0}
-
-    def find_and_prune(self, data: UnlearningData | None) -> EditRecord:
-        """Measures, scores and prunes, in as many rounds as the setting `steps` says."""
-        weights = self._weights()
-        rounds: list[dict[str, Any]] = []
-        marked: Tensor | None = None
-        unedited: Tensor | None = None
-        for step in range(1, self._settings.steps + 1):
-            statistics = self._measure(data)
-            with self._timed("scoring"):
-                sums = statistics.sums if statistics is not None else None
-                choice = choose(self._layout, sums, self._settings, step / self._settings.steps, marked)
-            marked = choice.marked
-            unedited = sums if step == 1 else unedited
-            rounds.append({**choice.summary(), "measured_parts": statistics.measured if statistics else 0})
-            if step < self._settings.steps:
-                self._prune(self._mask(marked))
-        assert marked is not None  # there is at least one step
-        record = EditRecord(
-            method=Manu.name,
-            checkpoint=self._checkpoint.name,
-            recipe=self._settings.recipe,
-            prune_rate=self._settings.prune_rate,
-            forget_ratio=data.settings.forget_ratio if data is not None else None,
-            settings={
-                **(data.settings.as_dict() if data is not None else {}),
-                **{name: value for name, value in self._settings.as_dict().items() if name != "save_mask"},
-                **self._measuring.as_dict(),
-            },
-            details={"scope": self._settings.own_scope, "rounds": rounds},
-        )
-        mask = self._mask(marked)
-        details = {"layout": self._layout.as_json(), "record": record.as_dict()}
-        mask = dataclasses.replace(mask, weights=weights, details=details)
-        if unedited is not None:
-            with self._timed("scoring"):
-                activations = distributions(self._layout, unedited, marked)
-            told = {tower: dataclasses.asdict(one) for tower, one in activations.items()}
-            record = dataclasses.replace(record, details={**record.details, "activations": told})
-        return self._finish(mask, record)
-
-    def apply_mask(self, source: str) -> EditRecord:
-        """Prunes the neurons of a mask that was made before."""
-        with self._timed("scoring"):
-            mask = NeuronMask.load(source)
-            mask.check_fits(self._blocks, self._weights())
-        made = mask.details.get("record", {})
-        record = EditRecord(
-            method=made.get("method", Manu.name),
-            checkpoint=self._checkpoint.name,
-            recipe=made.get("recipe"),
-            prune_rate=made.get("prune_rate", 100 * mask.count / max(mask.total, 1)),
-            forget_ratio=made.get("forget_ratio"),
-            settings={"mask": source, "prune_mode": self._settings.prune_mode},
-            details={"made_with": made},
-        )
-        return self._finish(mask, record)
-
-    def _measure(self, data: UnlearningData | None) -> Statistics | None:
-        if data is None:
-            return None
-        with self._timed("measuring"):
-            parts = data.passages(PromptEncoder(self._checkpoint))
-            return measure(self._checkpoint, self._blocks, parts, self._measuring)
-
-    def _mask(self, marked: Tensor) -> NeuronMask:
-        indices = [part.nonzero().flatten() for part in self._layout.split(marked)]
-        return NeuronMask.of_blocks(self._blocks, indices)
-
-    def _prune(self, mask: NeuronMask) -> None:
-        with self._timed("pruning"):
-            zero_neurons(self._checkpoint.model, self._blocks, mask)
-            verify_zeros(self._checkpoint.model, self._blocks, mask)
-            note_edit(self._checkpoint.model, mask.fingerprint)
-
-    def _finish(self, mask: NeuronMask, record: EditRecord) -> EditRecord:
-        """Prunes for good, keeps the mask where that is asked for, and completes the record."""
-        processes = Processes.current()
-        processes.check_same(mask.fingerprint, "the neurons to prune")
-        self._prune(mask)
-        if self._settings.prune_mode == "remove":
-            with self._timed("pruning"):
-                remove_neurons(self._checkpoint.model, self._blocks, mask)
-        if self._settings.save_mask is not None and processes.first:
-            mask.save(self._settings.save_mask)
-        marked = self._layout.mark(mask.indices)
-        return dataclasses.replace(
-            record,
-            mask_fingerprint=mask.fingerprint if mask.count else None,
-            pruned=self._layout.per_tower(marked),
-            seconds={stage: round(seconds, 3) for stage, seconds in self._seconds.items()},
-            versions=versions(),
-            details={**record.details, "layers": self._layout.per_layer(marked)},
-        )
-
-    def _weights(self) -> str:
-        """The fingerprint of the weights, empty where it cannot be told."""
-        try:
-            return weights_fingerprint(self._checkpoint)
-        except ModelError:
-            return ""
-
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[stage] += time.perf_counter() - started
-
-
-def versions() -> dict[str, str]:
-    """The versions of what an edit's numbers may depend on."""
-    return {
-        "lmms-manu": __version__,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "python": platform.python_version(),
-    }
+        return edit(checkpoint, data, *settings)
