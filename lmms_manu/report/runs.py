@@ -18,6 +18,9 @@ from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
 from lmms_manu.report.samples import Sample, first_sample, read_samples
 
+_TOLD = 3
+"""Tasks named in a message about many."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:
@@ -129,13 +132,10 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
             if task.name in tasks:
                 places = f"{origin[task.name].path} and {file.path}"
                 problems.append(Problem("duplicate", f"{name}: {task.name} was evaluated twice ({places})."))
-            if task.is_partial:
-                counts = f"{task.effective} of {task.original} questions"
-                problems.append(Problem("partial", f"{name}: {task.name} has {counts}."))
             tasks[task.name], origin[task.name] = task, file
     if not tasks:
         raise DataError(f"{name}: {files[0].path} holds no scores.")
-    problems += _gaps(name, tasks)
+    problems += [*_cut_short(name, tasks), *_gaps(name, tasks)]
     edits = [edit for file in files if (edit := edit_of(file))]
     mask = _mask(name, tasks, edits)
     return Run(name, identity, files, tasks, edits[-1] if edits else {}, mask, tuple(problems))
@@ -159,6 +159,17 @@ def _mask(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[Mapping[st
             "weights, data or versions changed in between. Report them as separate runs with NAME=FOLDER."
         )
     return next(iter(found), None)
+
+
+def _cut_short(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
+    """One problem for all tasks that were asked fewer questions than they have."""
+    partial = [task for task in tasks.values() if task.is_partial]
+    if not partial:
+        return []
+    told = [f"{task.name} has {task.effective} of {task.original} questions" for task in partial[:_TOLD]]
+    if len(partial) > _TOLD:
+        told.append(f"{len(partial) - _TOLD} more tasks were cut short")
+    return [Problem("partial", f"{name}: {', '.join(told)}.")]
 
 
 def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
