@@ -58,7 +58,7 @@ def _highest(scores: Tensor, count: int) -> Tensor:
     """The positions of the `count` highest scores, ties by position: sorting them all would take longer."""
     if count == 0:
         return torch.empty(0, dtype=torch.int64)
-    lowest = torch.topk(scores, count, sorted=True).values[-1]
+    lowest = torch.topk(scores, count, sorted=False).values.min()
     above = torch.nonzero(scores > lowest).flatten()
     tied = torch.nonzero(scores == lowest).flatten()
     return torch.cat([above, tied[: count - len(above)]])
