@@ -92,10 +92,10 @@ def run(scratch: Path, shape: dict[str, int], clock, rounds: int, samples: int) 
     by_rate = {}
     measured = []
     for rate in RATES:
-        options = {"max_samples": samples, "save_mask": str(scratch / "mask")}
+        options = {"max_samples": samples, "save_mask": str(scratch / f"mask-{rate}")}
         by_rate[rate], record = seconds(clock, edited, folder, rate, **options)
         measured.append(sum(step["measured_parts"] for step in record.details["rounds"]))
-    mask = NeuronMask.load(scratch / "mask")
+    mask = NeuronMask.load(scratch / f"mask-{RATES[-1]}")
     plain(folder, mask)
     pairs = [
         (

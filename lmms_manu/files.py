@@ -10,6 +10,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lmms_manu.errors import SettingError
+
+
+def refuse_existing(setting: str, path: str | os.PathLike[str]) -> None:
+    """Refuses to write over what is there; for files that nobody asked to replace, before the work for them begins.
+
+    Raises:
+        SettingError: there is something at `path`, which the `setting` of this name gave.
+    """
+    if Path(path).exists():
+        raise SettingError(
+            f"{setting}={str(path)!r} exists: name a new file or remove this one; nothing is overwritten."
+        )
+
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:

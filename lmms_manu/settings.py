@@ -81,6 +81,8 @@ def from_arguments(arguments: Mapping[str, Any], *classes: type[Settings]) -> tu
         SettingError: an argument that no class declares, or a value that its class refuses.
     """
     known = [name for settings in classes for name in settings.names()]
+    # Typed text may have blanks around its names and values.
+    arguments = {name.strip(): value.strip() if isinstance(value, str) else value for name, value in arguments.items()}
     for name, value in arguments.items():
         if name not in known:
             raise SettingError(

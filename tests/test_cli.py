@@ -39,3 +39,26 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
     assert main(["evaluate", "--suite", "utilty", "--output", str(tmp_path / "out")]) == 2
     assert "suite='utilty'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["measure", "--pretrained", "nowhere", "--out", "kept.json"], "out='kept.json' exists"),
+        (["residual", "--pretrained", "nowhere", "--out", "kept.json"], "out='kept.json' exists"),
+        (["report", "results", "--out", "kept.json"], "out='kept.json' is a file"),
+        (["report", "results", "--out", "site"], "holds a report.html that is no report of lmms-manu"),
+        (["report", "results", "--rank-by", "loudness"], "rank_by='loudness' is not known"),
+        (["lay-out", "--out", "kept.json/below"], "kept.json/below"),
+        (["cache", "clean", "--older_than", "-1"], "older_than=-1 is out of range"),
+    ],
+)
+def test_nothing_that_is_there_is_written_over(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LMMS_MANU_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "kept.json").write_text("{}")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "report.html").write_text("mine")
+    assert main(words) == 2
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "kept.json").read_text() == "{}"

@@ -33,6 +33,7 @@ def test_values_typed_on_a_command_line_become_the_fields_types():
     assert (loading.trust_remote_code, loading.pretrained, loading.layers) == (True, "a/b", "last")
     assert from_arguments({"layers": "3"}, Loading)[0].layers == 3
     assert from_arguments({"pretrained": "None"}, Loading)[0].pretrained is None
+    assert from_arguments({" recipe ": " ratio"}, Pruning)[0].recipe == "ratio"
 
 
 @pytest.mark.parametrize(

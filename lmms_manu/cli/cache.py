@@ -45,6 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.older_than < 0:
+        raise SettingError(f"older_than={arguments.older_than:g} is out of range: allowed is at least 0, in days.")
     from lmms_manu.measuring.cache import StatisticsCache
 
     statistics = StatisticsCache.default()

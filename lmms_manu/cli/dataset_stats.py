@@ -1,4 +1,4 @@
-"""`lmms-manu dataset-stats`: the counts of the paper's Table 3 for a copy of MLLMU-Bench, beside the published ones."""
+"""Counts people, questions and pictures of a copy of MLLMU-Bench, beside the published ones (the paper's Table 3)."""
 
 from __future__ import annotations
 

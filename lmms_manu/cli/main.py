@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(rest)
     try:
         return command.run(arguments)
-    except ManuError as error:
+    except (ManuError, OSError) as error:  # files that cannot be written or read name themselves
         print(f"lmms-manu {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""`lmms-manu make-dataset`: a dataset of fictitious people in MLLMU-Bench's layout."""
+"""Makes a dataset of fictitious people in MLLMU-Bench's layout."""
 
 from __future__ import annotations
 

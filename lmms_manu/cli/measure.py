@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from lmms_manu.cli.arguments import add_settings, given_settings, join_processes
+from lmms_manu.files import refuse_existing
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
@@ -24,7 +25,7 @@ _CLASSES = (ModelSettings, UnlearningSettings, MeasureSettings)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the statistics into this safetensors file")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write the statistics into this new safetensors file")
     add_settings(parser, "the model", ModelSettings)
     add_settings(parser, "the people", UnlearningSettings, without=("method",))
     add_settings(parser, "the measurement", MeasureSettings)
@@ -32,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     model, people, measuring = from_arguments(given_settings(arguments, *_CLASSES), *_CLASSES)
+    if arguments.out is not None:
+        refuse_existing("out", arguments.out)
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.measuring.measure import measure
     from lmms_manu.measuring.processes import Processes

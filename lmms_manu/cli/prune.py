@@ -58,9 +58,9 @@ def run(arguments: argparse.Namespace) -> int:
         join_processes()
         checkpoint, record = request.load()
         if Processes.current().first:
-            write_checkpoint(checkpoint, record, out, [mask] if mask.is_file() else ())
             if wanted is not None and mask.is_file():
                 NeuronMask.load(mask).save(wanted)
+            write_checkpoint(checkpoint, record, out, [mask] if mask.is_file() else ())
             print(record.summary())
             print(f"wrote {out}")
     return 0

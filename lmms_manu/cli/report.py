@@ -23,6 +23,8 @@ from lmms_manu.report.published import MODELS, guess_model, with_reference
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import read_runs
 
+_FILES = ("report.html", "report.md", "report.tex", "report.csv", "report.json")
+
 
 def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which results to read and what to compare them with."""
@@ -43,7 +45,7 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading_arguments(parser)
     parser.add_argument(
-        "--out", metavar="DIR", help="write report.html, report.md, report.tex, report.csv and report.json there"
+        "--out", metavar="DIR", help=f"write {', '.join(_FILES)} there, in the place of an earlier report"
     )
     parser.add_argument(
         "--reference",
@@ -78,6 +80,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingError(f"resamples={arguments.resamples} is out of range: allowed is at least 1.")
     if arguments.merge and not arguments.append:
         raise SettingError("--merge needs --append FILE, the leaderboard that the entries are added to.")
+    leaderboard.check_score(arguments.rank_by)
+    if arguments.rank_by != leaderboard.DEFAULT_SCORE and not arguments.append:
+        raise SettingError("--rank-by needs --append FILE, the leaderboard that is ranked.")
+    if arguments.out:
+        _refuse_foreign(Path(arguments.out))
     if not arguments.runs and not arguments.merge:
         raise DataError("no runs were given: name at least one folder of results.")
     if arguments.runs:
@@ -106,6 +113,21 @@ def _with_reference(report: Report, reference: str | None) -> Report:
     chosen = model or guess_model(run.identity.checkpoint for run in report.runs)
     sections = tuple(with_reference(section, chosen) for section in report.sections)
     return Report(sections, report.runs, report.baseline, report.problems)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuses a folder whose files would be written over, unless they are an earlier report, which can be made again.
+
+    Raises:
+        SettingError: `folder` is a file, or holds a file of a report's name without a report's own record.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise SettingError(f"out={str(folder)!r} is a file: name a folder.")
+    found = [name for name in _FILES if (folder / name).exists()]
+    if found and "report.json" not in found:
+        raise SettingError(
+            f"out={str(folder)!r} holds a {found[0]} that is no report of lmms-manu: name another folder."
+        )
 
 
 def _write(report: Report, folder: Path, dataset: str | None) -> None:

@@ -15,6 +15,7 @@ import argparse
 from pathlib import Path
 
 from lmms_manu.cli.arguments import add_settings, given_settings
+from lmms_manu.files import refuse_existing
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.settings import UnlearningSettings
@@ -24,7 +25,7 @@ _CLASSES = (ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write; must be new")
     add_settings(parser, "the model", ModelSettings)
     add_settings(parser, "the people", UnlearningSettings)
     add_settings(parser, "the neurons", ManuSettings)
@@ -37,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lmms_manu.methods.unlearn import plan
     from lmms_manu.report.logit_lens import measure_residual
 
+    refuse_existing("out", arguments.out)
     request = plan(given_settings(arguments, *_CLASSES))
     data = request.data or load_data(request.unlearning)
     checkpoint, record = request.load()

@@ -135,10 +135,20 @@ class NeuronMask:
             )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Writes the mask as one safetensors file, whole or not at all; a folder gets `mask.safetensors`."""
+        """Writes the mask as one safetensors file, whole or not at all; a folder gets `mask.safetensors`.
+
+        Raises:
+            DataError: there is another mask or another file; one with the same neurons stays as it is.
+        """
         target = Path(path)
         if target.suffix != ".safetensors":
             target = target / FILE_NAME
+        if target.exists():
+            if self.load(target).fingerprint != self.fingerprint:
+                raise DataError(
+                    f"{target} holds another mask: name another file, or remove it; nothing is overwritten."
+                )
+            return target
         metadata = {
             "format": _FORMAT,
             "sizes": json.dumps(dict(self.sizes)),

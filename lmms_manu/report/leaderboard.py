@@ -109,6 +109,16 @@ def read(path: str | Path) -> list[Entry]:
     return entries
 
 
+def check_score(score: str) -> None:
+    """Refuses what entries cannot be ranked by.
+
+    Raises:
+        SettingError: there is no such score.
+    """
+    if score not in SCORES:
+        raise SettingError(f"rank_by={score!r} is not known.{nearest(score, SCORES)} Scores are {', '.join(SCORES)}.")
+
+
 def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
     """The leaderboard as Markdown, one ranking for each forget ratio, best first.
 
@@ -119,8 +129,7 @@ def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
     Raises:
         SettingError: there is no such score.
     """
-    if score not in SCORES:
-        raise SettingError(f"rank_by={score!r} is not known.{nearest(score, SCORES)} Scores are {', '.join(SCORES)}.")
+    check_score(score)
     parts = ["# Leaderboard", f"Ranked by {_title(score)}."]
     ratios = sorted({entry["forget_ratio"] for entry in entries}, key=lambda ratio: ratio or 0)
     for ratio in ratios:

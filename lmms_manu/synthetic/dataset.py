@@ -76,7 +76,7 @@ def make_dataset(
     """
     target = Path(out)
     if target.exists() and not overwrite:
-        raise DataError(f"The folder {target} exists: name another one, or allow it to be replaced.")
+        raise DataError(f"The folder {target} exists: name another one, or replace it with --overwrite.")
     if not 8 <= picture_size <= 4096:
         raise DataError(f"picture_size={picture_size} is out of range: allowed is 8 to 4096.")
     population = make_population(people, seed)

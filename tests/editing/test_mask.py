@@ -170,3 +170,12 @@ def test_other_weights_of_the_same_shape_are_a_warning(caplog):
         assert not caplog.records
         mask.check_fits(blocks, weights="bbbb")
     assert "other weights of the same shape" in caplog.text
+
+
+def test_another_mask_is_not_written_over(tmp_path):
+    one, other = (NeuronMask({"language.0": torch.tensor([neuron])}, SIZES, "", {}) for neuron in (1, 2))
+    path = one.save(tmp_path)
+    assert one.save(tmp_path) == path
+    with pytest.raises(DataError, match="holds another mask"):
+        other.save(tmp_path)
+    assert NeuronMask.load(path).fingerprint == one.fingerprint

@@ -54,10 +54,10 @@ def test_nothing_is_overwritten(model_options, tmp_path, capsys):
 
 
 def test_statistics_are_written_and_then_read_from_the_cache(model_options, tmp_path, capsys):
-    command = ["measure", *model_options, "--out", str(tmp_path / "statistics.safetensors")]
-    assert main(command) == 0
+    command = ["measure", *model_options, "--out"]
+    assert main([*command, str(tmp_path / "statistics.safetensors")]) == 0
     assert "4 of 4 parts measured now" in lines(capsys)
-    assert main(command) == 0
+    assert main([*command, str(tmp_path / "again.safetensors")]) == 0
     assert "0 of 4 parts measured now, 4 read from the cache" in lines(capsys)
     with safe_open(tmp_path / "statistics.safetensors", framework="pt") as opened:
         assert opened.get_tensor("sums").shape == (2, 2, 5, 192)
