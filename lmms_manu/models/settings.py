@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lmms_manu.errors import SettingError
+from lmms_manu.errors import SettingError, nearest
 from lmms_manu.settings import Settings, setting
 
 DEFAULT_CHECKPOINT = "MLLMMU/LLaVA_Vanilla"
 DEFAULT_PROCESSOR = "llava-hf/llava-1.5-7b-hf"
+
+_SOURCES = ("pretrained", "processor", "adapter")
 
 
 @dataclass(frozen=True)
@@ -17,7 +21,8 @@ class ModelSettings(Settings):
     """Which checkpoint to load, and how.
 
     Raises:
-        SettingError: a value that its field does not allow, or two values that exclude each other.
+        SettingError: a value that its field does not allow, two values that exclude each other, or a path at which
+            there is no folder.
     """
 
     pretrained: str | None = setting(
@@ -49,6 +54,14 @@ class ModelSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in _SOURCES:
+            source = getattr(self, name)
+            # No name on the hub begins so; another one may be a folder's or the hub's.
+            if source is not None and source.startswith((".", "/", "~")):
+                folder = os.path.expanduser(source)
+                if not Path(folder).is_dir():
+                    raise SettingError(f"{name}={source!r}: there is no such folder.{nearest_folder(folder)}")
+                object.__setattr__(self, name, folder)
         if self.device_map is not None and self.device != "auto":
             raise SettingError(
                 f"device={self.device!r} and device_map={self.device_map!r} exclude each other: "
@@ -68,3 +81,10 @@ class ModelSettings(Settings):
         if self.processor:
             return self.processor
         return DEFAULT_PROCESSOR if self.checkpoint == DEFAULT_CHECKPOINT else self.checkpoint
+
+
+def nearest_folder(source: str) -> str:
+    """A hint at the folder beside `source` that has the most similar name; empty if nothing is near."""
+    parent = os.path.dirname(source)
+    folders = (os.path.join(parent, path.name) for path in Path(parent).glob("*") if path.is_dir())
+    return nearest(source, folders)

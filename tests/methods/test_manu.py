@@ -181,13 +181,13 @@ def test_without_a_measurement_the_record_tells_no_activations(arguments, tmp_pa
 )
 def test_wrong_arguments_fail_before_a_weight_is_read(wrong, message):
     with pytest.raises(SettingError, match=message):
-        plan({"pretrained": "/there/is/no/checkpoint", **wrong})
+        plan({"pretrained": "no/such-checkpoint", **wrong})
 
 
 def test_an_empty_forget_set_fails_before_a_weight_is_read(monkeypatch, tmp_path):
     monkeypatch.setenv("LMMS_MANU_DATASET", str(tmp_path))
     with pytest.raises(DataError):
-        plan({"pretrained": "/there/is/no/checkpoint"})
+        plan({"pretrained": "no/such-checkpoint"})
 
 
 def test_random_neurons_need_no_data(monkeypatch, arguments):

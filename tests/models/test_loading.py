@@ -55,9 +55,18 @@ def test_pickled_weights_are_refused(tmp_path):
         load_checkpoint(ModelSettings(pretrained=str(tmp_path), device="cpu"))
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ModelError, match="nowhere"):
-        load_checkpoint(ModelSettings(pretrained=str(tmp_path / "nowhere"), device="cpu"))
+@pytest.mark.parametrize("argument", ["pretrained", "processor", "adapter"])
+def test_a_folder_that_is_not_there_is_named_with_the_nearest_one(tmp_path, monkeypatch, argument):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pruned-2").mkdir()
+    with pytest.raises(SettingError, match=rf"{argument}='./pruned2': there is no such folder. .*'./pruned-2'\?"):
+        ModelSettings(**{argument: "./pruned2"})
+
+
+def test_a_folder_below_home_is_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "tiny").mkdir()
+    assert ModelSettings(pretrained="~/tiny").checkpoint == str(tmp_path / "tiny")
 
 
 def test_dtype_and_attention_are_as_asked(folder):

@@ -40,6 +40,6 @@ def test_the_benchmarks_that_agree_about_the_judge_run_in_one_command(folder, en
 
 
 def test_a_missing_judge_is_found_before_a_model_is_looked_for(folder, environment, tmp_path):
-    nowhere = {"pretrained": "./nowhere", "prune_rate": 0}
+    nowhere = {"pretrained": "no/where", "prune_rate": 0}
     with pytest.raises(ManuError, match="No judge is configured for llava_bench: OPENAI_API_KEY is not set"):
         run(HarnessRun(("mmstar", "llava_in_the_wild"), nowhere, tmp_path), folder=folder, environment=environment)
