@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import model_info, try_to_load_from_cache
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
 from transformers.utils import cached_file
 
 from lmms_manu.errors import ModelError, SettingError
-from lmms_manu.models.settings import DEFAULT_PROCESSOR, ModelSettings
+from lmms_manu.models.settings import DEFAULT_PROCESSOR, ModelSettings, nearest_folder
 
 _ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_CONFIGURATIONS = ("config.json", _ADAPTER_CONFIG, "processor_config.json", "preprocessor_config.json")
+_HUB_SECONDS = 10.0
 _CHAT_NEEDS = ("tokenizer", "image_processor")
 
 
@@ -59,6 +62,7 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
         SettingError: the device does not exist here.
     """
     device = resolve_device(settings)
+    _check_sources(settings)
     processor = load_processor(settings)
     base, adapter = _base_and_adapter(settings)
     options: dict[str, Any] = {
@@ -72,6 +76,10 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
             options[name] = value
     try:
         model: Any = AutoModelForImageTextToText.from_pretrained(base, **options)
+    except ImportError as error:
+        raise ModelError(
+            f"{_load_failure(base, error)} Install what is missing, or leave attn_implementation and device_map out."
+        ) from error
     except (OSError, ValueError) as error:
         raise ModelError(_load_failure(base, error)) from error
     if adapter is not None:
@@ -143,6 +151,32 @@ def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _check_sources(settings: ModelSettings) -> None:
+    """Asks once for each name: left to themselves, the loaders try every file that they may need, several times.
+
+    Raises:
+        ModelError: a name is neither a folder's nor known to the hub or its local cache.
+    """
+    checkpoint, processor = settings.checkpoint, settings.processor_source
+    sources = {"pretrained": checkpoint, "processor": processor, "adapter": settings.adapter}
+    for argument, source in sources.items():
+        if source is None or Path(source).is_dir() or (argument != "pretrained" and source == checkpoint):
+            continue
+        revision = settings.revision if source == checkpoint else None
+        try:
+            if not _is_cached(source, revision):
+                model_info(source, revision=revision, timeout=_HUB_SECONDS)
+        except Exception as error:  # whatever the reason: of the name, the network, the token or the hub
+            raise ModelError(
+                f"{argument}={source!r} is neither a folder here nor reachable on the hub ({_first_line(error)})."
+                f"{nearest_folder(source)}"
+            ) from error
+
+
+def _is_cached(source: str, revision: str | None) -> bool:
+    return any(isinstance(try_to_load_from_cache(source, name, revision=revision), str) for name in _CONFIGURATIONS)
 
 
 def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import peft
 import pytest
 import torch
@@ -8,6 +10,8 @@ from support.models import llava_model, llava_processor, save_llava
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.models.loading import load_checkpoint, resolve_device
 from lmms_manu.models.settings import ModelSettings
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,41 @@ def test_a_folder_that_is_not_there_is_named_with_the_nearest_one(tmp_path, monk
     (tmp_path / "pruned-2").mkdir()
     with pytest.raises(SettingError, match=rf"{argument}='./pruned2': there is no such folder. .*'./pruned-2'\?"):
         ModelSettings(**{argument: "./pruned2"})
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """Stands in for `HF_HUB_OFFLINE=1`, which the hub's library reads when it is imported."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("argument", ["pretrained", "processor", "adapter"])
+def test_a_name_that_is_no_folder_nor_on_the_hub_is_named_with_the_nearest_folder(
+    folder, tmp_path, monkeypatch, argument
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "MLLMMU" / "LLaVA_Vanilla").mkdir(parents=True)
+    settings = ModelSettings(**{"pretrained": str(folder), "device": "cpu", argument: "MLLMMU/LLaVA_Vanila"})
+    told = rf"{argument}='MLLMMU/LLaVA_Vanila' is neither a folder here nor reachable .*'MLLMMU/LLaVA_Vanilla'\?"
+    with pytest.raises(ModelError, match=told):
+        load_checkpoint(settings)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_the_local_cache_of_the_hub_will_do(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    cached = tmp_path / "models--some--model"
+    shutil.copytree(folder, cached / "snapshots" / COMMIT)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(COMMIT)
+    assert load_checkpoint(ModelSettings(pretrained="some/model", device="cpu")).name == "some/model"
+
+
+def test_an_attention_kernel_that_is_not_installed_is_named(folder):
+    settings = ModelSettings(pretrained=str(folder), device="cpu", attn_implementation="flash_attention_2")
+    with pytest.raises(ModelError, match=r"cannot be loaded: .*leave attn_implementation"):
+        load_checkpoint(settings)
 
 
 def test_a_folder_below_home_is_found(tmp_path, monkeypatch):
