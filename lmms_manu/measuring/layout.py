@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from lmms_manu.models.towers import TOWERS, VISION
+from lmms_manu.models.tower_names import TOWERS, VISION
 
 
 class Block(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lmms_manu.errors import SettingError
+from lmms_manu.models.patterns import parse_patterns
 from lmms_manu.settings import Settings, setting
 
 TOKENS = ("all", "last", "answer")
@@ -35,3 +36,4 @@ class MeasureSettings(Settings):
         super().__post_init__()
         if self.tau == float("inf"):
             raise SettingError("tau='inf' is not allowed: no activation would ever exceed it.")
+        parse_patterns(self.mlp_blocks or "")

@@ -8,9 +8,11 @@ from collections.abc import Collection
 from torch import nn
 
 from lmms_manu.errors import ModelError
-from lmms_manu.models.patterns import candidates_of_patterns, parse_patterns
+from lmms_manu.models.named_blocks import candidates_of_patterns
+from lmms_manu.models.patterns import parse_patterns
 from lmms_manu.models.projections import Candidate, Slot, named_candidates, shaped_candidates
-from lmms_manu.models.towers import LANGUAGE, TOWERS, VISION, Layer, TowerMap
+from lmms_manu.models.tower_names import LANGUAGE, TOWERS, VISION
+from lmms_manu.models.towers import Layer, TowerMap
 
 __all__ = ["LANGUAGE", "TOWERS", "VISION", "MlpBlock", "Slot", "find_mlp_blocks"]
 

@@ -15,10 +15,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from lmms_manu.models.projections import Candidate
-
-LANGUAGE = "language"
-VISION = "vision"
-TOWERS = (LANGUAGE, VISION)
+from lmms_manu.models.tower_names import LANGUAGE, VISION
 
 _OUTSIDE = "outside"
 
