@@ -102,7 +102,7 @@ class NeuronMask:
         return [self.indices(block.name) for block in blocks]
 
     def check_fits(self, blocks: Sequence[MlpBlock], weights: str = "") -> None:
-        """Checks that the mask was made for a model of these `blocks`; warns where its weights were others.
+        """Checks that the mask was made for a model of these `blocks`; warns where its weight files were others.
 
         Args:
             blocks: the blocks of the model to prune.
@@ -128,8 +128,8 @@ class NeuronMask:
                 )
         if weights and self.weights and weights != self.weights:
             _logger.warning(
-                "The mask was made for other weights of the same shape (fingerprint %s, here %s): it prunes the same "
-                "positions, whatever those neurons do in this model.",
+                "The mask was made for a model of the same shape from other weight files (fingerprint %s, here %s): "
+                "unless they hold the same weights, it prunes neurons that may do something else in this model.",
                 self.weights[:12],
                 weights[:12],
             )

@@ -162,14 +162,14 @@ def test_other_sizes_are_other_shapes():
         mask.check_fits(blocks)
 
 
-def test_other_weights_of_the_same_shape_are_a_warning(caplog):
+def test_other_weight_files_of_the_same_shape_are_a_warning(caplog):
     blocks = find_mlp_blocks(tiny_llava())
     mask = NeuronMask({}, {block.name: block.neurons for block in blocks}, weights="aaaa")
     with caplog.at_level(logging.WARNING):
         mask.check_fits(blocks, weights="aaaa")
         assert not caplog.records
         mask.check_fits(blocks, weights="bbbb")
-    assert "other weights of the same shape" in caplog.text
+    assert "other weight files" in caplog.text
 
 
 def test_another_mask_is_not_written_over(tmp_path):
