@@ -6,13 +6,16 @@ import dataclasses
 import json
 import math
 import os
+import zoneinfo
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import DataError
 
 _SUFFIX = "_results.json"
+_STAMP = "%Y%m%d_%H%M%S"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,16 @@ class ResultsFile:
     tasks: tuple[TaskResult, ...]
     harness_version: str
     config: Mapping[str, Any]
+
+    @property
+    def evaluated(self) -> str:
+        """When, in UTC, such as `2026-11-20T19:24Z`; the harness's stamp where its time zone is not known."""
+        zone = (self.config.get("resolved_cli_args") or {}).get("timezone")
+        try:
+            local = datetime.strptime(self.when, _STAMP).replace(tzinfo=zoneinfo.ZoneInfo(str(zone)))
+        except (ValueError, zoneinfo.ZoneInfoNotFoundError):
+            return self.when
+        return f"{local.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
     @property
     def checkpoint(self) -> str:

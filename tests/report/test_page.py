@@ -13,6 +13,7 @@ import pytest
 
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.page.build import render
+from lmms_manu.report.page.plots import plots_of
 from lmms_manu.report.runs import read_runs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -183,6 +184,26 @@ def test_every_plot_has_its_numbers_as_a_table_and_a_name(opened: Browser) -> No
     for figure in figures:
         assert figure.find_element("css selector", "figcaption").text
         assert figure.find_elements("css selector", "details table tbody tr")
+
+
+def test_every_plot_is_drawn_on_paper(opened: Browser) -> None:
+    plots = opened.all(".plot")
+    assert len(opened.all(".plot svg")) < len(plots)
+    opened.driver.execute_cdp_cmd("Page.printToPDF", {})
+    assert len(opened.all(".plot svg")) == len(plots)
+
+
+def test_the_table_of_runs_names_the_checkpoint_that_the_default_was(opened: Browser) -> None:
+    rows = opened.texts("#runs tbody tr")
+    assert "MLLMMU/LLaVA_Vanilla" in next(row for row in rows if row.startswith("manu paper"))
+
+
+def test_where_nothing_changed_a_note_stands_in_the_place_of_the_plot(written: Path, results: Path) -> None:
+    runs = read_runs([f"one={written / 'vanilla'}", f"other={results / 'vanilla'}"])
+    plots = plots_of(compare(runs, "one", resamples=10).sections[0])
+    changes = [plot for plot in plots if plot.title.endswith("change against the baseline")]
+    assert changes
+    assert {plot.note for plot in changes} == {"Nothing changed."}
 
 
 def test_dark_and_light_follow_the_system_until_the_reader_chooses(opened: Browser) -> None:

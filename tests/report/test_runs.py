@@ -29,6 +29,16 @@ def samples_file(folder: Path, task: str) -> Path:
     return next(folder.glob(f"**/*_samples_{task}.jsonl"))
 
 
+@pytest.mark.parametrize(
+    ("zone", "told"),
+    [("Asia/Singapore", "2026-01-01T04:00Z"), ("UTC", "2026-01-01T12:00Z"), ("No/Where", "20260101_120000")],
+)
+def test_the_time_of_an_evaluation_is_told_in_utc(results: Path, zone: str, told: str) -> None:
+    change_results(results / "vanilla", lambda content: content["config"].update(resolved_cli_args={"timezone": zone}))
+    (run,) = read_runs([str(results / "vanilla")])
+    assert [file.evaluated for file in run.files] == [told]
+
+
 def test_runs_are_recognised_by_what_they_recorded(runs: tuple[Run, ...]) -> None:
     vanilla, paper, ratio = runs
     assert [run.name for run in runs] == ["vanilla", "manu paper 2 %", "manu ratio 10 %"]

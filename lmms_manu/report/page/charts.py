@@ -26,12 +26,14 @@ class Plot:
         title: what it shows, for headings and screen readers.
         specification: of Vega-Lite.
         records: its numbers, for the table below it.
+        note: what is said in its place where there is nothing to see.
     """
 
     id: str
     title: str
     specification: dict[str, Any]
     records: tuple[Record, ...]
+    note: str = ""
 
 
 class Charts:

@@ -65,7 +65,9 @@ function drawPlots() {
   return Promise.all([...drawn.keys()].map(draw));
 }
 
-document.querySelectorAll(".plot").forEach((place) => nearby.observe(place));
+const places = document.querySelectorAll(".plot");
+places.forEach((place) => nearby.observe(place));
+addEventListener("beforeprint", () => places.forEach((place) => draw(place.id)));
 
 // Views: mean of both modalities, with the picture, text only.
 document.querySelectorAll(".views input").forEach((input) =>
@@ -213,3 +215,6 @@ if (selection) {
   followAddress();
 }
 page.dataset.ready = "true";
+
+// A printer does not wait for a library to be read.
+if (places.length > 0) vegaLoaded ??= library("vega");

@@ -43,7 +43,10 @@ def _changes(section: Section, charts: Charts, split: str, modality: str) -> Plo
         if cell.change is not None
     ]
     title = f"{SPLIT_TITLES[split]}, {VIEW_TITLES[modality]}: change against the baseline"
-    return charts.bars(title, records, "change", "change in points")
+    plot = charts.bars(title, records, "change", "change in points")
+    if plot is None or any(record[bound] for record in records for bound in ("change", "low", "high")):
+        return plot
+    return dataclasses.replace(plot, note="Nothing changed.")
 
 
 def _levels(section: Section, charts: Charts, split: str, modality: str) -> Plot | None:
