@@ -126,7 +126,7 @@ def test_a_mask_for_other_weights_of_the_same_shape_warns(arguments, tmp_path, c
     other = save_llava(tmp_path / "other", seed=1)
     with caplog.at_level(logging.WARNING):
         edit(arguments, pretrained=str(other), mask=str(tmp_path / "kept"))
-    assert "made for other weights" in caplog.text
+    assert "from other weight files" in caplog.text
 
 
 def test_a_record_can_be_written_as_json(arguments):
