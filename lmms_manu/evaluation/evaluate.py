@@ -82,6 +82,9 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
         SettingError: the folder holds results of other arguments; nothing is overwritten.
     """
     manifest = _open_manifest(evaluation)
+    if not manifest["parts"]:
+        # The record of an attempt that came to nothing would be taken for this model's.
+        _record(evaluation).unlink(missing_ok=True)
     write_json(evaluation.output / MANIFEST, manifest)
     complete = True
     for part in evaluation.parts:
@@ -144,7 +147,7 @@ def _call(evaluation: Evaluation, part: Part) -> HarnessRun:
 def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
     arguments = {name: str(value) for name, value in sorted(evaluation.model_args.items())}
     known = _read_json(evaluation.output / MANIFEST)
-    if known is None:
+    if known is None or not any(evaluation.output.rglob("*_results.json")):
         return {
             "schema": SCHEMA,
             "model_args": arguments,
@@ -156,10 +159,18 @@ def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
     before, now = ({**known["model_args"], "limit": known["limit"]}, {**arguments, "limit": evaluation.limit})
     if before != now:
         raise SettingError(
-            f"output={str(evaluation.output)!r} holds results of other arguments ({before}, now {now}): "
+            f"output={str(evaluation.output)!r} holds results of other arguments ({_differences(before, now)}): "
             "name another folder, or remove this one."
         )
     return known
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    def shown(value: Any) -> str:
+        return "unset" if value is None else str(value)
+
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    return "; ".join(f"{name}={shown(before.get(name))} then, {shown(now.get(name))} now" for name in names)
 
 
 def _record(evaluation: Evaluation) -> Path:

@@ -25,12 +25,15 @@ def test_a_suite_is_recorded_resumed_and_never_overwritten(lmms_manu, tmp_path):
 
     other = evaluate("paper")
     assert other.returncode == 2
-    assert "other arguments" in other.stderr
+    assert "other arguments (recipe=ratio then, paper now)" in other.stderr
 
 
-def test_a_part_that_fails_is_the_exit_code_and_is_told(lmms_manu, tmp_path):
-    nowhere = f"pretrained={tmp_path / 'none'}"
-    done = lmms_manu("evaluate", *ONE_PART, "--model_args", nowhere, "--output", str(tmp_path))
+def test_a_part_that_fails_is_told_and_leaves_the_folder_to_other_arguments(lmms_manu, tmp_path):
+    no_checkpoint = f"pretrained={tmp_path}"
+    done = lmms_manu("evaluate", *ONE_PART, "--model_args", no_checkpoint, "--output", str(tmp_path))
     assert done.returncode == 1
     assert "left no results for mllmu_forget" in done.stdout
     assert json.loads((tmp_path / "run.json").read_text())["parts"]["mllmu_forget"]["status"] == "failed"
+
+    corrected = lmms_manu("evaluate", *ONE_PART, "--model_args", "recipe=ratio", "--output", str(tmp_path), "--dry-run")
+    assert corrected.returncode == 0, corrected.stderr
