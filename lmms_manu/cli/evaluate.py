@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import argparse
 
-from lmms_manu.cli.running import add_running_arguments, evaluation_of, say
-from lmms_manu.evaluation.evaluate import check_arguments, evaluate, outline
+from lmms_manu.cli.running import add_running_arguments, check, evaluation_of, say
+from lmms_manu.evaluation.evaluate import check_arguments, evaluate
 from lmms_manu.settings import parse_arguments
 
 
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     model_args = parse_arguments(arguments.model_args)
     check_arguments(model_args)
     evaluation = evaluation_of(arguments, model_args)
+    check([evaluation], show=arguments.dry_run)
     if arguments.dry_run:
-        print(outline(evaluation))
         return 0
     return 0 if evaluate(evaluation, say, echo=not arguments.quiet) else 1

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lmms_manu.evaluation import suites
-from lmms_manu.evaluation.evaluate import Evaluation
+from lmms_manu.evaluation.evaluate import Evaluation, outline
 
 
 def add_running_arguments(parser: argparse.ArgumentParser, suite: str) -> None:
@@ -35,11 +35,10 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
     """The evaluation that the arguments ask for.
 
     Raises:
-        SettingError: an unknown suite or part, or a part that needs a judge where none is configured.
+        SettingError: an unknown suite or part, or a number that is not allowed.
     """
     skip = tuple(filter(None, arguments.skip.split(",")))
     parts = suites.parts(arguments.suite, int(model_args.get("forget_ratio", "5")), skip)
-    suites.check_judge(parts, os.environ)
     return Evaluation(
         parts,
         model_args,
@@ -49,3 +48,15 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
         processes=arguments.processes,
         limit=arguments.limit,
     )
+
+
+def check(evaluations: Sequence[Evaluation], *, show: bool) -> None:
+    """Checks evaluations of the same parts before the first is started, the judge last; `show` prints what they run.
+
+    Raises:
+        SettingError: a folder holds results of other arguments, or a part needs a judge where none is configured.
+    """
+    plan = "\n".join(map(outline, evaluations))
+    if show:
+        say(plan)
+    suites.check_judge(evaluations[0].parts, evaluations[0].variables)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmms_manu.cli.running import add_running_arguments, evaluation_of, say
-from lmms_manu.evaluation.evaluate import check_arguments, outline
+from lmms_manu.cli.running import add_running_arguments, check, evaluation_of, say
+from lmms_manu.evaluation.evaluate import check_arguments
 from lmms_manu.evaluation.sweep import BASELINE, at, points, sweep
 from lmms_manu.settings import parse_arguments
 
@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     for point in every:
         check_arguments(point.model_args)
     evaluation = evaluation_of(arguments, common)
+    check([at(point, evaluation) for point in every], show=arguments.dry_run)
     if arguments.dry_run:
-        print("\n".join(outline(at(point, evaluation)) for point in every))
         return 0
     complete = sweep(every, evaluation, say, echo=not arguments.quiet)
     reported = _report(arguments.output, [point.name for point in every], is_partial=arguments.limit is not None)

@@ -19,7 +19,7 @@ from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.harness import HarnessError, HarnessRun, run
 from lmms_manu.evaluation.suites import Part
 from lmms_manu.files import write_json
-from lmms_manu.settings import from_arguments
+from lmms_manu.settings import Settings, from_arguments, setting
 
 MANIFEST = "run.json"
 EDIT_FILE = "edit.json"
@@ -28,7 +28,7 @@ _VERSIONED = ("lmms-manu", "lmms-eval", "torch", "transformers", "accelerate", "
 
 
 @dataclasses.dataclass(frozen=True)
-class Evaluation:
+class Evaluation(Settings):
     """A model, what is asked of it, and where the results go.
 
     Args:
@@ -37,8 +37,9 @@ class Evaluation:
         output: folder of the results; one folder a part, and `run.json` beside them.
         folder: the working directory, where local copies of models and datasets are looked for.
         variables: the environment variables of the calls.
-        processes: number of processes, each with its own copy of the model.
-        limit: asks only so many questions of each task; None for all.
+
+    Raises:
+        SettingError: `processes` or `limit` is less than 1.
     """
 
     parts: tuple[Part, ...]
@@ -46,8 +47,8 @@ class Evaluation:
     output: Path
     folder: Path
     variables: Mapping[str, str]
-    processes: int = 1
-    limit: int | None = None
+    processes: int = setting(1, "Number of processes, each with its own copy of the model.", minimum=1)
+    limit: int | None = setting(None, "Asks only so many questions of each task; None for all.", minimum=1)
 
 
 def check_arguments(model_args: Mapping[str, Any]) -> None:

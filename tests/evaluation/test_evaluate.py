@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+
+from lmms_manu.cli import main
+
 ONE_PART = ("--suite", "mllmu", "--skip", "mllmu_test,mllmu_retain,mllmu_celebrity", "--limit", "1", "--quiet")
 
 
@@ -37,3 +41,18 @@ def test_a_part_that_fails_is_told_and_leaves_the_folder_to_other_arguments(lmms
 
     corrected = lmms_manu("evaluate", *ONE_PART, "--model_args", "recipe=ratio", "--output", str(tmp_path), "--dry-run")
     assert corrected.returncode == 0, corrected.stderr
+
+
+@pytest.mark.parametrize("wrong", [("--limit", "0"), ("--limit", "-3"), ("--processes", "0")])
+def test_a_number_out_of_range_is_refused_before_the_judge_is_looked_for(monkeypatch, tmp_path, capsys, wrong):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert main.main(["evaluate", "--suite", "all", *wrong, "--output", str(tmp_path), "--dry-run"]) == 2
+    assert f"{wrong[0][2:]}={wrong[1]} is out of range: allowed is at least 1" in capsys.readouterr().err
+
+
+def test_a_plan_is_shown_before_the_judge_is_missed(monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert main.main(["evaluate", "--suite", "all", "--output", str(tmp_path), "--dry-run"]) == 2
+    told = capsys.readouterr()
+    assert "--tasks mmvet" in told.out
+    assert "OPENAI_API_KEY is not set" in told.err
