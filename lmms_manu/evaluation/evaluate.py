@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import importlib.metadata
@@ -10,9 +11,11 @@ import platform
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+import filelock
 
 from lmms_manu.environment import RECORD
 from lmms_manu.errors import SettingError
@@ -80,8 +83,28 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
         Whether every part has its results.
 
     Raises:
-        SettingError: the folder holds results of other arguments; nothing is overwritten.
+        SettingError: the folder holds results of other arguments, or another call writes into it; nothing is
+            overwritten.
     """
+    with _locked(evaluation.output):
+        return _evaluate(evaluation, say, echo)
+
+
+def outline(evaluation: Evaluation) -> str:
+    """What `evaluate` would run: a line a part, with its command.
+
+    Raises:
+        SettingError: the folder holds results of other arguments.
+    """
+    manifest = _open_manifest(evaluation)
+    return "\n".join(
+        f"{evaluation.output / part.name}: "
+        + ("done before" if _is_done(evaluation, part, manifest) else shlex.join(_call(evaluation, part).command()))
+        for part in evaluation.parts
+    )
+
+
+def _evaluate(evaluation: Evaluation, say: Callable[[str], None], echo: bool) -> bool:
     manifest = _open_manifest(evaluation)
     if not manifest["parts"]:
         # The record of an attempt that came to nothing would be taken for this model's.
@@ -99,20 +122,6 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
         write_json(evaluation.output / MANIFEST, manifest)
         say(f"{evaluation.output / part.name}: {told}")
     return complete
-
-
-def outline(evaluation: Evaluation) -> str:
-    """What `evaluate` would run: a line a part, with its command.
-
-    Raises:
-        SettingError: as `evaluate` does.
-    """
-    manifest = _open_manifest(evaluation)
-    return "\n".join(
-        f"{evaluation.output / part.name}: "
-        + ("done before" if _is_done(evaluation, part, manifest) else shlex.join(_call(evaluation, part).command()))
-        for part in evaluation.parts
-    )
 
 
 def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str, Any], str]:
@@ -172,6 +181,23 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     return "; ".join(f"{name}={shown(before.get(name))} then, {shown(now.get(name))} now" for name in names)
+
+
+@contextlib.contextmanager
+def _locked(output: Path) -> Iterator[None]:
+    """Keeps other calls out of the folder; two would do the same work, and leave their results twice."""
+    output.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(f"{output / MANIFEST}.lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise SettingError(
+            f"output={str(output)!r} is in use by another evaluation: wait for it, or name another folder."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _record(evaluation: Evaluation) -> Path:

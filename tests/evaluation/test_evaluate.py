@@ -2,6 +2,7 @@
 
 import json
 
+import filelock
 import pytest
 
 from lmms_manu.cli import main
@@ -56,3 +57,10 @@ def test_a_plan_is_shown_before_the_judge_is_missed(monkeypatch, tmp_path, capsy
     told = capsys.readouterr()
     assert "--tasks mmvet" in told.out
     assert "OPENAI_API_KEY is not set" in told.err
+
+
+def test_a_folder_in_use_is_refused_at_once(tmp_path, capsys):
+    with filelock.FileLock(tmp_path / "run.json.lock"):
+        assert main.main(["evaluate", *ONE_PART, "--output", str(tmp_path)]) == 2
+    assert "is in use by another evaluation" in capsys.readouterr().err
+    assert not (tmp_path / "run.json").exists()
