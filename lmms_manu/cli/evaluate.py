@@ -1,8 +1,8 @@
 """Runs a suite of benchmarks on a model through lmms-eval, one call a part.
 
 A part that has its results is not run again, so the same command resumes after a crash. The exit code is 1 when a
-part failed. Judged parts (MM-Vet, MIA-Bench, LLaVA-Bench, factuality) read OPENAI_API_KEY, OPENAI_API_URL in its base
-or full form, and MODEL_VERSION.
+part failed or its judge gave no verdict. Judged parts (MM-Vet, MIA-Bench, LLaVA-Bench, factuality) read
+OPENAI_API_KEY, OPENAI_API_URL in its base or full form, and MODEL_VERSION.
 
 example:
   lmms-manu evaluate --suite all --model_args recipe=paper,prune_rate=2 --output results/paper-2

@@ -18,8 +18,9 @@ from typing import Any
 import filelock
 
 from lmms_manu.environment import RECORD
-from lmms_manu.errors import SettingError
-from lmms_manu.evaluation.harness import HarnessError, HarnessRun, run
+from lmms_manu.errors import DataError, SettingError
+from lmms_manu.evaluation.harness import LOG, HarnessError, HarnessRun, run
+from lmms_manu.evaluation.judged import unjudged_tasks
 from lmms_manu.evaluation.suites import Part
 from lmms_manu.files import write_json
 from lmms_manu.settings import Settings, from_arguments, setting
@@ -80,7 +81,7 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
         echo: shows the harness's own output.
 
     Returns:
-        Whether every part has its results.
+        Whether every part has its results, and its judge's verdicts.
 
     Raises:
         SettingError: the folder holds results of other arguments, or another call writes into it; nothing is
@@ -134,19 +135,26 @@ def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str,
     started = time.monotonic()
     try:
         results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
-    except HarnessError as error:
+        unjudged = unjudged_tasks(results, has_judge=part.judge_url is not None)
+    except (HarnessError, DataError) as error:
         entry |= {"status": "failed", "error": str(error).splitlines()[0]}
         told = str(error)
     else:
-        entry |= {"status": "done", "results": str(results.relative_to(evaluation.output))}
-        told = f"done in {time.monotonic() - started:.0f} s"
+        status = "unjudged" if unjudged else "done"
+        entry |= {"status": status, "results": str(results.relative_to(evaluation.output))}
+        told = f"{status} in {time.monotonic() - started:.0f} s"
+        if unjudged:
+            told += (
+                f": the judge gave no verdict for {', '.join(unjudged)} (its errors are in "
+                f"{call.output / LOG}); the same command runs this part again."
+            )
     return {**entry, "seconds": round(time.monotonic() - started, 1)}, told
 
 
 def _is_done(evaluation: Evaluation, part: Part, manifest: Mapping[str, Any]) -> bool:
     """Whether the part ran to its end; a results file alone does not say so, because its samples are written later."""
-    results = manifest["parts"].get(part.name, {}).get("results")
-    return results is not None and (evaluation.output / results).is_file()
+    entry = manifest["parts"].get(part.name, {})
+    return entry.get("status") == "done" and (evaluation.output / entry["results"]).is_file()
 
 
 def _call(evaluation: Evaluation, part: Part) -> HarnessRun:

@@ -6,6 +6,7 @@ import filelock
 import pytest
 
 from lmms_manu.cli import main
+from lmms_manu.evaluation import evaluate as evaluation
 
 ONE_PART = ("--suite", "mllmu", "--skip", "mllmu_test,mllmu_retain,mllmu_celebrity", "--limit", "1", "--quiet")
 
@@ -64,3 +65,24 @@ def test_a_folder_in_use_is_refused_at_once(tmp_path, capsys):
         assert main.main(["evaluate", *ONE_PART, "--output", str(tmp_path)]) == 2
     assert "is in use by another evaluation" in capsys.readouterr().err
     assert not (tmp_path / "run.json").exists()
+
+
+def test_a_part_without_a_verdict_is_told_and_run_again(monkeypatch, tmp_path, capsys):
+    judged = iter([0, 1])
+
+    def harness(call, **_):
+        # What the harness leaves behind for two answers; the judge comes back for the second call.
+        values = {"scored,none": 2, "not_judged,none": 2 - next(judged)}
+        file = call.output / "20260101_000000_results.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"results": {"mllmu_forget_generation_text": values}}))
+        return file
+
+    monkeypatch.setattr(evaluation, "run", harness)
+    words = ["evaluate", *ONE_PART, "--output", str(tmp_path)]
+    assert main.main(words) == 1
+    assert "no verdict for mllmu_forget_generation_text" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run.json").read_text())["parts"]["mllmu_forget"]["status"] == "unjudged"
+    assert main.main(words) == 0
+    assert main.main(words) == 0
+    assert "done before" in capsys.readouterr().out
