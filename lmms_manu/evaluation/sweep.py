@@ -26,7 +26,7 @@ class Point:
 
 
 def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> tuple[Point, ...]:
-    """Every combination of the grid's values, after the vanilla model that they are compared with.
+    """Every combination of the grid's values once, after the vanilla model (prune rate 0) that they are compared with.
 
     Args:
         grid: the values of each setting that varies.
@@ -40,12 +40,22 @@ def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> t
     twice = sorted(grid.keys() & common.keys())
     if twice:
         raise SettingError(f"{', '.join(twice)} cannot be both in --model_args and swept over: leave out one of them.")
-    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    axes = [{_value(value): value for value in values}.values() for values in grid.values()]
+    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*axes)]
     edited = [
         Point("-".join(_word(name, value) for name, value in combination.items()), {**common, **combination})
         for combination in combinations
+        if _value(combination.get("prune_rate", "")) != 0
     ]
     return (Point(BASELINE, {**common, "prune_rate": "0"}), *edited)
+
+
+def _value(text: str) -> float | str:
+    """A value as it compares: `2` and `2.0` are the same."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _word(name: str, value: str) -> str:

@@ -25,6 +25,11 @@ def test_every_combination_is_a_point_after_the_vanilla_model():
     assert all(point.model_args["pretrained"] == "x" for point in edited)
 
 
+def test_a_model_is_evaluated_once_however_often_the_grid_names_it():
+    grid = {"recipe": ["paper", "paper"], "prune_rate": ["0", "2", "2", "0.0"]}
+    assert [point.name for point in points(grid, {})] == ["vanilla", "paper-2"]
+
+
 @pytest.mark.parametrize("grid", [{}, {"recipe": []}])
 def test_a_sweep_over_nothing_is_refused(grid):
     with pytest.raises(SettingError, match="needs a setting"):
