@@ -52,6 +52,14 @@ def test_a_number_out_of_range_is_refused_before_the_judge_is_looked_for(monkeyp
     assert f"{wrong[0][2:]}={wrong[1]} is out of range: allowed is at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["pretrained", "processor", "adapter", "mask"])
+def test_a_path_with_nothing_there_is_refused_once_for_all_parts(tmp_path, capsys, name):
+    words = ["evaluate", "--suite", "mllmu", "--model_args", f"{name}=./nosuch", "--output", str(tmp_path)]
+    assert main.main(words) == 2
+    assert f"{name}='./nosuch': there is no such f" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_plan_is_shown_before_the_judge_is_missed(monkeypatch, tmp_path, capsys):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert main.main(["evaluate", "--suite", "all", "--output", str(tmp_path), "--dry-run"]) == 2
