@@ -38,7 +38,7 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
         SettingError: an unknown suite or part, or a number that is not allowed.
     """
     skip = tuple(filter(None, arguments.skip.split(",")))
-    parts = suites.parts(arguments.suite, int(model_args.get("forget_ratio", "5")), skip)
+    parts = suites.parts(arguments.suite, int(float(model_args.get("forget_ratio", "5"))), skip)
     return Evaluation(
         parts,
         model_args,
