@@ -4,7 +4,9 @@
 
 Asks MLLMU-Bench classification with its exemplars, picture and text in turn, of the embedded model and of a LLaVA of
 about 125 M random weights whose pictures take 196 tokens each. The simple loop gives one prompt after the other to the
-processor and to `generate`. All ways are gone through in every round, so that a busy machine slows all of them; the
+processor and to `generate`. Random weights never end an answer, which a trained model does after a letter or two; the
+large model is therefore stopped after --large-new-tokens (2; the protocol's limit is 50, at which the decoding of
+nonsense takes most of the time). All ways are gone through in every round, so that a busy machine slows all of them; the
 medians count. Ends with 1 if a way's answers are not those of the simple loop, or if the engine's own choice is not
 three times as fast on the embedded model.
 """
@@ -59,7 +61,9 @@ def simple_loop(checkpoint: Checkpoint) -> Way:
             inputs = checkpoint.processor(text=[request.text], images=pictures or None, return_tensors="pt")
             length = inputs["input_ids"].shape[1]
             with torch.inference_mode():
-                new = checkpoint.model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False)
+                new = checkpoint.model.generate(
+                    **inputs, max_new_tokens=request.generation.max_new_tokens, do_sample=False
+                )
             answers.append(checkpoint.tokenizer.decode(new[0, length:], skip_special_tokens=True))
             tokens += length
         return answers, tokens
@@ -78,7 +82,7 @@ def engine(checkpoint: Checkpoint, settings: dict[str, object]) -> Way:
     return ask
 
 
-def questions(checkpoint: Checkpoint, dataset: Path, number: int) -> list[PromptRequest]:
+def questions(checkpoint: Checkpoint, dataset: Path, number: int, new_tokens: int) -> list[PromptRequest]:
     """The first questions of both classification leaves of the people to retain."""
     encoder, requests = PromptEncoder(checkpoint), []
     for modality in ("multimodal", "text"):
@@ -86,7 +90,7 @@ def questions(checkpoint: Checkpoint, dataset: Path, number: int) -> list[Prompt
         documents = load_questions(leaf, DatasetSource.resolve(str(dataset)), ProtocolSettings()).documents
         for document in documents.select(range(number // 2)):
             asked = conversation(document)
-            generation = Generation(max_new_tokens=NEW_TOKENS, first_character_only=asked.first_character_only)
+            generation = Generation(max_new_tokens=new_tokens, first_character_only=asked.first_character_only)
             text = encoder.released_text(asked.released)
             requests.append(
                 PromptRequest(text, lambda d=document: conversation(d).pictures, generation, leaf.name, asked.label)
@@ -120,7 +124,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=("embedded", "large", "both"), default="both")
     parser.add_argument("--questions", type=int, default=192, help="put to the embedded model")
-    parser.add_argument("--large-questions", type=int, default=8, help="put to the large model, in one round")
+    parser.add_argument("--large-questions", type=int, default=32, help="put to the large model, in one round")
+    parser.add_argument("--large-new-tokens", type=int, default=2, help="of each answer of the large model")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     print("| model | way | questions per second | times the loop | prompt tokens computed |\n|---|---|---|---|---|")
@@ -131,7 +136,9 @@ def main() -> int:
             folder = embedded.model_folder() if name == "embedded" else save_random_llava(Path(scratch) / "large")
             checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
             small = name == "embedded"
-            requests = questions(checkpoint, dataset, arguments.questions if small else arguments.large_questions)
+            number = arguments.questions if small else arguments.large_questions
+            new_tokens = NEW_TOKENS if small else arguments.large_new_tokens
+            requests = questions(checkpoint, dataset, number, new_tokens)
             found, fine = compare(name, checkpoint, requests, arguments.rounds if small else 1)
             print("\n".join(found), flush=True)
             met = met and fine
