@@ -22,7 +22,7 @@ from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.registry import METHODS, get_method
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
-from lmms_manu.settings import Settings
+from lmms_manu.settings import Settings, from_arguments
 
 _CLASSES = (ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings)
 
@@ -42,14 +42,15 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"out={str(out)!r} exists: name a new folder, nothing is overwritten.")
-    # Imported here so that a mistyped option is answered at once: torch takes seconds.
+    classes = [*_CLASSES, *(settings for own in _other_methods().values() for settings in own)]
+    given = given_settings(arguments, *classes)
+    from_arguments(given, *classes)
+    # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.editing.mask import FILE_NAME, NeuronMask
     from lmms_manu.measuring.processes import Processes
     from lmms_manu.methods.export import write_checkpoint
     from lmms_manu.methods.unlearn import plan
 
-    others = [settings for classes in _other_methods().values() for settings in classes]
-    given = given_settings(arguments, *_CLASSES, *others)
     with tempfile.TemporaryDirectory() as scratch:
         mask, wanted = Path(scratch, FILE_NAME), given.get("save_mask")
         if given.get("method", DEFAULT_METHOD) == DEFAULT_METHOD:

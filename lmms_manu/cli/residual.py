@@ -20,6 +20,7 @@ from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import from_arguments
 
 _CLASSES = (ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings)
 
@@ -33,13 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    # Imported here so that a mistyped option is answered at once: torch takes seconds.
+    given = given_settings(arguments, *_CLASSES)
+    from_arguments(given, *_CLASSES)
+    refuse_existing("out", arguments.out)
+    # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.methods.data import load_data
     from lmms_manu.methods.unlearn import plan
     from lmms_manu.report.logit_lens import measure_residual
 
-    refuse_existing("out", arguments.out)
-    request = plan(given_settings(arguments, *_CLASSES))
+    request = plan(given)
     data = request.data or load_data(request.unlearning)
     checkpoint, record = request.load()
     measure_residual(checkpoint, data, record.mask_fingerprint).save(arguments.out)

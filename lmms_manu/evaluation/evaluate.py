@@ -67,10 +67,6 @@ def check_arguments(model_args: Mapping[str, Any]) -> None:
     from lmms_manu.models.settings import ModelSettings
 
     from_arguments(model_args, ModelSettings, AnsweringSettings, *settings_classes(model_args))
-    mask = str(model_args.get("mask", "")).strip()
-    # No name on the hub begins so; another one may be a folder's or the hub's.
-    if mask.startswith((".", "/", "~")) and not Path(mask).exists():
-        raise SettingError(f"mask={mask!r}: there is no such file or folder.")
 
 
 def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -72,6 +73,12 @@ class ManuSettings(Settings):
         layers_chosen(self.layers, depth=0)
         if self.random_like is not None and self.recipe != "random":
             raise SettingError(f"random_like={self.random_like!r} needs recipe=random, not recipe={self.recipe}.")
+        # No name on the hub begins so; another one may be a file's, a folder's or the hub's.
+        if self.mask is not None and self.mask.startswith((".", "/", "~")):
+            path = os.path.expanduser(self.mask)
+            if not os.path.exists(path):
+                raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")
+            object.__setattr__(self, "mask", path)
 
     @property
     def own_scope(self) -> str:
