@@ -29,7 +29,7 @@ types:
 	@venv=$$(scripts/environment) && "$$venv/bin/mypy"
 
 test: lint types
-	@venv=$$(scripts/environment) && PATH="$$venv/bin:$$PATH" OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} "$$venv/bin/python" -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@venv=$$(scripts/environment) && PATH="$$venv/bin:$$PATH" OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} "$$venv/bin/python" -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 bench:
 	@venv=$$(scripts/environment) && for file in benchmarks/bench_*.py; do PATH="$$venv/bin:$$PATH" "$$venv/bin/python" "$$file" || exit 1; done

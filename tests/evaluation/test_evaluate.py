@@ -1,8 +1,9 @@
 """Suites through the real harness: what is run is recorded, resumed, and told from what failed."""
 
 import json
+import subprocess
+import sys
 
-import filelock
 import pytest
 
 from lmms_manu.cli import main
@@ -69,8 +70,17 @@ def test_a_plan_is_shown_before_the_judge_is_missed(monkeypatch, tmp_path, capsy
 
 
 def test_a_folder_in_use_is_refused_at_once(tmp_path, capsys):
-    with filelock.FileLock(tmp_path / "run.json.lock"):
+    hold = (
+        "import filelock, sys\n"
+        "with filelock.FileLock(sys.argv[1]):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", hold, str(tmp_path / "run.json.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "held\n"
         assert main.main(["evaluate", *ONE_PART, "--output", str(tmp_path)]) == 2
+        other.communicate()
     assert "is in use by another evaluation" in capsys.readouterr().err
     assert not (tmp_path / "run.json").exists()
 
