@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import logging
@@ -84,7 +85,7 @@ class NeuronMask:
         """How many neurons the model's blocks have."""
         return sum(self.sizes.values())
 
-    @property
+    @functools.cached_property
     def fingerprint(self) -> str:
         """A hash of the blocks, their sizes and the pruned indices, and of nothing else."""
         digest = hashlib.sha256()

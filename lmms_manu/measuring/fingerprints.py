@@ -72,9 +72,12 @@ def processor_fingerprint(processor: ProcessorMixin) -> str:
 
 def file_digests(files: Iterable[Path]) -> list[str]:
     """Name and SHA-256 of each file, read side by side where they are not known yet."""
-    ordered = sorted(files)
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return [f"{path.name} {digest}" for path, digest in zip(ordered, pool.map(_file_digest, ordered), strict=True)]
+    known = {path: _known_digest(path) for path in sorted(files)}
+    unknown = [path for path, digest in known.items() if digest is None]
+    if unknown:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            known.update(zip(unknown, pool.map(_read_digest, unknown), strict=True))
+    return [f"{path.name} {digest}" for path, digest in known.items()]
 
 
 def _sources(checkpoint: Checkpoint) -> list[str]:
@@ -99,25 +102,35 @@ def _files(folder: Path) -> list[Path]:
     return [file for pattern in _DETERMINING for file in folder.glob(pattern)]
 
 
-def _file_digest(path: Path) -> str:
+def _known_digest(path: Path) -> str | None:
+    """The digest of a file that was read before and has not changed since; None for another one."""
     # The hub's cache names large files by their SHA-256 and links to them.
     real = path.resolve()
     if path.is_symlink() and _SHA256.fullmatch(real.name):
         return real.name
-    state = real.stat()
-    identity = f"{real} {state.st_dev} {state.st_ino} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
-    note = cache_folder() / "fingerprints" / f"{_digest([identity])}.json"
     try:
-        return str(json.loads(note.read_text())["sha256"])
+        return str(json.loads(_note(real, real.stat()).read_text())["sha256"])
     except (OSError, ValueError, KeyError):
-        pass
+        return None
+
+
+def _read_digest(path: Path) -> str:
+    """The digest of a file's contents, remembered for the next time."""
+    real = path.resolve()
+    state = real.stat()
     digest = hashlib.sha256()
     with real.open("rb") as opened:
         while block := opened.read(_READ_BYTES):
             digest.update(block)
     if time.time() - max(state.st_mtime, state.st_ctime) > _SETTLED_SECONDS:
-        write_json(note, {"path": str(real), "sha256": digest.hexdigest()})
+        write_json(_note(real, state), {"path": str(real), "sha256": digest.hexdigest()})
     return digest.hexdigest()
+
+
+def _note(real: Path, state: os.stat_result) -> Path:
+    """Where the digest of this state of a file is remembered."""
+    identity = f"{real} {state.st_dev} {state.st_ino} {state.st_size} {state.st_mtime_ns} {state.st_ctime_ns}"
+    return cache_folder() / "fingerprints" / f"{_digest([identity])}.json"
 
 
 def _memory_digest(model: PreTrainedModel) -> str:

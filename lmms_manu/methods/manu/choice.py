@@ -29,11 +29,13 @@ class Choice:
 
     def summary(self) -> dict[str, float | int | None]:
         """The number of pruned neurons, the lowest score among them, and the highest among the others."""
-        pruned, kept = self.scores[self.marked], self.scores[~self.marked]
+        pruned = int(self.marked.sum())
+        lowest = torch.where(self.marked, self.scores, torch.inf).min()
+        highest = torch.where(self.marked, -torch.inf, self.scores).max()
         return {
-            "pruned": len(pruned),
-            "lowest_pruned": float(pruned.min()) if len(pruned) else None,
-            "highest_kept": float(kept.max()) if len(kept) else None,
+            "pruned": pruned,
+            "lowest_pruned": float(lowest) if pruned else None,
+            "highest_kept": float(highest) if pruned < len(self.scores) else None,
         }
 
 

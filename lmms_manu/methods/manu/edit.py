@@ -107,9 +107,8 @@ class Editing:
             },
             details={"scope": self._settings.own_scope, "rounds": rounds},
         )
-        mask = self._mask(marked)
         details = {"layout": self._layout.as_json(), "record": record.as_dict()}
-        mask = dataclasses.replace(mask, weights=weights, details=details)
+        mask = self._mask(marked, weights=weights, details=details)
         if unedited is not None:
             with self._timed("scoring"):
                 activations = distributions(self._layout, unedited, marked)
@@ -141,9 +140,9 @@ class Editing:
             parts = data.passages(PromptEncoder(self._checkpoint))
             return measure(self._checkpoint, self._blocks, parts, self._measuring)
 
-    def _mask(self, marked: Tensor) -> NeuronMask:
+    def _mask(self, marked: Tensor, **told: Any) -> NeuronMask:
         indices = [part.nonzero().flatten() for part in self._layout.split(marked)]
-        return NeuronMask.of_blocks(self._blocks, indices)
+        return NeuronMask.of_blocks(self._blocks, indices, **told)
 
     def _prune(self, mask: NeuronMask) -> None:
         with self._timed("pruning"):
