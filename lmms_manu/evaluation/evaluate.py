@@ -107,15 +107,17 @@ def outline(evaluation: Evaluation) -> str:
 
 def _evaluate(evaluation: Evaluation, say: Callable[[str], None], echo: bool) -> bool:
     manifest = _open_manifest(evaluation)
-    if not manifest["parts"]:
+    if not any(_is_done(evaluation, part, manifest) for part in evaluation.parts):
         # The record of an attempt that came to nothing would be taken for this model's.
         _record(evaluation).unlink(missing_ok=True)
-    write_json(evaluation.output / MANIFEST, manifest)
     complete = True
     for part in evaluation.parts:
         if _is_done(evaluation, part, manifest):
             say(f"{evaluation.output / part.name}: done before")
             continue
+        # Written down before it runs: what an attempt that was cut off has left may be removed, and nothing else.
+        manifest["parts"][part.name] = {"status": "started"}
+        write_json(evaluation.output / MANIFEST, manifest)
         entry, told = _run_part(evaluation, part, echo)
         complete &= entry["status"] == "done"
         manifest["parts"][part.name] = entry
@@ -165,6 +167,14 @@ def _call(evaluation: Evaluation, part: Part) -> HarnessRun:
 def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
     arguments = {name: str(value) for name, value in sorted(evaluation.model_args.items())}
     known = _read_json(evaluation.output / MANIFEST)
+    begun = known["parts"] if known is not None else {}
+    for part in evaluation.parts:
+        folder = evaluation.output / part.name
+        if part.name not in begun and folder.exists() and any(folder.iterdir()):
+            raise SettingError(
+                f"output={str(evaluation.output)!r} holds a folder {part.name!r} that is none of this command's: "
+                "name another folder; nothing is overwritten."
+            )
     if known is None or not any(evaluation.output.rglob("*_results.json")):
         return {
             "schema": SCHEMA,
@@ -172,7 +182,7 @@ def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
             "limit": evaluation.limit,
             "versions": {name: importlib.metadata.version(name) for name in _VERSIONED}
             | {"python": platform.python_version()},
-            "parts": {},
+            "parts": begun,
         }
     before, now = ({**known["model_args"], "limit": known["limit"]}, {**arguments, "limit": evaluation.limit})
     if before != now:

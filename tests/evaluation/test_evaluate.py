@@ -85,6 +85,16 @@ def test_a_folder_in_use_is_refused_at_once(tmp_path, capsys):
     assert not (tmp_path / "run.json").exists()
 
 
+def test_results_that_something_else_left_there_are_not_removed(tmp_path, capsys):
+    kept = tmp_path / "mllmu_forget" / "20260101_000000_results.json"
+    kept.parent.mkdir()
+    kept.write_text("{}")
+    assert main.main(["evaluate", *ONE_PART, "--output", str(tmp_path)]) == 2
+    assert "holds a folder 'mllmu_forget' that is none of this command's" in capsys.readouterr().err
+    assert kept.read_text() == "{}"
+    assert not (tmp_path / "run.json").exists()
+
+
 def test_a_part_without_a_verdict_is_told_and_run_again(monkeypatch, tmp_path, capsys):
     judged = iter([0, 1])
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -56,6 +57,8 @@ def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(lm
     )
     with killed:
         assert "vanilla/mllmu_forget: done in" in killed.stdout.readline()
+        while not (out / "paper-10" / "run.json").exists() and killed.poll() is None:
+            time.sleep(0.02)
         os.killpg(killed.pid, signal.SIGKILL)
     # As if it had been killed a little later: the harness writes a part's results before its samples.
     half = out / "paper-10" / "mllmu_forget" / "20260101_000000_results.json"
