@@ -8,6 +8,7 @@ that declares it and refuses what none of them knows.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -50,7 +51,7 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self))
+        hints = _hints(type(self))
         for field in dataclasses.fields(self):
             value = _convert(field.name, getattr(self, field.name), hints[field.name])
             _check(field, value)
@@ -63,6 +64,8 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
+
+_hints = functools.cache(typing.get_type_hints)
 
 S = TypeVar("S", bound=Settings)
 

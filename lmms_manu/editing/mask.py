@@ -52,7 +52,10 @@ class NeuronMask:
                 raise DataError(f"The mask prunes {name!r}, of which it does not say how many neurons it has.")
             if indices.dtype != torch.int64 or indices.dim() != 1 or indices.device.type != "cpu":
                 raise DataError(f"The mask's indices of {name!r} are not a list of whole numbers (int64, on the CPU).")
-            if indices.numel() and (indices.min() < 0 or indices.max() >= size or (indices.diff() <= 0).any()):
+            ascending = indices.numpy()
+            if len(ascending) and (
+                ascending[0] < 0 or ascending[-1] >= size or (ascending[1:] <= ascending[:-1]).any()
+            ):
                 raise DataError(f"The mask's indices of {name!r} are not ascending numbers from 0 to {size - 1}.")
 
     @classmethod

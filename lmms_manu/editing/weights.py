@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,19 @@ def edit_weight(model: nn.Module, name: str, edit: Callable[[torch.Tensor], None
     _store(model, weights, key, changed)
 
 
-def refuse_unreachable(model: nn.Module, name: str) -> None:
-    """Raises a `ModelError` unless the parameter called `name` can be read and written."""
-    if model.get_parameter(name).device.type == "meta":
-        _offloaded(model, name)
+def location(model: nn.Module, name: str, parameter: nn.Parameter) -> Hashable:
+    """Where the values of the `parameter` called `name` lie, in memory or in a file: the same for weights that are one.
+
+    Raises:
+        ModelError: it has no values here, so that it can be neither read nor written.
+    """
+    if parameter.device.type != "meta":
+        return parameter.data_ptr(), parameter.device
+    weights, key = _offloaded(model, name)
+    if isinstance(weights, OffloadedWeightsLoader) and key not in weights.state_dict:
+        entry = weights.index[key]
+        return entry.get("safetensors_file", weights.save_folder), entry.get("weight_name", key)
+    return weights[key].data_ptr(), weights[key].device
 
 
 def _offloaded(model: nn.Module, name: str) -> tuple[dict[str, torch.Tensor] | OffloadedWeightsLoader, str]:

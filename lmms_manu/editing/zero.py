@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import nn
 
 from lmms_manu.editing.mask import NeuronMask
-from lmms_manu.editing.weights import edit_weight, read_weight, refuse_unreachable
+from lmms_manu.editing.weights import edit_weight, location, read_weight
 from lmms_manu.errors import ModelError
 from lmms_manu.models.blocks import MlpBlock, Slot
 
@@ -21,7 +21,7 @@ def check_editable(model: nn.Module, blocks: Sequence[MlpBlock]) -> None:
         ModelError: weights are quantised, packed, sharded over processes, shared between blocks, or nowhere to be
             found.
     """
-    owners: dict[object, str] = {}
+    owners: dict[Hashable, str] = {}
     for block in blocks:
         for slot in block.slots:
             parameter = _parameter(model, slot.parameter)
@@ -41,9 +41,7 @@ def check_editable(model: nn.Module, blocks: Sequence[MlpBlock]) -> None:
                     f"{slot.parameter} cannot be edited: its shape {tuple(parameter.shape)} has no place for "
                     f"{block.neurons_per_expert} neurons on axis {slot.axis}."
                 )
-            refuse_unreachable(model, slot.parameter)
-            identity = id(parameter) if parameter.device.type == "meta" else parameter.data_ptr()
-            other = owners.setdefault((identity, parameter.device), block.name)
+            other = owners.setdefault(location(model, slot.parameter, parameter), block.name)
             if other != block.name:
                 raise ModelError(
                     f"{block.name} and {other} share the weight {slot.parameter}: pruning one of them would prune the "

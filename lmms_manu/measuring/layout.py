@@ -69,32 +69,24 @@ class NeuronLayout:
         return self.in_tower(VISION)
 
     @cached_property
-    def block_of(self) -> Tensor:
-        """The number of each neuron's block, `[neurons]`."""
-        return self.spread(list(range(len(self.blocks))))
-
-    @cached_property
-    def layer_of(self) -> Tensor:
-        """The number of each neuron's layer over both towers, counted in the order of the blocks, `[neurons]`."""
-        layers = list(dict.fromkeys((block.tower, block.layer) for block in self.blocks))
-        return self.spread([layers.index((block.tower, block.layer)) for block in self.blocks])
-
-    def spread(self, values: Sequence[Any]) -> Tensor:
-        """One value per block as one value per neuron."""
-        counts = torch.tensor([block.neurons for block in self.blocks], dtype=torch.int64)
-        return torch.repeat_interleave(torch.tensor(values), counts)
+    def layers(self) -> dict[tuple[str, int], list[int]]:
+        """The numbers of the blocks of each tower and layer; experts, say, share one with what all tokens see."""
+        layers: dict[tuple[str, int], list[int]] = {}
+        for number, block in enumerate(self.blocks):
+            layers.setdefault((block.tower, block.layer), []).append(number)
+        return layers
 
     def in_tower(self, tower: str) -> Tensor:
         """Which neurons belong to `tower`, `[neurons]`, bool."""
-        return self.spread([block.tower == tower for block in self.blocks])
+        counts = torch.tensor([block.neurons for block in self.blocks], dtype=torch.int64)
+        return torch.repeat_interleave(torch.tensor([block.tower == tower for block in self.blocks]), counts)
 
     def mark(self, indices: Callable[[str], Tensor]) -> Tensor:
         """Which neurons are meant by the `indices` of each block, asked for by its name: `[neurons]`, bool."""
-        parts = [
-            torch.zeros(block.neurons, dtype=torch.bool).index_fill(0, indices(block.name), True)
-            for block in self.blocks
-        ]
-        return torch.cat(parts)
+        marked = torch.zeros(self.neurons, dtype=torch.bool)
+        for block, own in zip(self.blocks, self.split(marked), strict=True):
+            own[indices(block.name)] = True
+        return marked
 
     def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """`[..., neurons]` as one tensor per block."""
@@ -102,12 +94,12 @@ class NeuronLayout:
 
     def per_tower(self, marked: Tensor) -> dict[str, tuple[int, int]]:
         """How many neurons of each tower are `marked`, `[neurons]` bool, and how many there are."""
-        counts: dict[str, tuple[int, int]] = {}
-        for tower in TOWERS:
-            inside = self.in_tower(tower)
-            if bool(inside.any()):
-                counts[tower] = (int(marked[inside].sum()), int(inside.sum()))
-        return counts
+        layers = self.per_layer(marked)
+        return {
+            tower: (sum(pruned for pruned, _ in layers[tower]), sum(total for _, total in layers[tower]))
+            for tower in TOWERS
+            if tower in layers
+        }
 
     def per_layer(self, marked: Tensor) -> dict[str, list[tuple[int, int]]]:
         """How many neurons of each layer of each tower are `marked`, `[neurons]` bool, and how many there are."""

@@ -85,7 +85,7 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     if adapter is not None:
         model = _merge_adapter(model, adapter)
     if settings.device_map is None:
-        model = model.to(device)
+        model = model if model.device == device else model.to(device)
     elif model.device.type != "meta":
         # Where even the first weights are offloaded, inputs go to the device that computes, which is `device`.
         device = model.device

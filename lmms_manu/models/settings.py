@@ -62,6 +62,11 @@ class ModelSettings(Settings):
                 if not Path(folder).is_dir():
                     raise SettingError(f"{name}={source!r}: there is no such folder.{nearest_folder(folder)}")
                 object.__setattr__(self, name, folder)
+        if self.revision is not None and Path(self.checkpoint).is_dir():
+            raise SettingError(
+                f"revision={self.revision!r} has no effect: pretrained={self.checkpoint!r} is a folder here, and "
+                "revisions are the hub's. Leave it out."
+            )
         if self.device_map is not None and self.device != "auto":
             raise SettingError(
                 f"device={self.device!r} and device_map={self.device_map!r} exclude each other: "

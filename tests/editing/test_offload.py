@@ -87,6 +87,17 @@ def test_logits_equal_those_of_the_model_pruned_without_offloading(way, checkpoi
         assert torch.equal(model(**llava_inputs()).logits, expected[1])
 
 
+def test_shared_weights_are_refused_where_both_are_offloaded(tmp_path):
+    model = tiny_llava()
+    blocks = find_mlp_blocks(model)
+    first, second = (model.get_submodule(block.down) for block in blocks[:2])
+    second.weight = first.weight
+    accelerate.cpu_offload(model, execution_device=CPU)
+    assert first.weight.is_meta
+    with pytest.raises(ModelError, match="share the weight"):
+        check_editable(model, blocks)
+
+
 def test_an_unpruned_offloaded_model_is_noticed(checkpoint, tmp_path):
     model = from_pretrained(checkpoint, tmp_path)
     blocks = find_mlp_blocks(model)

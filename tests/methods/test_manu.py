@@ -175,6 +175,7 @@ def test_without_a_measurement_the_record_tells_no_activations(arguments, tmp_pa
         ({"method": "mana"}, "Did you mean 'manu'"),
         ({"w_abs": 0, "w_freq": 0, "w_var": 0, "w_rms": 0}, "at least one term"),
         ({"random_like": "paper"}, "needs recipe=random"),
+        ({"mask": "somebody/mask", "prune_rate": 5, "towers": "vision"}, "prune_rate=5.0, towers=vision would have no"),
         ({"retain_samples": "some"}, "retain_samples='some'"),
         ({"mlp_blocks": "foo"}, "mlp_blocks='foo' is not of the form"),
         ({"prune_ratio": 2}, "Did you mean 'prune_rate'"),

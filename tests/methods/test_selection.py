@@ -3,21 +3,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmms_manu.methods.manu.selection import counts_of_rate, neurons_to_prune, select, threshold
+from lmms_manu.methods.manu.selection import neurons_to_prune, select
 
 ALL_IN_ONE = st.integers(1, 60).flatmap(
     lambda neurons: st.lists(st.integers(0, 5).map(float), min_size=neurons, max_size=neurons)
 )
 
 
-def one_group(neurons):
-    return torch.zeros(neurons, dtype=torch.int64)
-
-
 def pruned(scores, rate):
-    scores = torch.tensor(scores)
-    groups = one_group(len(scores))
-    return select(scores, groups, counts_of_rate(groups, rate))
+    return select(torch.tensor(scores), neurons_to_prune(len(scores), rate))
 
 
 @pytest.mark.parametrize(
@@ -35,7 +29,6 @@ def test_exactly_the_highest_scores_are_marked(scores, rate):
     if 0 < marked.sum() < len(scores):
         values = torch.tensor(scores)
         assert values[marked].min() >= values[~marked].max()
-        assert threshold(values, marked) == values[marked].min()
 
 
 @given(scores=ALL_IN_ONE, rate=st.floats(0, 100))
@@ -51,18 +44,7 @@ def test_prune_rate_0_marks_nothing_and_100_everything():
     assert pruned([1.0, 2.0], 100).all()
 
 
-def test_each_group_gives_its_own_share():
-    scores = torch.tensor([9.0, 8.0, 7.0, 1.0, 2.0, 3.0])
-    groups = torch.tensor([0, 0, 0, 1, 1, 1])
-    marked = select(scores, groups, counts_of_rate(groups, 34))
-    assert marked.tolist() == [True, False, False, False, False, True]
-
-
 def test_neurons_that_are_chosen_already_stay_and_count():
     scores = torch.tensor([1.0, 5.0, 4.0, 3.0])
     chosen = torch.tensor([True, False, False, False])
-    assert select(scores, one_group(4), torch.tensor([2]), chosen).tolist() == [True, True, False, False]
-
-
-def test_no_threshold_where_nothing_is_pruned():
-    assert threshold(torch.tensor([1.0]), torch.tensor([False])) is None
+    assert select(scores, 2, chosen).tolist() == [True, True, False, False]

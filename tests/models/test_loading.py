@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import peft
 import pytest
@@ -174,6 +175,7 @@ def test_a_device_that_is_not_there_is_refused(settings, message):
         ({"device": "cpu", "device_map": "auto"}, "exclude each other"),
         ({"offload_folder": "somewhere"}, "without device_map"),
         ({"dtype": "int3"}, "dtype='int3' is not allowed"),
+        ({"pretrained": str(Path(__file__).parent), "revision": "main"}, "revision='main' has no effect"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings, message):

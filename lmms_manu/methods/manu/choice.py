@@ -12,7 +12,10 @@ from lmms_manu.errors import SettingError
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.methods.manu.config import ManuSettings, layers_chosen
 from lmms_manu.methods.manu.scores import TermWeights, measured_scores, random
-from lmms_manu.methods.manu.selection import counts_of_rate, select
+from lmms_manu.methods.manu.selection import neurons_to_prune, select
+
+_Groups = dict[tuple[str | int, ...], list[int]]
+"""The numbers of the blocks that share one prune rate, by what they have in common."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +61,21 @@ def choose(
     Raises:
         SettingError: the model has no tower or layer of those that may be pruned.
     """
-    candidates = candidate_neurons(layout, settings).nonzero().flatten()
-    groups, counts = _groups_and_counts(layout, sums, settings, candidates, settings.prune_rate * share)
+    groups = _groups(layout, settings)
+    counts = _counts(layout, sums, settings, groups, settings.prune_rate * share)
     scores = _scores(layout, sums, settings)
-    marked = torch.zeros(layout.neurons, dtype=torch.bool)
-    before = None if chosen is None else chosen[candidates]
-    marked[candidates] = select(scores[candidates], groups[candidates], counts, before)
+    marked = torch.zeros(layout.neurons, dtype=torch.bool) if chosen is None else chosen.clone()
+    scores_of, marked_of = layout.split(scores), layout.split(marked)
+    for key, members in groups.items():
+        before = [marked_of[number] for number in members]
+        after = select(torch.cat([scores_of[number] for number in members]), counts[key], torch.cat(before))
+        for own, new in zip(before, after.split([len(own) for own in before]), strict=True):
+            own.copy_(new)
     return Choice(marked, scores)
 
 
-def candidate_neurons(layout: NeuronLayout, settings: ManuSettings) -> Tensor:
-    """The neurons that may be pruned by the settings `towers` and `layers`: `[neurons]`, bool.
+def _groups(layout: NeuronLayout, settings: ManuSettings) -> _Groups:
+    """The blocks that may be pruned by the settings `towers` and `layers`, grouped by the scope.
 
     Raises:
         SettingError: there are none.
@@ -77,32 +84,30 @@ def candidate_neurons(layout: NeuronLayout, settings: ManuSettings) -> Tensor:
     for block in layout.blocks:
         depths[block.tower] = max(depths.get(block.tower, 0), block.layer + 1)
     layers = {tower: layers_chosen(settings.layers, depth) for tower, depth in depths.items()}
-    candidates = layout.spread(
-        [settings.towers in ("both", block.tower) and block.layer in layers[block.tower] for block in layout.blocks]
-    )
-    if not bool(candidates.any()):
+    scope = "layer" if settings.random_like is not None else settings.own_scope
+    groups: _Groups = {}
+    for number, block in enumerate(layout.blocks):
+        if settings.towers in ("both", block.tower) and block.layer in layers[block.tower]:
+            key = {"global": (), "tower": (block.tower,), "layer": (block.tower, block.layer)}[scope]
+            groups.setdefault(key, []).append(number)
+    if not groups:
         towers = " and ".join(f"a {tower} tower of {depth} layers" for tower, depth in depths.items())
         raise SettingError(
             f"towers={settings.towers!r} with layers={settings.layers!r} leave no neuron to prune: there is {towers}."
         )
-    return candidates
+    return groups
 
 
-def _groups_and_counts(
-    layout: NeuronLayout, sums: Tensor | None, settings: ManuSettings, candidates: Tensor, rate: float
-) -> tuple[Tensor, Tensor]:
-    """The group of every neuron, and how many to mark in each group."""
-    if settings.random_like is not None:
-        model = dataclasses.replace(settings, recipe=settings.random_like, random_like=None, prune_rate=rate)
-        like = choose(layout, sums, model)
-        return layout.layer_of, torch.bincount(layout.layer_of[like.marked], minlength=int(layout.layer_of.max()) + 1)
-    if settings.own_scope == "layer":
-        groups = layout.layer_of
-    elif settings.own_scope == "tower":
-        groups = layout.vision.long()
-    else:
-        groups = torch.zeros_like(layout.layer_of)
-    return groups, counts_of_rate(groups[candidates], rate)
+def _counts(
+    layout: NeuronLayout, sums: Tensor | None, settings: ManuSettings, groups: _Groups, rate: float
+) -> dict[tuple[str | int, ...], int]:
+    """How many neurons to mark in each group."""
+    if settings.random_like is None:
+        sizes = [block.neurons for block in layout.blocks]
+        return {key: neurons_to_prune(sum(sizes[number] for number in group), rate) for key, group in groups.items()}
+    model = dataclasses.replace(settings, recipe=settings.random_like, random_like=None, prune_rate=rate)
+    like = [int(own.sum()) for own in layout.split(choose(layout, sums, model).marked)]
+    return {key: sum(like[number] for number in group) for key, group in groups.items()}
 
 
 def _scores(layout: NeuronLayout, sums: Tensor | None, settings: ManuSettings) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")
 PRUNE_MODES = ("zero", "remove")
 WEIGHTS = ("w_abs", "w_freq", "w_var", "w_rms")
+_CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
 
 _LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
@@ -60,7 +62,7 @@ class ManuSettings(Settings):
     save_mask: str | None = setting(None, "File or folder that the mask of pruned neurons is written to.")
     mask: str | None = setting(
         None,
-        "File, folder or hub name of a mask to apply as it is, without measuring; overrides the choice of neurons.",
+        "File, folder or hub name of a mask to apply without measuring, in place of all that chooses neurons.",
     )
 
     def __post_init__(self) -> None:
@@ -73,8 +75,20 @@ class ManuSettings(Settings):
         layers_chosen(self.layers, depth=0)
         if self.random_like is not None and self.recipe != "random":
             raise SettingError(f"random_like={self.random_like!r} needs recipe=random, not recipe={self.recipe}.")
+        self._check_mask()
+
+    def _check_mask(self) -> None:
+        if self.mask is None:
+            return
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        idle = [f"{name}={value}" for name in _CHOOSING if (value := getattr(self, name)) != defaults[name]]
+        if idle:
+            raise SettingError(
+                f"{', '.join(idle)} would have no effect beside mask={self.mask!r}, which says which neurons to prune: "
+                f"leave {'them' if len(idle) > 1 else 'it'} out, or the mask."
+            )
         # No name on the hub begins so; another one may be a file's, a folder's or the hub's.
-        if self.mask is not None and self.mask.startswith((".", "/", "~")):
+        if self.mask.startswith((".", "/", "~")):
             path = os.path.expanduser(self.mask)
             if not os.path.exists(path):
                 raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.table import Table
 from torch import Tensor
 
@@ -72,21 +73,12 @@ class Inspection:
         for group in SETS:
             for modality in MODALITIES:
                 table.add_column(f"{group}\n{modality}", justify="right")
-        layers = self.layout.layer_of
-        for number in range(int(layers.max()) + 1):
-            inside = layers == number
-            tower, layer = self._place(inside)
-            cells = [
-                f"{float(rates.absolute[s, m, inside].mean()):.4g}  {float(rates.active[s, m, inside].mean()):.1%}"
-                for s in range(len(SETS))
-                for m in range(len(MODALITIES))
-            ]
-            table.add_row(tower, str(layer), *cells)
+        absolute, active = self.layout.split(rates.absolute), self.layout.split(rates.active)
+        for (tower, layer), numbers in self.layout.layers.items():
+            means = (torch.cat([parts[number] for number in numbers], -1).mean(-1) for parts in (absolute, active))
+            cells = zip(*(mean.flatten().tolist() for mean in means), strict=True)
+            table.add_row(tower, str(layer), *(f"{height:.4g}  {share:.1%}" for height, share in cells))
         return table
-
-    def _place(self, inside: Tensor) -> tuple[str, int]:
-        block = self.layout.blocks[int(self.layout.block_of[inside][0])]
-        return block.tower, block.layer
 
 
 def inspect_file(source: str, settings: ManuSettings) -> Inspection:

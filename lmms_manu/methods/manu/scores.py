@@ -10,6 +10,7 @@ Everywhere `sums` is `[set, modality, sum, neurons]`, float64, in the orders of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -40,33 +41,29 @@ class Rates:
 
     Args:
         absolute: mean of |z|.
-        signed: mean of z.
         squared: mean of z squared.
         active: share of observations with |z| > tau.
     """
 
     absolute: Tensor
-    signed: Tensor
     squared: Tensor
     active: Tensor
 
     @classmethod
     def of(cls, sums: Tensor) -> Rates:
         """The rates of `sums`, `[..., 5, neurons]`, each `[..., neurons]`."""
-        count = sums[..., :1, :]
-        return cls(*(sums[..., 1:, :] / count.clamp(min=1)).unbind(-2))
+        count, absolute, _, squared, active = sums.unbind(-2)
+        count = count.clamp(min=1)
+        return cls(absolute / count, squared / count, active / count)
 
     def variance_of_magnitude(self) -> Tensor:
         """The variance of |z|, the one that the paper takes."""
-        return (self.squared - self.absolute.square()).clamp(min=0)
+        return self.absolute.square().neg_().add_(self.squared).clamp_(min=0)
 
-    def deviation(self) -> Tensor:
-        """The standard deviation of z, the one that the released code takes."""
-        return (self.squared - self.signed.square()).clamp(min=0).sqrt()
-
-    def scaled(self, unit: Tensor) -> Rates:
-        """The rates with z in units of `unit`, `[neurons]`; `active`, which no scale leaves alone, is kept."""
-        return Rates(self.absolute / unit, self.signed / unit, self.squared / unit.square(), self.active)
+    def deviation(self, sums: Tensor) -> Tensor:
+        """The standard deviation of z, the one that the released code takes; `sums` are those of the rates."""
+        count, _, signed, _, _ = sums.unbind(-2)
+        return (self.squared - (signed / count.clamp(min=1)).square_()).clamp_(min=0).sqrt_()
 
 
 def paper(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
@@ -80,7 +77,8 @@ def paper(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
     Returns:
         Scores, `[neurons]`, float64, not negative.
     """
-    return _modality_gap_score(Rates.of(sums), weights)
+    forget, retain = (modality_gap(Rates.of(of_set), weights) for of_set in sums)
+    return forget / (retain + PAPER_EPSILON)
 
 
 def invariant(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
@@ -95,10 +93,15 @@ def invariant(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
     # The pooled sums of both sets and modalities have the unit of what is being rescaled.
     unit = Rates.of(sums.sum((0, 1))).squared.sqrt()
     unit = torch.where(unit > 0, unit, torch.ones_like(unit))
-    rates = Rates.of(sums).scaled(unit)
-    squared = torch.where(rates.squared > 0, rates.squared, torch.ones_like(rates.squared))
-    sparseness = rates.absolute.square() / squared
-    return _modality_gap_score(Rates(rates.absolute, rates.signed, rates.squared, sparseness), weights)
+
+    def importance(of_set: Tensor) -> Tensor:
+        rates = Rates.of(of_set)
+        absolute, squared = rates.absolute / unit, rates.squared / unit.square()
+        sparseness = absolute.square() / torch.where(squared > 0, squared, torch.ones_like(squared))
+        return modality_gap(Rates(absolute, squared, sparseness), weights)
+
+    forget, retain = (importance(of_set) for of_set in sums)
+    return forget / (retain + PAPER_EPSILON)
 
 
 def released(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
@@ -107,7 +110,7 @@ def released(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
     Language neurons are scored on text alone, vision neurons on picture and text. Arguments and result as in `paper`;
     the scores lie above minus the sum of the weights.
     """
-    multimodal, text = _ratio_scores(Rates.of(sums), weights)
+    multimodal, text = _ratio_scores(sums, weights)
     return torch.where(vision, multimodal, text)
 
 
@@ -116,7 +119,7 @@ def ratio(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
 
     Arguments and result as in `released`.
     """
-    multimodal, text = _ratio_scores(Rates.of(sums), weights)
+    multimodal, text = _ratio_scores(sums, weights)
     return torch.maximum(multimodal, text)
 
 
@@ -153,7 +156,8 @@ def measured_scores(recipe: str, sums: Tensor, vision: Tensor, weights: TermWeig
     if sums.ndim != 4 or sums.shape[:3] != (2, 2, 5):
         raise ValueError(f"sums have the shape {tuple(sums.shape)}; needed is [2 sets, 2 modalities, 5 sums, neurons].")
     scores = MEASURED_SCORES[recipe](sums, vision, weights)
-    if not scores.isfinite().all():
+    # Not a number counts as both the lowest and the highest.
+    if not all(math.isfinite(extreme) for extreme in scores.aminmax()):
         raise ValueError(f"{int((~scores.isfinite()).sum())} scores of the recipe {recipe!r} are not finite.")
     return scores
 
@@ -168,32 +172,31 @@ def modality_gap(rates: Rates, weights: TermWeights) -> Tensor:
     Returns:
         Importance, `[..., neurons]`, not negative.
     """
-    variance = rates.variance_of_magnitude().sum(-2).sqrt()
+    variance = rates.variance_of_magnitude().sum(-2).sqrt_()
     return weights.combine(
-        _contrast(rates.absolute), _contrast(rates.active), variance, _contrast(rates.squared).sqrt()
+        _contrast(rates.absolute), _contrast(rates.active), variance, _contrast(rates.squared).sqrt_()
     )
 
 
 def _contrast(rate: Tensor) -> Tensor:
     """|multimodal - text| / (multimodal + text + e), for a rate of `[..., 2, neurons]`."""
     multimodal, text = rate.unbind(-2)
-    return (multimodal - text).abs() / (multimodal + text + PAPER_EPSILON)
+    return (multimodal - text).abs_().div_((multimodal + text).add_(PAPER_EPSILON))
 
 
-def _modality_gap_score(rates: Rates, weights: TermWeights) -> Tensor:
-    forget, retain = modality_gap(rates, weights).unbind(0)
-    return forget / (retain + PAPER_EPSILON)
-
-
-def _ratio_scores(rates: Rates, weights: TermWeights) -> tuple[Tensor, Tensor]:
+def _ratio_scores(sums: Tensor, weights: TermWeights) -> tuple[Tensor, Tensor]:
     """The sum of the four ratios for picture and text and for text alone, each `[neurons]`."""
+    rates = Rates.of(sums)
 
     def relative(statistic: Tensor) -> Tensor:
         forget, retain = statistic.unbind(0)
         return forget / (retain + RELEASED_EPSILON) - 1
 
     both = weights.combine(
-        relative(rates.absolute), relative(rates.active), relative(rates.deviation()), relative(rates.squared.sqrt())
+        relative(rates.absolute),
+        relative(rates.active),
+        relative(rates.deviation(sums)),
+        relative(rates.squared.sqrt()),
     )
     multimodal, text = both.unbind(0)
     return multimodal, text

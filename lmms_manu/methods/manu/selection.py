@@ -18,52 +18,25 @@ def neurons_to_prune(neurons: int, prune_rate: float) -> int:
     return int(Fraction(str(prune_rate)) * neurons / 100)
 
 
-def counts_of_rate(groups: Tensor, prune_rate: float) -> Tensor:
-    """How many neurons of each group a prune rate takes.
-
-    Args:
-        groups: the group of each neuron, `[neurons]`, counted from zero.
-        prune_rate: in percent.
-
-    Returns:
-        `[groups]`, int64.
-    """
-    sizes = torch.bincount(groups).tolist()
-    return torch.tensor([neurons_to_prune(size, prune_rate) for size in sizes], dtype=torch.int64)
-
-
-def select(scores: Tensor, groups: Tensor, counts: Tensor, chosen: Tensor | None = None) -> Tensor:
-    """Marks the neurons with the highest scores of each group.
+def select(scores: Tensor, count: int, chosen: Tensor | None = None) -> Tensor:
+    """Marks the neurons with the highest scores.
 
     Args:
         scores: `[neurons]`, finite. Ties go to the lower index, that is, to the lower layer and then to the lower
             index in it, where neurons are in the order of their blocks.
-        groups: the group of each neuron, `[neurons]`, counted from zero.
-        counts: how many of each group to mark, `[groups]`.
+        count: how many to mark, at most all.
         chosen: neurons that are marked already, `[neurons]` bool; they count, and stay.
 
     Returns:
-        `[neurons]`, bool, with exactly `counts` marked in each group (more only where `chosen` has more).
+        `[neurons]`, bool, with `count` marked (more only where `chosen` has more).
     """
-    marked = torch.zeros_like(groups, dtype=torch.bool) if chosen is None else chosen.clone()
-    for group, count in enumerate(counts.tolist()):
-        members = torch.nonzero(groups == group).flatten()
-        free = members[~marked[members]]
-        wanted = max(count - (len(members) - len(free)), 0)
-        marked[free[_highest(scores[free], wanted)]] = True
-    return marked
-
-
-def _highest(scores: Tensor, count: int) -> Tensor:
-    """The positions of the `count` highest scores, ties by position: sorting them all would take longer."""
-    if count == 0:
-        return torch.empty(0, dtype=torch.int64)
-    lowest = torch.topk(scores, count, sorted=False).values.min()
-    above = torch.nonzero(scores > lowest).flatten()
-    tied = torch.nonzero(scores == lowest).flatten()
-    return torch.cat([above, tied[: count - len(above)]])
-
-
-def threshold(scores: Tensor, marked: Tensor) -> float | None:
-    """The lowest score among the `marked` neurons; None if there are none."""
-    return float(scores[marked].min()) if marked.any() else None
+    marked = torch.zeros_like(scores, dtype=torch.bool) if chosen is None else chosen
+    missing = count - int(marked.sum())
+    if missing <= 0:
+        return marked.clone()
+    free = scores.masked_fill(marked, -torch.inf)
+    # The lowest score that is high enough is found faster than all of them are sorted.
+    lowest = free.kthvalue(len(free) - missing + 1).values
+    above = free > lowest
+    tied = (free == lowest).nonzero().flatten()[: missing - int(above.sum())]
+    return (marked | above).index_fill_(0, tied, True)

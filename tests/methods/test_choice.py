@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
+from lmms_manu.methods.manu.choice import choose
+from lmms_manu.methods.manu.config import ManuSettings
+
+# The first language layer has two blocks, as one with experts and a block that all tokens see.
+LAYOUT = NeuronLayout(
+    (
+        BlockEntry("experts", "language", 0, 6),
+        BlockEntry("shared", "language", 0, 4),
+        BlockEntry("second", "language", 1, 10),
+        BlockEntry("picture", "vision", 0, 20),
+    )
+)
+GROUPS = {
+    "global": [range(40)],
+    "tower": [range(20), range(20, 40)],
+    "layer": [range(10), range(10, 20), range(20, 40)],
+}
+
+
+@pytest.mark.parametrize("scope", GROUPS)
+def test_each_group_of_a_scope_gives_its_own_share_and_its_highest_scores(scope):
+    choice = choose(LAYOUT, None, ManuSettings(recipe="random", scope=scope, prune_rate=25))
+    for group in GROUPS[scope]:
+        marked, scores = choice.marked[group.start : group.stop], choice.scores[group.start : group.stop]
+        assert int(marked.sum()) == len(group) // 4
+        assert scores[marked].min() > scores[~marked].max()
+
+
+def test_left_out_towers_and_layers_are_neither_pruned_nor_counted():
+    settings = ManuSettings(recipe="random", towers="language", layers="0", prune_rate=50)
+    assert choose(LAYOUT, None, settings).marked.nonzero().max() < 10
+    assert choose(LAYOUT, None, settings).marked.sum() == 5
+
+
+def test_what_earlier_rounds_pruned_stays_and_counts_in_its_group():
+    first = torch.zeros(40, dtype=torch.bool)
+    first[[0, 1, 25]] = True
+    settings = ManuSettings(recipe="random", scope="layer", prune_rate=20)
+    marked = choose(LAYOUT, None, settings, chosen=first).marked
+    assert marked[first].all()
+    assert [int(marked[group.start : group.stop].sum()) for group in GROUPS["layer"]] == [2, 2, 4]
