@@ -51,7 +51,7 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        hints = _hints(type(self))
+        hints = _hints(type(self))  # type: ignore[arg-type]  # mypy takes the instances' __hash__ for the class's
         for field in dataclasses.fields(self):
             value = _convert(field.name, getattr(self, field.name), hints[field.name])
             _check(field, value)
@@ -64,8 +64,6 @@ class Settings:
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
-
-_hints = functools.cache(typing.get_type_hints)
 
 S = TypeVar("S", bound=Settings)
 
@@ -124,6 +122,11 @@ def markdown_table(*classes: type[Settings]) -> str:
             default = "" if field.default is None else f"`{field.default}`"
             rows.append(f"| `{field.name}` | {default} | {meaning} |")
     return "\n".join(rows)
+
+
+@functools.cache
+def _hints(settings: type[Settings]) -> dict[str, Any]:
+    return typing.get_type_hints(settings)
 
 
 def _convert(name: str, value: Any, hint: Any) -> Any:

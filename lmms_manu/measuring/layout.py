@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -40,9 +41,18 @@ class BlockEntry:
 
 @dataclass(frozen=True)
 class NeuronLayout:
-    """Blocks in their fixed order; a tensor `[..., neurons]` holds the neurons of all of them, block by block."""
+    """Blocks in their fixed order; a tensor `[..., neurons]` holds the neurons of all of them, block by block.
+
+    Raises:
+        ValueError: a block of one tower stands between those of another.
+    """
 
     blocks: tuple[BlockEntry, ...]
+
+    def __post_init__(self) -> None:
+        towers = [tower for tower, _ in itertools.groupby(block.tower for block in self.blocks)]
+        if len(towers) > len(set(towers)):
+            raise ValueError(f"The blocks of a tower do not stand together: the towers are {', '.join(towers)}.")
 
     @classmethod
     def of(cls, blocks: Iterable[Block]) -> NeuronLayout:
@@ -66,7 +76,19 @@ class NeuronLayout:
     @cached_property
     def vision(self) -> Tensor:
         """Which neurons belong to the vision tower, `[neurons]`, bool."""
-        return self.in_tower(VISION)
+        vision = torch.zeros(self.neurons, dtype=torch.bool)
+        vision[self.towers.get(VISION, slice(0))] = True
+        return vision
+
+    @cached_property
+    def towers(self) -> dict[str, slice]:
+        """Where the neurons of each tower stand: its blocks lie side by side."""
+        towers: dict[str, slice] = {}
+        start = 0
+        for tower, blocks in itertools.groupby(self.blocks, lambda block: block.tower):
+            stop = start + sum(block.neurons for block in blocks)
+            towers[tower], start = slice(start, stop), stop
+        return towers
 
     @cached_property
     def layers(self) -> dict[tuple[str, int], list[int]]:
@@ -75,11 +97,6 @@ class NeuronLayout:
         for number, block in enumerate(self.blocks):
             layers.setdefault((block.tower, block.layer), []).append(number)
         return layers
-
-    def in_tower(self, tower: str) -> Tensor:
-        """Which neurons belong to `tower`, `[neurons]`, bool."""
-        counts = torch.tensor([block.neurons for block in self.blocks], dtype=torch.int64)
-        return torch.repeat_interleave(torch.tensor([block.tower == tower for block in self.blocks]), counts)
 
     def mark(self, indices: Callable[[str], Tensor]) -> Tensor:
         """Which neurons are meant by the `indices` of each block, asked for by its name: `[neurons]`, bool."""

@@ -45,21 +45,21 @@ def distributions(layout: NeuronLayout, sums: Tensor, marked: Tensor) -> dict[st
     # Single precision is enough for a bin, and faster.
     places = (absolute / count.clamp(min=1)).float().log10_().mul_(_BINS_PER_DECADE).floor_()
     found = {}
-    for tower in dict.fromkeys(block.tower for block in layout.blocks):
-        own, count_here, marked_here = (_of_tower(layout, tower, tensor) for tensor in (places, count, marked))
+    for tower, inside in layout.towers.items():
+        own = places[..., inside]
         last = float(own.max())
         if last == -math.inf:
             continue
         # Number 0 takes what lies below the bins.
         numbers = own.clamp_(min=last - _MOST_BINS).sub_(last - _MOST_BINS).short()
-        measured = count_here.any(-1)
+        measured = count[..., inside].any(-1)
         parts = {
             f"{group}/{modality}": (s, m)
             for s, group in enumerate(SETS)
             for m, modality in enumerate(MODALITIES)
             if measured[s, m]
         }
-        every, pruned = _histograms(numbers), _histograms(numbers[..., marked_here])
+        every, pruned = _histograms(numbers), _histograms(numbers[..., marked[inside]])
         empty = int(every.any(0).any(0).nonzero()[0])
         grid = range(int(last) + 1 - _MOST_BINS + empty, int(last) + 2)
         found[tower] = Distribution(
@@ -68,12 +68,6 @@ def distributions(layout: NeuronLayout, sums: Tensor, marked: Tensor) -> dict[st
             pruned={part: tuple(pruned[place][empty:].tolist()) for part, place in parts.items()},
         )
     return found
-
-
-def _of_tower(layout: NeuronLayout, tower: str, tensor: Tensor) -> Tensor:
-    """The part of `[..., neurons]` that belongs to `tower`; whole blocks are copied faster than neurons are picked."""
-    blocks = zip(layout.blocks, layout.split(tensor), strict=True)
-    return torch.cat([part for block, part in blocks if block.tower == tower], -1)
 
 
 def _histograms(numbers: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def _scores(axes: list[Axes], inspection: Inspection) -> None:
     """The scores in falling order, and where the pruned ones end."""
     assert inspection.choice is not None  # drawn for statistics only
     for axis, tower in zip(axes, inspection.layout.per_layer(inspection.marked), strict=True):
-        inside = inspection.layout.in_tower(tower)
+        inside = inspection.layout.towers[tower]
         scores, order = inspection.choice.scores[inside].sort(descending=True)
         pruned = inspection.marked[inside][order]
         positions = torch.arange(1, len(scores) + 1)

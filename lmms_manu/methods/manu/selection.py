@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,7 +37,8 @@ def select(scores: Tensor, count: int, chosen: Tensor | None = None) -> Tensor:
         return marked.clone()
     free = scores.masked_fill(marked, -torch.inf)
     # The lowest score that is high enough is found faster than all of them are sorted.
-    lowest = free.kthvalue(len(free) - missing + 1).values
+    place = len(free) - missing
+    lowest = float(np.partition(free.numpy(), place)[place])
     above = free > lowest
     tied = (free == lowest).nonzero().flatten()[: missing - int(above.sum())]
     return (marked | above).index_fill_(0, tied, True)
