@@ -43,7 +43,7 @@ class Evaluation(Settings):
         variables: the environment variables of the calls.
 
     Raises:
-        SettingError: `processes` or `limit` is less than 1.
+        SettingError: `processes` or `limit` is less than 1, or a value has a comma.
     """
 
     parts: tuple[Part, ...]
@@ -53,6 +53,11 @@ class Evaluation(Settings):
     variables: Mapping[str, str]
     processes: int = setting(1, "Number of processes, each with its own copy of the model.", minimum=1)
     limit: int | None = setting(None, "Asks only so many questions of each task; None for all.", minimum=1)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for part in self.parts:
+            _call(self, part)
 
 
 def check_arguments(model_args: Mapping[str, Any]) -> None:

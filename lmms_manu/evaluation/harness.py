@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmms_manu.errors import ManuError
+from lmms_manu.errors import ManuError, SettingError
 
 LOG = "lmms-eval.log"
 _TAIL_LINES = 25
@@ -36,6 +36,9 @@ class HarnessRun:
         batch_size: the harness's `--batch_size`, None to leave the choice to the model.
         processes: number of processes on this machine, each with its own copy of the model.
         limit: asks only so many questions of each task; None for all.
+
+    Raises:
+        SettingError: a comma in a value, where the harness would begin the next one.
     """
 
     tasks: tuple[str, ...]
@@ -45,6 +48,11 @@ class HarnessRun:
     batch_size: int | None = None
     processes: int = 1
     limit: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in {"output": self.output.absolute(), **self.model_args}.items():
+            if "," in str(value):
+                raise SettingError(f"{name}={str(value)!r}: lmms-eval takes no value with a comma. Name another one.")
 
     def config(self) -> dict[str, Any]:
         """The run as an entry of the harness's `--config` file."""

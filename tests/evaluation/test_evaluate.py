@@ -53,6 +53,13 @@ def test_a_number_out_of_range_is_refused_before_the_judge_is_looked_for(monkeyp
     assert f"{wrong[0][2:]}={wrong[1]} is out of range: allowed is at least 1" in capsys.readouterr().err
 
 
+def test_a_folder_whose_name_the_harness_would_split_is_refused(tmp_path, capsys):
+    folder = tmp_path / "5,10"
+    assert main.main(["evaluate", "--suite", "mllmu", "--output", str(folder)]) == 2
+    assert "5,10/mllmu_forget': lmms-eval takes no value with a comma" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("name", ["pretrained", "processor", "adapter", "mask"])
 def test_a_path_with_nothing_there_is_refused_once_for_all_parts(tmp_path, capsys, name):
     words = ["evaluate", "--suite", "mllmu", "--model_args", f"{name}=./nosuch", "--output", str(tmp_path)]

@@ -1,9 +1,10 @@
 """The general benchmarks as a user runs them: one command, a judge on loopback, the report."""
 
 import csv
+import json
 
 import pytest
-from support.judge_server import JudgeServer
+from support.judge_server import JudgeServer, failure
 from support.stock_tasks import judge_of_stock_tasks, judge_variables, write_stock_data
 
 
@@ -27,6 +28,25 @@ def test_the_suite_runs_every_benchmark_and_the_report_shows_them(lmms_manu, tmp
         shown = {row["metric"]: row["value"] for row in csv.DictReader(file) if row["split"] == "utility"}
     assert set(shown) == {"mmmu", "mmstar", "mm_vet", "mia_bench", "llava_bench"}
     assert (shown["mm_vet"], shown["mia_bench"], shown["llava_bench"]) == ("50", "80", "75")
+
+
+def test_a_part_whose_judge_only_failed_is_unjudged_and_run_again(lmms_manu, tmp_path):
+    arguments = ["--suite", "utility", "--skip", "mmmu,mmstar,mmvet,mia_bench", "--model_args", "prune_rate=0"]
+
+    def evaluate(behave):
+        with JudgeServer(behave) as judge:
+            variables = judge_variables(f"{judge.url}/chat/completions")
+            return lmms_manu("evaluate", *arguments, "--output", str(tmp_path), "--quiet", **variables)
+
+    refused = evaluate(lambda number, request: failure(401))
+    assert refused.returncode == 1
+    assert "the judge gave no verdict for llava_in_the_wild" in refused.stdout
+    assert json.loads((tmp_path / "run.json").read_text())["parts"]["llava_bench"]["status"] == "unjudged"
+
+    answered = evaluate(judge_of_stock_tasks)
+    assert answered.returncode == 0, answered.stdout + answered.stderr
+    assert json.loads((tmp_path / "run.json").read_text())["parts"]["llava_bench"]["status"] == "done"
+    assert len(list(tmp_path.rglob("*_results.json"))) == 1
 
 
 def test_a_missing_judge_is_said_before_a_model_is_looked_for(lmms_manu, tmp_path):
