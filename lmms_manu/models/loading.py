@@ -65,6 +65,8 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     _check_sources(settings)
     processor = load_processor(settings)
     base, adapter = _base_and_adapter(settings)
+    if adapter is not None and not _has_file(adapter, _ADAPTER_WEIGHTS):
+        raise ModelError(f"adapter={adapter!r} has no {_ADAPTER_WEIGHTS}: pickled weights are not loaded.")
     options: dict[str, Any] = {
         "dtype": settings.dtype,
         "revision": settings.revision if base == settings.checkpoint else None,
@@ -154,25 +156,35 @@ def _best_device() -> str:
 
 
 def _check_sources(settings: ModelSettings) -> None:
-    """Asks once for each name: left to themselves, the loaders try every file that they may need, several times.
+    """Looks for what the arguments name.
 
     Raises:
         ModelError: a name is neither a folder's nor known to the hub or its local cache.
     """
     checkpoint, processor = settings.checkpoint, settings.processor_source
-    sources = {"pretrained": checkpoint, "processor": processor, "adapter": settings.adapter}
-    for argument, source in sources.items():
-        if source is None or Path(source).is_dir() or (argument != "pretrained" and source == checkpoint):
-            continue
-        revision = settings.revision if source == checkpoint else None
-        try:
-            if not _is_cached(source, revision):
-                model_info(source, revision=revision, timeout=_HUB_SECONDS)
-        except Exception as error:  # whatever the reason: of the name, the network, the token or the hub
-            raise ModelError(
-                f"{argument}={source!r} is neither a folder here nor reachable on the hub ({_first_line(error)})."
-                f"{nearest_folder(source)}"
-            ) from error
+    _check_source("pretrained", checkpoint, settings.revision)
+    if processor != checkpoint:
+        _check_source("processor", processor)
+    if settings.adapter is not None:
+        _check_source("adapter", settings.adapter)
+
+
+def _check_source(argument: str, source: str, revision: str | None = None) -> None:
+    """Asks once for a name: left to themselves, the loaders try every file that they may need, several times.
+
+    Raises:
+        ModelError: it is neither a folder's nor known to the hub or its local cache.
+    """
+    if Path(source).is_dir():
+        return
+    try:
+        if not _is_cached(source, revision):
+            model_info(source, revision=revision, timeout=_HUB_SECONDS)
+    except Exception as error:  # whatever the reason: of the name, the network, the token or the hub
+        raise ModelError(
+            f"{argument}={source!r} is neither a folder here nor reachable on the hub ({_first_line(error)})."
+            f"{nearest_folder(source)}"
+        ) from error
 
 
 def _is_cached(source: str, revision: str | None) -> bool:
@@ -191,12 +203,11 @@ def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:
             f"The adapter {settings.checkpoint!r} does not say which checkpoint it belongs to: "
             "give that one as pretrained= and this one as adapter=."
         )
+    _check_source("the adapter's base_model_name_or_path", base)
     return base, settings.checkpoint
 
 
 def _merge_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
-    if not _has_file(adapter, _ADAPTER_WEIGHTS):
-        raise ModelError(f"adapter={adapter!r} has no {_ADAPTER_WEIGHTS}: pickled weights are not loaded.")
     merged: PreTrainedModel = _peft().PeftModel.from_pretrained(model, adapter).merge_and_unload()
     return merged
 

@@ -130,6 +130,16 @@ def test_an_adapter_is_merged(folder, tmp_path, as_pretrained):
     assert all(torch.equal(loaded[name], wanted[name]) for name in wanted)
 
 
+def test_an_adapter_whose_base_is_nowhere_is_refused(folder, tmp_path):
+    base = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")).model
+    adapted = peft.get_peft_model(base, peft.LoraConfig(target_modules=["down_proj"]))
+    adapted.peft_config["default"].base_model_name_or_path = "nobody/nothing"
+    adapted.save_pretrained(tmp_path)
+    settings = ModelSettings(pretrained=str(tmp_path), processor=str(folder), device="cpu")
+    with pytest.raises(ModelError, match="base_model_name_or_path='nobody/nothing' is neither a folder"):
+        load_checkpoint(settings)
+
+
 def test_a_pickled_adapter_is_refused(folder, tmp_path):
     base = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")).model
     adapted = peft.get_peft_model(base, peft.LoraConfig(target_modules=["down_proj"]))
