@@ -126,6 +126,8 @@ def named_candidates(model: nn.Module) -> Iterator[Candidate]:
         if experts is not None:
             yield experts
             continue
+        if next(module.children(), None) is None:
+            continue
         for ups, down in PROJECTION_NAMES:
             candidate = dense_candidate(module, name, ups, down)
             if candidate is not None:
@@ -135,9 +137,11 @@ def named_candidates(model: nn.Module) -> Iterator[Candidate]:
 
 def dense_candidate(holder: nn.Module, name: str, ups: Iterable[str], down: str) -> Candidate | None:
     """The block of these projections below `holder`, or None where one is missing or the shapes do not fit."""
-    up_layers = [_linear_below(holder, name, up) for up in ups]
     down_layer = _linear_below(holder, name, down)
-    if down_layer is None or any(up is None for up in up_layers):
+    if down_layer is None:
+        return None
+    up_layers = [_linear_below(holder, name, up) for up in ups]
+    if any(up is None for up in up_layers):
         return None
     layers = [up for up in up_layers if up is not None]
     neurons = down_layer.inputs
