@@ -1,4 +1,4 @@
-# `make test` and `make demo` work on a machine that has Python 3.10 or later and nothing else.
+# `make test` and `make demo` work on a machine that has Python 3.11 or later and nothing else.
 #   VENV=DIR     keep the environment in DIR instead of the user's cache
 #   PYTHON=FILE  make the environment with another interpreter
 #   TESTS=...    what pytest runs, such as TESTS=tests/mllmu

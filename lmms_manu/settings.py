@@ -28,6 +28,7 @@ def setting(
     choices: Sequence[object] | None = None,
     minimum: float | None = None,
     maximum: float | None = None,
+    secret: bool = False,
 ) -> Any:
     """A field of a `Settings` class.
 
@@ -37,9 +38,10 @@ def setting(
         choices: the values allowed, None for any.
         minimum: the smallest number allowed, None for any.
         maximum: the largest number allowed, None for any.
+        secret: keeps the value out of the representation, and so out of logs.
     """
     metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum}
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,6 +51,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
         (["report", "results", "--rank-by", "loudness"], "rank_by='loudness' is not known"),
         (["lay-out", "--out", "kept.json/below"], "kept.json/below"),
         (["cache", "clean", "--older_than", "-1"], "older_than=-1 is out of range"),
+        (["cache", "clean", "--limit", "5GB", "--what", "judgements"], "limit='5GB' is of the statistics"),
     ],
 )
 def test_nothing_that_is_there_is_written_over(words, message, tmp_path, monkeypatch, capsys):

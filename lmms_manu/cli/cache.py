@@ -40,13 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--older_than", type=float, default=0, metavar="DAYS", help="clean only what was not used for so many days"
     )
     parser.add_argument(
-        "--limit", metavar="SIZE", help="clean only the statistics used longest ago, until the rest fits (5GB, 500MB)"
+        "--limit",
+        metavar="SIZE",
+        help="clean only the statistics used longest ago, until the rest fits (5GB, 500MB); by itself",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.older_than < 0:
         raise SettingError(f"older_than={arguments.older_than:g} is out of range: allowed is at least 0, in days.")
+    if arguments.limit is not None and (arguments.what not in ("all", "statistics") or arguments.older_than):
+        raise SettingError(
+            f"limit={arguments.limit!r} is of the statistics, the ones used longest ago first: leave --what and "
+            "--older_than out, or clean by these in a call of its own."
+        )
     from lmms_manu.measuring.cache import StatisticsCache
 
     statistics = StatisticsCache.default()

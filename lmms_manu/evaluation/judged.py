@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from lmms_manu.report.results import TaskResult, read_results_file
@@ -9,11 +10,14 @@ from lmms_manu.report.samples import read_samples
 
 
 def unjudged_tasks(results: Path, has_judge: bool) -> list[str]:
-    """The tasks of a results file whose judge was asked and gave no verdict at all.
+    """The tasks of a results file whose judge was asked and was not there.
+
+    A reply that no score could be read from counts as a verdict here: it would come again.
 
     Args:
         results: a results file of the harness.
-        has_judge: whether these are stock tasks with a judge, whose failures only the samples show.
+        has_judge: whether these are stock tasks with a judge, whose failures only the samples show: they are told
+            from bad answers only where there is no verdict at all.
 
     Raises:
         DataError: the results or the samples are damaged.
@@ -23,6 +27,13 @@ def unjudged_tasks(results: Path, has_judge: bool) -> list[str]:
 
 def _is_unjudged(task: TaskResult, has_judge: bool) -> bool:
     if scored := task.values.get("scored"):
-        return task.values.get("not_judged") == scored
+        missing = task.values.get("not_judged", 0)
+        return missing == scored or (missing > 0 and task.samples is not None and _was_unreachable(task.samples))
     samples = read_samples(task.samples, task.name) if has_judge and task.samples else []
     return bool(samples) and all(sample.unjudged for sample in samples)
+
+
+def _was_unreachable(samples: Path) -> bool:
+    """Whether an answer to one of our own questions has no verdict for want of the endpoint."""
+    with samples.open(encoding="utf-8") as lines:
+        return any(json.loads(line).get("not_judged", {}).get("unreachable") for line in lines)

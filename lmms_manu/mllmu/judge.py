@@ -6,6 +6,7 @@ for nothing twice. Whatever goes wrong with an answer leaves it without a verdic
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import email.utils
 import functools
@@ -13,9 +14,10 @@ import hashlib
 import json
 import logging
 import os
+import queue
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 import openai
@@ -24,21 +26,28 @@ from lmms_manu import environment
 from lmms_manu.files import write_json
 from lmms_manu.mllmu import rubric
 from lmms_manu.mllmu.judge_settings import JudgeSettings
+from lmms_manu.mllmu.patience import Patience
 from lmms_manu.mllmu.rubric import Verdict
 
 logger = logging.getLogger(__name__)
 
 _MAX_TOKENS = 700
 _LONGEST_PAUSE = 60.0
-_SILENCE = 60.0
 _NOT_WORTH_A_RETRY = (401, 403, 404)
 
 
 @dataclasses.dataclass(frozen=True)
 class NotJudged:
-    """An answer without a verdict, and why."""
+    """An answer without a verdict.
+
+    Args:
+        reason: why.
+        unreachable: whether the endpoint is to blame, which may be there the next time; a reply that cannot be read
+            would come again.
+    """
 
     reason: str
+    unreachable: bool = False
 
 
 class Judge:
@@ -58,16 +67,27 @@ class Judge:
             api_key=settings.key or "none", base_url=settings.base_url, timeout=settings.timeout, max_retries=0
         )
         workers = max(1, settings.concurrency // processes)
-        self._workers = ThreadPoolExecutor(workers, thread_name_prefix="factuality-judge")
-        self._lock = threading.Lock()
+        self._patience = Patience(max(8, workers), settings.silence, settings.trials)
         self._structured = True
-        self._failures = 0
-        self._patience = max(8, workers)
-        self._silent_until = 0.0
+        self._waiting: queue.SimpleQueue[tuple[str, Future[Verdict | NotJudged]]] = queue.SimpleQueue()
+        # Threads that end with the process: after an interrupt nobody wants what is still waiting.
+        for number in range(workers):
+            threading.Thread(target=self._work, name=f"factuality-judge-{number}", daemon=True).start()
 
     def ask(self, question: str, reference: str, answer: str) -> Future[Verdict | NotJudged]:
         """Has an answer rated; the future never raises."""
-        return self._workers.submit(self._rate, rubric.judge_prompt(question, reference, answer))
+        future: Future[Verdict | NotJudged] = Future()
+        self._waiting.put((rubric.judge_prompt(question, reference, answer), future))
+        return future
+
+    def _work(self) -> None:
+        while True:
+            prompt, future = self._waiting.get()
+            verdict = self._rate(prompt)
+            if isinstance(verdict, NotJudged) and self._settings.key:
+                # Some endpoints repeat the key that they refuse.
+                verdict = dataclasses.replace(verdict, reason=verdict.reason.replace(self._settings.key, "<key>"))
+            future.set_result(verdict)
 
     def _rate(self, prompt: str) -> Verdict | NotJudged:
         try:
@@ -84,31 +104,39 @@ class Judge:
             return NotJudged(f"{type(error).__name__}: {error}")
 
     def _request(self, prompt: str) -> Verdict | NotJudged:
-        """Asks until there is a reply, at most `attempts` times; not at all for a while after the endpoint went."""
+        """Asks until there is a reply, at most `attempts` times; not at all once the endpoint is given up."""
+        if not self._patience.wait():
+            return NotJudged("not asked, because the endpoint did not reply to the answers before", unreachable=True)
+        try:
+            return self._request_patiently(prompt)
+        except Exception:
+            self._patience.failed()
+            raise
+
+    def _request_patiently(self, prompt: str) -> Verdict | NotJudged:
         reason = ""
         for attempt in range(self._settings.attempts):
-            if time.monotonic() < self._silent_until:
-                return NotJudged("not asked, because the endpoint did not reply to the answers before")
             try:
                 reply = self._reply(prompt)
             except openai.APIStatusError as error:
-                reason = f"the endpoint answers {error.status_code}: {str(error.message)[:200]}"
+                reason = f"the endpoint answers {error.status_code}: {error.message}"
                 if error.status_code in _NOT_WORTH_A_RETRY:
-                    self._count_failures(self._patience)
-                    return NotJudged(reason)
+                    self._patience.give_up()
+                    return NotJudged(reason, unreachable=True)
                 if error.status_code < 500 and error.status_code not in (408, 409, 429):
+                    self._patience.replied()
                     return NotJudged(reason)
                 wait = _retry_after(error)
             except (openai.APIConnectionError, openai.APIResponseValidationError) as error:
                 reason, wait = f"the endpoint cannot be reached: {error}", None
             else:
-                self._failures = 0
+                self._patience.replied()
                 verdict = rubric.read_verdict(reply)
                 return NotJudged(verdict) if isinstance(verdict, str) else verdict
             if attempt + 1 < self._settings.attempts:
                 time.sleep(min(wait if wait is not None else self._settings.pause * 2**attempt, _LONGEST_PAUSE))
-        self._count_failures(1)
-        return NotJudged(f"{reason} ({self._settings.attempts} requests)")
+        self._patience.failed()
+        return NotJudged(f"{reason} ({self._settings.attempts} requests)", unreachable=True)
 
     def _reply(self, prompt: str) -> str:
         """The judge's reply; structured where the endpoint can, which the first refusal tells."""
@@ -133,15 +161,9 @@ class Judge:
         content = choices[0].message.content if choices else None
         return content if isinstance(content, str) else ""
 
-    def _count_failures(self, failures: int) -> None:
-        with self._lock:
-            self._failures += failures
-            if self._failures >= self._patience:
-                self._silent_until = time.monotonic() + _SILENCE
-
     def _path(self, prompt: str) -> Path:
         """Where the verdict is kept: a file for each judge, endpoint, rubric and question."""
-        matters = [rubric.VERSION, rubric.SYSTEM, self._settings.model, self._settings.base_url, prompt]
+        matters = [rubric.VERSION, rubric.SYSTEM, self._settings.model, str(self._client.base_url), prompt]
         digest = hashlib.sha256(json.dumps(matters).encode()).hexdigest()
         return self._folder / digest[:2] / f"{digest}.json"
 
@@ -159,6 +181,8 @@ def _read(path: Path) -> Verdict | None:
         kept = rubric.read_verdict(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # by which the cache tells what is still used
     return kept if isinstance(kept, Verdict) else None
 
 

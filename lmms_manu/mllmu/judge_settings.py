@@ -25,12 +25,14 @@ class JudgeSettings(Settings):
     """Which judge is asked, and how patiently. The first three follow the harness's judged tasks."""
 
     url: str | None = setting(None, "Endpoint (`OPENAI_API_URL`): the base or the full form; OpenAI's if not set.")
-    key: str | None = setting(None, "Key of the endpoint (`OPENAI_API_KEY`).")
+    key: str | None = setting(None, "Key of the endpoint (`OPENAI_API_KEY`).", secret=True)
     model: str = setting("gpt-4o-mini", "Judge model (`MODEL_VERSION`).")
     concurrency: int = setting(8, "Answers judged at a time (`LMMS_MANU_JUDGE_CONCURRENCY`).", minimum=1)
     timeout: float = setting(60.0, "Seconds that one request may take (`LMMS_MANU_JUDGE_TIMEOUT`).", minimum=0.01)
     attempts: int = setting(5, "Requests for one answer until it is given up (`LMMS_MANU_JUDGE_ATTEMPTS`).", minimum=1)
     pause: float = setting(1.0, "Seconds before the second request; they double.", minimum=0.0)
+    silence: float = setting(30.0, "Seconds for which an endpoint that fails is left alone.", minimum=0.0)
+    trials: int = setting(4, "Times that it is tried after that until it is given up.", minimum=1)
 
     @classmethod
     def from_environment(cls) -> JudgeSettings | None:

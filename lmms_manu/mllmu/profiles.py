@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import logging
 import re
@@ -81,7 +82,7 @@ def read_name(biography: Any) -> str:
         return ""
     try:
         parsed = json.loads(biography)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = _NAME_IN_BROKEN_JSON.search(biography)
         return found.group(1).strip() if found else ""
     if not isinstance(parsed, dict):
@@ -120,7 +121,7 @@ def read_pairs(metadata: Any) -> list[tuple[str, str]] | str:
     """
     try:
         parsed = json.loads(metadata) if isinstance(metadata, str) else metadata
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"metadata is no JSON ({error})"
     if not isinstance(parsed, list):
         return "metadata holds no list of questions"
@@ -150,7 +151,7 @@ def _records(row: Mapping[str, Any], task: str, modality: str) -> list[Any]:
 
 
 def _type(record: Any) -> str:
-    return _text(record.get("Type")) if isinstance(record, dict) else ""
+    return _text(record.get("Type")).strip() if isinstance(record, dict) else ""
 
 
 def _rows_of(value: Any) -> list[Any]:
@@ -158,7 +159,8 @@ def _rows_of(value: Any) -> list[Any]:
     if isinstance(value, list):
         return value
     if isinstance(value, dict) and value and all(isinstance(column, list) for column in value.values()):
-        return [dict(zip(value, record, strict=False)) for record in zip(*value.values(), strict=False)]
+        # Where a column is shorter, what it lacks is missing from the last records, which are then named as unusable.
+        return [dict(zip(value, record, strict=True)) for record in itertools.zip_longest(*value.values())]
     return []
 
 
@@ -175,7 +177,7 @@ def _choice(number: int, record: Any) -> Question | str:
     texts = {letter: _text(options.get(letter)) for letter in LETTERS}
     if empty := [letter for letter in LETTERS if not texts[letter]]:
         return f"option {', '.join(empty)} is missing or empty"
-    letter = _text(record.get("Correct_Answer")).upper()
+    letter = _text(record.get("Correct_Answer")).strip().upper()
     if letter not in LETTERS:
         return f"the correct answer {record.get('Correct_Answer')!r} is none of the options"
     if any(IMAGE in part for part in (text, *texts.values())):

@@ -12,6 +12,7 @@ Every key is a metric with an aggregation, because the harness lists a key witho
 from __future__ import annotations
 
 import collections
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -135,7 +136,7 @@ def _factuality(verdict: Verdict | NotJudged) -> dict[str, Any]:
 
 
 def _not_judged(verdict: Verdict | NotJudged) -> dict[str, Any]:
-    return {"count": 1, "reason": verdict.reason} if isinstance(verdict, NotJudged) else {"count": 0}
+    return {"count": 1, **dataclasses.asdict(verdict)} if isinstance(verdict, NotJudged) else {"count": 0}
 
 
 def _picture_is_broken(document: Document) -> bool:

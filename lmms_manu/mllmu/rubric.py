@@ -52,7 +52,9 @@ _LABELLED = re.compile(r"\b(?:score|rating)\b[\"'*\s]*(?::|=|\bis\b|\bof\b)[\"'*
 _SCALE = re.compile(
     r"(?:\bscale\s+(?:of|from)\s+|\bfrom\s+)?\b1\s*(?:-|–|to)\s*10\b|(?:/|\bout\s+of\b)\s*10\b", re.IGNORECASE
 )
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"(-?\d+(?:\.\d+)?)")
+# What makes a number a part of another one, or the first of several: "9-10", "7 or 8", "4/5", "8,5", "8 %".
+_CONTINUED = re.compile(r"\s*[-–—/]\s*\d|,\d|\s*%|\s+(?:or|to)\s+\d|\s+out\s+of\b", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,16 +100,19 @@ def read_verdict(reply: str) -> Verdict | str:
 
 def _read_text(text: str) -> Verdict | str:
     bare = _SCALE.sub(" ", text)
-    numbers = _LABELLED.findall(bare) or _NUMBER.findall(bare)
+    numbers = list(_LABELLED.finditer(bare)) or list(_NUMBER.finditer(bare))
     if len(numbers) != 1:
         return f"the judge's reply has {len(numbers) or 'no'} numbers where one score is expected: {_short(text)}"
-    return _checked(float(numbers[0]), text)
+    if _CONTINUED.match(bare, numbers[0].end()):
+        return f"the judge's score can be read in several ways: {_short(text)}"
+    return _checked(float(numbers[0][1]), text)
 
 
 def _checked(score: float, reason: str) -> Verdict | str:
     if not LOWEST <= score <= HIGHEST:
         return f"the judge's score {score:g} is not between {LOWEST} and {HIGHEST}"
-    return Verdict(score, reason.strip())
+    # A reason may hold what no file can, such as half a character.
+    return Verdict(score, reason.strip().encode(errors="replace").decode())
 
 
 def _short(text: str, length: int = 80) -> str:

@@ -22,8 +22,8 @@ def ask(tmp_path):
     """Has answers judged by a server, in the order given; a second call with the same folder is a rerun."""
 
     def ask_about(server, answers, **settings):
-        url = server if isinstance(server, str) else server.url
-        judge = Judge(JudgeSettings(url=url, **{"pause": 0.01, **settings}), tmp_path / "judgements")
+        url = server.url if isinstance(server, JudgeServer) else server
+        judge = Judge(JudgeSettings(url=url, **{"pause": 0.01, "silence": 0.05, **settings}), tmp_path / "judgements")
         return [future.result() for future in [judge.ask("Where?", "In Oslo.", answer) for answer in answers]]
 
     return ask_about
@@ -121,6 +121,37 @@ def test_a_refused_connection_is_not_judged_and_soon_not_asked_for(ask):
     assert all(isinstance(answer, NotJudged) for answer in answers)
     assert "cannot be reached" in answers[0].reason
     assert "not asked" in answers[-1].reason
+
+
+def test_answers_outlast_an_endpoint_that_is_gone_for_a_while(ask):
+    with JudgeServer(lambda number, body: failure(503) if number < 40 else verdict(8)) as server:
+        answers = ask(server, [str(number) for number in range(100)], attempts=3)
+    judged = [answer for answer in answers if isinstance(answer, Verdict)]
+    assert len(judged) > 80
+    assert all(answer.unreachable for answer in answers if isinstance(answer, NotJudged))
+
+
+def test_a_key_that_the_endpoint_repeats_is_not_passed_on(ask):
+    with JudgeServer(lambda number, body: (401, '{"error": {"message": "no such key: sk-SECRET"}}', {})) as server:
+        (unjudged,) = ask(server, ["a"], key="sk-SECRET")
+    assert "no such key: <key>" in unjudged.reason
+    assert "SECRET" not in repr(JudgeSettings(key="sk-SECRET"))
+
+
+def test_a_verdict_of_one_endpoint_is_not_taken_for_anothers(ask, monkeypatch):
+    with JudgeServer(lambda number, body: verdict(2)) as first, JudgeServer(lambda number, body: verdict(9)) as second:
+        scores = []
+        for server in (first, second):
+            # The openai package reads this where the address is left to it.
+            monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+            scores += [answer.score for answer in ask(None, ["a"], key="secret")]
+    assert scores == [2, 9]
+
+
+def test_a_reason_with_half_a_character_is_kept(ask):
+    with JudgeServer(lambda number, body: completion('{"score": 8, "reason": "fine \\ud83d"}')) as server:
+        assert [ask(server, ["a"])[0].score for _ in range(2)] == [8, 8]
+    assert len(server.requests) == 1
 
 
 def test_a_wrong_key_is_tried_once(ask):

@@ -38,6 +38,23 @@ def test_lists_of_records_may_be_stored_as_records_of_lists():
     assert [question.number for question in read({"Mask_Task": columns}, "cloze")] == [0, 1]
 
 
+def test_a_record_of_lists_of_different_lengths_loses_no_question_silently():
+    columns = {"Type": ["Pure_Text"] * 2, "Question": ["Lives in __.", "Likes __."], "Ground_Truth": ["Oslo"]}
+    good, lost = read({"Mask_Task": columns}, "cloze")
+    assert isinstance(good, Question)
+    assert "ground truth is missing" in lost.reason
+
+
+def test_blanks_around_letters_and_types_do_not_matter():
+    assert choices({**CHOICE, "Correct_Answer": "c "})[0].answer == "C"
+    assert read({"Mask_Task": [{**CLOZE, "Type": "Pure_Text "}]}, "cloze")[0].answer == "Oslo"
+
+
+def test_json_that_is_nested_too_deeply_stops_no_reading():
+    assert "no JSON" in read_pairs("[" * 100_000)
+    assert read_name("[" * 100_000) == ""
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

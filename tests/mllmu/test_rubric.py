@@ -22,6 +22,8 @@ from lmms_manu.mllmu.rubric import Verdict, judge_prompt, read_verdict
         ("On a scale of 1 to 10, 8", 8),
         ("I rate it 8 out of 10.", 8),
         ("8 (on a scale from 1-10)", 8),
+        ("Score: 8 - a minor detail is missing", 8),
+        ("Score: 8, or very nearly so.", 8),
     ],
 )
 def test_one_score_is_read(reply, score):
@@ -45,6 +47,12 @@ def test_one_score_is_read(reply, score):
         ('{"reason": "fine"}', "no score"),
         ("[8]", "no score"),
         ("On a scale of 1 to 10", "no numbers"),
+        ("Score: 9-10", "several ways"),
+        ("Score: 7 or 8", "several ways"),
+        ("Score: 4/5", "several ways"),
+        ("Score: 3 out of 5", "several ways"),
+        ("Score: 8,5", "several ways"),
+        ("8 %", "several ways"),
     ],
 )
 def test_anything_else_is_not_judged_and_says_why(reply, why):
