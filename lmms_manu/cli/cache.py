@@ -84,8 +84,11 @@ def _files(kind: str) -> list[Path]:
     folder = cache_folder()
     if kind == "statistics":
         return sorted((folder / kind).glob("*.safetensors"))
-    place = folder / "statistics" / kind if kind == "unfinished" else folder / kind
-    return sorted(path for path in place.rglob("*") if path.is_file())
+    if kind == "unfinished":
+        # Beside interrupted measurements, what a process that was killed was just writing.
+        left = (folder / "statistics").glob(".*.part")
+        return sorted([*left, *(path for path in (folder / "statistics" / kind).rglob("*") if path.is_file())])
+    return sorted(path for path in (folder / kind).rglob("*") if path.is_file())
 
 
 def _clean(what: str, days: float) -> list[tuple[Path, int]]:

@@ -39,12 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    out: Path = arguments.out
+    out: Path = arguments.out.expanduser()
+    if out.resolve() == Path.cwd():
+        raise SettingError(f"out={str(arguments.out)!r} is the folder that you are in: name one to be made.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"out={str(out)!r} exists: name a new folder, nothing is overwritten.")
     classes = [*_CLASSES, *(settings for own in _other_methods().values() for settings in own)]
     given = given_settings(arguments, *classes)
     from_arguments(given, *classes)
+    if "save_mask" in given and out.resolve() in (
+        path := Path(given["save_mask"]).expanduser().resolve(),
+        *path.parents,
+    ):
+        raise SettingError(f"save_mask={given['save_mask']!r} lies in --out, which gets the mask anyway: leave it out.")
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.editing.mask import FILE_NAME, NeuronMask
     from lmms_manu.measuring.processes import Processes

@@ -153,13 +153,14 @@ class NeuronMask:
                     f"{target} holds another mask: name another file, or remove it; nothing is overwritten."
                 )
             return target
-        metadata = {
+        told = {
             "format": _FORMAT,
             "sizes": json.dumps(dict(self.sizes)),
             "weights": self.weights,
             "details": json.dumps(dict(self.details)),
             "fingerprint": self.fingerprint,
         }
+        metadata = {**told, "checksum": _checksum(told)}
         # int32 halves the file; no block has that many neurons.
         tensors = {name: indices.to(torch.int32) for name, indices in self.neurons.items()}
         with atomic_path(target) as temporary:
@@ -180,7 +181,7 @@ class NeuronMask:
         path = _locate(source, revision)
         try:
             with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
+                metadata = dict(file.metadata() or {})
                 neurons = {name: file.get_tensor(name).to(torch.int64) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise DataError(f"The mask {path} cannot be read: {error}") from error
@@ -188,10 +189,16 @@ class NeuronMask:
             raise DataError(
                 f"{path} is no mask of lmms-manu (format {metadata.get('format')!r}, expected {_FORMAT!r})."
             )
+        if metadata.pop("checksum", None) != _checksum(metadata):
+            raise DataError(f"The mask {path} is damaged: what it says of itself does not match its checksum.")
         mask = cls(neurons, json.loads(metadata["sizes"]), metadata["weights"], json.loads(metadata["details"]))
         if mask.fingerprint != metadata["fingerprint"]:
             raise DataError(f"The mask {path} is damaged: its indices do not match its fingerprint.")
         return mask
+
+
+def _checksum(metadata: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def _locate(source: str | os.PathLike[str], revision: str | None) -> Path:

@@ -42,8 +42,8 @@ def remove_neurons(
 
     The logits are those of zeroed weights but for rounding, which depends on the order of sums. All neurons of `mask`
     are zeroed first. Those stay in place, as zeros, that fill a width up to `multiple_of` (matrix products of odd
-    widths are slow on accelerators), that belong to stacked experts (one tensor has one width for all of them), or to
-    a block whose neurons see each other behind the activation.
+    widths are slow on accelerators, and none can be saved), that belong to stacked experts (one tensor has one width
+    for all of them), or to a block whose neurons see each other behind the activation.
 
     A model whose layers have different widths is nothing that a configuration can describe: saving it is refused from
     then on. Where every layer of a tower keeps the same width (`scope=layer`), the configuration gets that width and
@@ -78,9 +78,11 @@ def _kept(block: MlpBlock, pruned: torch.Tensor, multiple_of: int) -> torch.Tens
     every = torch.arange(block.neurons)
     if block.experts or block.coupled or not pruned.numel():
         return every
-    needed = -(block.neurons - pruned.numel()) % multiple_of
+    left = block.neurons - pruned.numel()
+    # No projection may be left without any neuron: neither a configuration nor a file could hold it.
+    needed = -left % multiple_of if left else multiple_of
     is_removed = torch.zeros(block.neurons, dtype=torch.bool)
-    is_removed[pruned[min(needed, pruned.numel()) :]] = True
+    is_removed[pruned[needed:]] = True
     return every[~is_removed]
 
 

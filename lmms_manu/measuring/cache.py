@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -83,7 +84,9 @@ class StatisticsCache:
         if about["determinants"] != json.loads(json.dumps(determinants)):
             _logger.warning("%s belongs to other statistics than its name says. They are measured again.", path)
             return None
-        os.utime(path)
+        # By which the oldest are told; the folder may be somebody else's, or just have been cleaned.
+        with contextlib.suppress(OSError):
+            os.utime(path)
         return tensors["sums"]
 
     def store(self, determinants: Mapping[str, Any], sums: Tensor, about: Mapping[str, Any]) -> None:

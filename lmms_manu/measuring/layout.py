@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,10 +66,6 @@ class NeuronLayout:
     @cached_property
     def neurons(self) -> int:
         return sum(block.neurons for block in self.blocks)
-
-    @cached_property
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(self.as_json()).encode()).hexdigest()
 
     @cached_property
     def vision(self) -> Tensor:

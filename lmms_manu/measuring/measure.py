@@ -10,6 +10,8 @@ measure
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -74,15 +76,17 @@ def measure(
             raise DataError(f"There is no {part[1]} sample of the {part[0]} set to measure neurons on.")
     processes = Processes.current()
     layout = NeuronLayout.of(blocks)
-    determinants = determinants_of(checkpoint, layout, settings) if settings.statistics_cache else {}
+    determinants = determinants_of(checkpoint, blocks, settings) if settings.statistics_cache else {}
     kept = (cache or StatisticsCache.default()) if settings.statistics_cache else None
     runner = BatchRunner(checkpoint, PromptEncoder(checkpoint), blocks, settings)
     measured = 0
     sums: list[Tensor] = []
+    data: dict[str, str] = {}
     for group in SETS:
         for modality in MODALITIES:
             passages = sorted(parts[group, modality], key=lambda passage: len(passage.text))
-            own = {**determinants, "data": digest_of_passages(passages)}
+            data[f"{group} {modality}"] = digest_of_passages(passages)
+            own = {**determinants, "data": data[f"{group} {modality}"]}
             known = processes.from_first(kept.load(own) if kept and processes.first else None)
             if known is None:
                 measured += 1
@@ -99,19 +103,20 @@ def measure(
         "samples": {f"{group} {modality}": len(parts[group, modality]) for group, modality in parts},
         "settings": settings.as_dict(),
         "determinants": determinants,
+        "data": data,
     }
     stacked = torch.stack(sums).view(len(SETS), len(MODALITIES), *sums[0].shape)
     return Statistics(stacked, layout, about, measured, time.perf_counter() - started)
 
 
-def determinants_of(checkpoint: Checkpoint, layout: NeuronLayout, settings: MeasureSettings) -> dict[str, Any]:
+def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings: MeasureSettings) -> dict[str, Any]:
     """Everything but the data that statistics depend on."""
     model = checkpoint.model
     return {
         "format": _FORMAT,
         "weights": weights_fingerprint(checkpoint),
         "processor": processor_fingerprint(checkpoint.processor),
-        "blocks": layout.digest,
+        "blocks": _digest_of_blocks(blocks),
         "tokens": settings.tokens,
         "tau": settings.tau,
         "batch_size": settings.statistics_batch_size,
@@ -120,3 +125,9 @@ def determinants_of(checkpoint: Checkpoint, layout: NeuronLayout, settings: Meas
         "attention": str(getattr(model.config, "_attn_implementation", None)),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "lmms-manu": __version__},
     }
+
+
+def _digest_of_blocks(blocks: Sequence[MlpBlock]) -> str:
+    """Changes with the blocks, and with what of them the activations are read from."""
+    told = [(block.name, block.down, block.tower, block.layer, block.neurons, block.experts) for block in blocks]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
-import threading
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NoReturn
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from tqdm import tqdm
 
@@ -23,6 +21,7 @@ from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.runner import BatchRunner, EncodedBatch
 from lmms_manu.measuring.shards import add_shards, batches_of, shards_of
 from lmms_manu.measuring.sums import ActivationSums
+from lmms_manu.signals import termination_as_exit
 
 # How often unfinished sums are written, in case the process is killed without a chance to do so at its end.
 _KEEP_SECONDS = 60.0
@@ -90,15 +89,17 @@ class PartMeasurement:
         Whatever ends it early, what is measured by then is kept.
         """
         failure: Exception | None = None
-        try:
+        with termination_as_exit():
             try:
-                self._measure_own(processes, title, progress and processes.first)
-            except Exception as error:
-                failure = error
-            processes.raise_everywhere(failure)
-        except BaseException:
-            self._keep()
-            raise
+                try:
+                    self._measure_own(processes, title, progress and processes.first)
+                except Exception as error:
+                    failure = error
+                # The others may take long, and a signal may come meanwhile.
+                processes.raise_everywhere(failure)
+            except BaseException:
+                self._keep()
+                raise
         totals = {number: state.total() for number, state in self._states.items()}
         return add_shards(processes, totals, len(self._batches), self._layout.neurons)
 
@@ -121,7 +122,7 @@ class PartMeasurement:
         kept_at = time.monotonic()
         bar = tqdm(total=total, initial=done, desc=title, unit="batch", disable=not progress)
         encoded = self._encoded_one_ahead([batch for _, batch in waiting])
-        with bar, contextlib.closing(encoded), _termination_as_exit():
+        with bar, contextlib.closing(encoded):
             for (shard_number, _), batch in zip(waiting, encoded, strict=True):
                 state = self._states[shard_number].with_batch(self._runner.run(batch))
                 # One assignment, so that an interrupt finds either none of the batch or all of it.
@@ -146,7 +147,12 @@ class PartMeasurement:
             return
         for shard, state in self._states.items():
             if state.batches > self._written.get(shard, 0):
-                self._unfinished.save(shard, state.total(), state.batches)
+                try:
+                    self._unfinished.save(shard, state.total(), state.batches)
+                except (OSError, SafetensorError) as error:
+                    # Another process may have finished the same part and removed the folder; the work here goes on.
+                    _logger.warning("What is measured so far could not be kept: %s", error)
+                    return
                 self._written[shard] = state.batches
 
     def _encoded_one_ahead(self, numbers: Sequence[int]) -> Generator[EncodedBatch]:
@@ -159,21 +165,3 @@ class PartMeasurement:
                     yield current.result()
             if upcoming is not None:
                 yield upcoming.result()
-
-
-@contextlib.contextmanager
-def _termination_as_exit() -> Iterator[None]:
-    """Lets SIGTERM, by which clusters end a job, unwind the stack as an interrupt does, unless someone handles it."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _exit)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _exit(number: int, frame: object) -> NoReturn:
-    raise SystemExit(128 + number)

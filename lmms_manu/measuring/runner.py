@@ -19,7 +19,7 @@ from lmms_manu.measuring.observations import UnknownRowsError, token_rows
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.measuring.sums import ActivationSums
-from lmms_manu.models.blocks import MlpBlock
+from lmms_manu.models.blocks import VISION, MlpBlock
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.models.watch import watch
@@ -129,16 +129,16 @@ class BatchRunner:
 
     def _finite_sums(self, batch: EncodedBatch) -> list[ActivationSums]:
         sums = self._pass(batch, torch.float32)
-        if _first_not_finite(sums) is None:
+        if _first_not_finite(sums, self._blocks) is None:
             return sums
         # The square of a large but finite bfloat16 or float32 does not fit into float32.
         sums = self._pass(batch, torch.float64)
-        bad = _first_not_finite(sums)
+        bad = _first_not_finite(sums, self._blocks)
         if bad is None:
             return sums
         label = " or ".join(passage.label for passage in batch.passages)
         for passage in batch.passages if len(batch.passages) > 1 else ():
-            alone = _first_not_finite(self._pass(self.encode([passage]), torch.float64))
+            alone = _first_not_finite(self._pass(self.encode([passage]), torch.float64), self._blocks)
             if alone is not None:
                 bad, label = alone, passage.label
                 break
@@ -196,9 +196,12 @@ def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
     return length
 
 
-def _first_not_finite(sums: Sequence[ActivationSums]) -> int | None:
+def _first_not_finite(sums: Sequence[ActivationSums], blocks: Sequence[MlpBlock]) -> int | None:
+    """The first block, in the order in which a model computes them, whose sums are not finite."""
     flags = [entry.values.isfinite().all() for entry in sums]
-    return next((number for number, finite in enumerate(flags) if not finite), None)
+    wrong = [number for number, finite in enumerate(flags) if not finite]
+    # What a vision tower sees goes on into the language tower, whose blocks come first here.
+    return min(wrong, key=lambda number: (blocks[number].tower != VISION, number), default=None)
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from torch import nn
 
-from lmms_manu.errors import ModelError
+from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.models.named_blocks import candidates_of_patterns
 from lmms_manu.models.patterns import parse_patterns
 from lmms_manu.models.projections import Candidate, Slot, named_candidates, shaped_candidates
@@ -73,7 +73,7 @@ def find_mlp_blocks(model: nn.Module, patterns: str | None = None) -> tuple[MlpB
 
     Raises:
         ModelError: no block is found in the language tower, or a vision tower has blocks that are not recognised.
-        SettingError: `patterns` cannot be read.
+        SettingError: `patterns` cannot be read, or two of them name the same block.
     """
     chosen = candidates_of_patterns(model, parse_patterns(patterns)) if patterns else {}
     automatic = list(named_candidates(model))
@@ -98,6 +98,7 @@ def find_mlp_blocks(model: nn.Module, patterns: str | None = None) -> tuple[MlpB
         )
         if not numbered:
             _refuse_unrecognised(model, towers, tower)
+    _refuse_repeated(blocks, patterns)
     return _with_unique_names(blocks)
 
 
@@ -165,6 +166,15 @@ def _with_unique_names(blocks: list[MlpBlock]) -> tuple[MlpBlock, ...]:
     return tuple(
         dataclasses.replace(block, name=block.down) if names.count(block.name) > 1 else block for block in blocks
     )
+
+
+def _refuse_repeated(blocks: list[MlpBlock], patterns: str | None) -> None:
+    """Raises where two patterns name the same projections, whose neurons would count twice."""
+    downs = [block.down for block in blocks]
+    if repeated := sorted({down for down in downs if downs.count(down) > 1}):
+        raise SettingError(
+            f"mlp_blocks={patterns!r} names {repeated[0]} twice: write patterns of which each block matches one."
+        )
 
 
 def _refuse_unrecognised(model: nn.Module, towers: TowerMap, tower: str) -> None:

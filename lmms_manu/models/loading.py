@@ -63,10 +63,10 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     """
     device = resolve_device(settings)
     _check_sources(settings)
-    processor = load_processor(settings)
     base, adapter = _base_and_adapter(settings)
     if adapter is not None and not _has_file(adapter, _ADAPTER_WEIGHTS):
         raise ModelError(f"adapter={adapter!r} has no {_ADAPTER_WEIGHTS}: pickled weights are not loaded.")
+    processor = load_processor(settings)
     options: dict[str, Any] = {
         "dtype": settings.dtype,
         "revision": settings.revision if base == settings.checkpoint else None,

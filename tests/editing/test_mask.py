@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import save_file
 from support.tiny_models import tiny_llava
 
@@ -170,6 +171,18 @@ def test_other_weight_files_of_the_same_shape_are_a_warning(caplog):
         assert not caplog.records
         mask.check_fits(blocks, weights="bbbb")
     assert "other weight files" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "change", [{"details": '{"record": {"forget_ratio": 7}}'}, {"weights": "other"}, {"sizes": "{"}, {"checksum": ""}]
+)
+def test_a_mask_that_was_changed_is_damaged(tmp_path, change):
+    path = NeuronMask({"language.0": torch.tensor([1])}, SIZES, "abc", {}).save(tmp_path)
+    with safe_open(path, framework="pt") as opened:
+        tensors, metadata = {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata()  # noqa: SIM118
+    save_file(tensors, path, {**metadata, **change})
+    with pytest.raises(DataError, match="damaged"):
+        NeuronMask.load(path)
 
 
 def test_another_mask_is_not_written_over(tmp_path):

@@ -58,14 +58,27 @@ def test_widths_stay_multiples_of_what_the_device_likes():
     assert [block.neurons for block in after] == [32, 32, 32, 16, 16, 16]
 
 
-def test_a_block_may_lose_all_its_neurons():
+def test_a_block_may_lose_all_its_neurons(tmp_path):
     model, zeroed = tiny_llava(), tiny_llava()
     blocks = find_mlp_blocks(model)
     mask = NeuronMask({blocks[0].name: torch.arange(40)}, {block.name: block.neurons for block in blocks})
     zero_neurons(zeroed, blocks, mask)
-    assert remove_neurons(model, blocks, mask)[0].neurons == 0
+    assert remove_neurons(model, blocks, mask)[0].neurons == 8, "no file or configuration holds a width of none"
     with torch.no_grad():
         torch.testing.assert_close(model(**llava_inputs()).logits, zeroed(**llava_inputs()).logits)
+    with pytest.raises(ModelError, match="prune_mode=zero"):
+        model.save_pretrained(tmp_path)
+
+
+def test_a_tower_that_loses_all_its_neurons_is_saved_and_loaded(tmp_path):
+    model = tiny_llava()
+    blocks = find_mlp_blocks(model)
+    every = {block.name: torch.arange(block.neurons) for block in blocks if block.tower == "language"}
+    remove_neurons(model, blocks, NeuronMask(every, {block.name: block.neurons for block in blocks}))
+    model.save_pretrained(tmp_path)
+    loaded = LlavaForConditionalGeneration.from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        assert torch.equal(loaded(**llava_inputs()).logits, model(**llava_inputs()).logits)
 
 
 def test_layers_of_different_widths_cannot_be_saved(tmp_path):

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from support.models import llava_model, save_llava
 
 from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.fingerprints import note_edit, processor_fingerprint, weights_fingerprint
-from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.measure import determinants_of, measure
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.models.blocks import find_mlp_blocks
 
@@ -95,6 +96,23 @@ def test_a_damaged_file_is_measured_again_with_a_word(load, parts, damage, caplo
     assert measured_parts(load(), parts) == 1
     assert "measured again" in caplog.text
     assert measured_parts(load(), parts) == 0
+
+
+def test_a_folder_that_can_only_be_read_is_read(cache, monkeypatch):
+    def refuse(path):
+        raise PermissionError(path)
+
+    cache.store({"tau": 0.1}, SUMS, {})
+    monkeypatch.setattr(os, "utime", refuse)
+    assert torch.equal(cache.load({"tau": 0.1}), SUMS)
+
+
+def test_activations_read_elsewhere_are_other_statistics(load):
+    checkpoint = load()
+    first, *others = find_mlp_blocks(checkpoint.model)
+    elsewhere = dataclasses.replace(first, down=first.down.replace("down", "up"))
+    determinants = [determinants_of(checkpoint, [block, *others], MeasureSettings()) for block in (first, elsewhere)]
+    assert determinants[0] != determinants[1]
 
 
 def test_the_parts_used_longest_ago_give_way(cache):

@@ -6,9 +6,12 @@ import pytest
 import torch
 
 from lmms_manu.errors import DataError, ModelError
+from lmms_manu.measuring import part
 from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.partial import PartialSums
 from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.models.blocks import find_mlp_blocks
 
@@ -63,6 +66,27 @@ def test_being_told_to_end_loses_at_most_one_batch(load, parts):
     forwards = Forwards(checkpoint)
     run(checkpoint, parts)
     assert len(forwards.sizes) == 40 - 15
+
+
+def test_being_told_to_end_while_waiting_for_other_processes_loses_nothing(load, parts, monkeypatch):
+    with monkeypatch.context() as waiting:
+        waiting.setattr(Processes, "raise_everywhere", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        with pytest.raises(SystemExit):
+            run(load(), parts)
+    checkpoint = load()
+    forwards = Forwards(checkpoint)
+    run(checkpoint, parts)
+    assert len(forwards.sizes) == 40 - 10
+
+
+def test_what_cannot_be_kept_ends_no_measurement(load, parts, monkeypatch, caplog):
+    def vanished(*_):
+        raise FileNotFoundError("the folder was cleaned")
+
+    monkeypatch.setattr(PartialSums, "save", vanished)
+    monkeypatch.setattr(part, "_KEEP_SECONDS", 0)
+    assert run(load(), parts).measured == 4
+    assert "could not be kept: the folder was cleaned" in caplog.text
 
 
 def test_an_interrupted_measurement_of_other_settings_is_not_used(load, parts):

@@ -94,6 +94,15 @@ def test_an_activation_that_is_nan_names_layer_and_sample(load, parts):
     assert layer is not None
 
 
+def test_a_broken_picture_tower_is_named_and_not_the_language_layers_behind_it(load, parts):
+    checkpoint = load()
+    vision = [block for block in find_mlp_blocks(checkpoint.model) if block.tower == "vision"]
+    with torch.no_grad():
+        checkpoint.model.get_parameter(vision[1].slots[0].parameter)[0] = float("inf")
+    with pytest.raises(ModelError, match=r"\(vision layer 1\) is NaN or infinite"):
+        run(checkpoint, parts)
+
+
 def test_an_empty_part_is_an_error_that_names_it(load, parts):
     with pytest.raises(DataError, match="no text sample of the forget set"):
         run(load(), {**parts, ("forget", "text"): []})

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from lmms_manu.errors import SettingError
 from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
-from lmms_manu.methods.manu.choice import choose
+from lmms_manu.methods.manu.choice import check_choice, choose
 from lmms_manu.methods.manu.config import ManuSettings
 
 # The first language layer has two blocks, as one with experts and a block that all tokens see.
@@ -34,6 +35,16 @@ def test_left_out_towers_and_layers_are_neither_pruned_nor_counted():
     settings = ManuSettings(recipe="random", towers="language", layers="0", prune_rate=50)
     assert choose(LAYOUT, None, settings).marked.nonzero().max() < 10
     assert choose(LAYOUT, None, settings).marked.sum() == 5
+
+
+@pytest.mark.parametrize(("towers", "layers"), [("both", "0-2"), ("vision", "0-1"), ("language", "1+7")])
+def test_a_layer_that_no_tower_has_is_refused(towers, layers):
+    with pytest.raises(SettingError, match="there is no layer"):
+        check_choice(LAYOUT, ManuSettings(recipe="random", towers=towers, layers=layers))
+
+
+def test_a_layer_that_one_of_the_towers_has_is_enough():
+    check_choice(LAYOUT, ManuSettings(recipe="random", layers="1"))
 
 
 def test_what_earlier_rounds_pruned_stays_and_counts_in_its_group():

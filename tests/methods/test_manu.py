@@ -121,6 +121,16 @@ def test_a_saved_mask_prunes_the_same_without_data_or_measuring(arguments, tmp_p
     assert (applied.recipe, applied.prune_rate, applied.forget_ratio) == ("paper", 10, 10)
 
 
+def test_record_and_mask_say_what_was_loaded_measured_and_pruned(arguments, tmp_path):
+    record = edit(arguments, prune_rate=10, dtype="bfloat16", save_mask=str(tmp_path / "kept"))[1]
+    kept = NeuronMask.load(tmp_path / "kept").details["record"]
+    assert record.settings["dtype"] == kept["settings"]["dtype"] == "bfloat16"
+    assert record.settings["adapter"] is None
+    assert kept["pruned"] == {tower: list(counts) for tower, counts in record.pruned.items()}
+    assert kept["versions"] == record.versions
+    assert set(kept["details"]["data"]) == {"forget multimodal", "forget text", "retain multimodal", "retain text"}
+
+
 def test_a_mask_for_other_weights_of_the_same_shape_warns(arguments, tmp_path, caplog):
     edit(arguments, prune_rate=10, save_mask=str(tmp_path / "kept"))
     other = save_llava(tmp_path / "other", seed=1)
@@ -175,6 +185,8 @@ def test_without_a_measurement_the_record_tells_no_activations(arguments, tmp_pa
         ({"method": "mana"}, "Did you mean 'manu'"),
         ({"w_abs": 0, "w_freq": 0, "w_var": 0, "w_rms": 0}, "at least one term"),
         ({"random_like": "paper"}, "needs recipe=random"),
+        ({"random_like": "paper", "recipe": "random", "steps": 2}, "Use steps=1"),
+        ({"save_mask": __file__}, "name a folder, or a file that ends in .safetensors"),
         ({"mask": "somebody/mask", "prune_rate": 5, "towers": "vision"}, "prune_rate=5.0, towers=vision would have no"),
         ({"retain_samples": "some"}, "retain_samples='some'"),
         ({"mlp_blocks": "foo"}, "mlp_blocks='foo' is not of the form"),

@@ -290,6 +290,13 @@ def test_a_pattern_of_another_tower_is_refused():
         parse_patterns("langage:a:b:c")
 
 
+@pytest.mark.parametrize("second", ["language:layers.0.mlp", "vision:layers.0.mlp"])
+def test_a_block_that_two_patterns_name_is_refused(second):
+    model = model_of(*(Feedforward(("fc1",), "fc2") for _ in range(2)))
+    with pytest.raises(SettingError, match=r"names layers\.0\.mlp\.fc2 twice"):
+        find_mlp_blocks(model, f"language:layers.*.mlp;{second}")
+
+
 def test_a_pattern_that_matches_nothing_says_so():
     model = model_of(Feedforward(("fc1",), "fc2"))
     with pytest.raises(ModelError, match="no module is named 'blocks"):

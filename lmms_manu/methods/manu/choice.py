@@ -74,11 +74,20 @@ def choose(
     return Choice(marked, scores)
 
 
+def check_choice(layout: NeuronLayout, settings: ManuSettings) -> None:
+    """Raises unless the settings leave neurons to choose from; to be called before anything is measured.
+
+    Raises:
+        SettingError: as `choose`.
+    """
+    _groups(layout, settings)
+
+
 def _groups(layout: NeuronLayout, settings: ManuSettings) -> _Groups:
     """The blocks that may be pruned by the settings `towers` and `layers`, grouped by the scope.
 
     Raises:
-        SettingError: there are none.
+        SettingError: there are none, or a layer is asked for that no tower has.
     """
     depths: dict[str, int] = {}
     for block in layout.blocks:
@@ -90,10 +99,16 @@ def _groups(layout: NeuronLayout, settings: ManuSettings) -> _Groups:
         if settings.towers in ("both", block.tower) and block.layer in layers[block.tower]:
             key = {"global": (), "tower": (block.tower,), "layer": (block.tower, block.layer)}[scope]
             groups.setdefault(key, []).append(number)
+    towers = " and ".join(f"a {tower} tower of {depth} layers" for tower, depth in depths.items())
     if not groups:
-        towers = " and ".join(f"a {tower} tower of {depth} layers" for tower, depth in depths.items())
         raise SettingError(
             f"towers={settings.towers!r} with layers={settings.layers!r} leave no neuron to prune: there is {towers}."
+        )
+    deepest = max(depth for tower, depth in depths.items() if settings.towers in ("both", tower))
+    if beyond := layers_chosen(settings.layers, deepest) - set(range(deepest)):
+        raise SettingError(
+            f"layers={settings.layers!r}: with towers={settings.towers!r} there is no layer {min(beyond)}, but {towers}, "
+            "counted from 0."
         )
     return groups
 

@@ -75,6 +75,18 @@ class ManuSettings(Settings):
         layers_chosen(self.layers, depth=0)
         if self.random_like is not None and self.recipe != "random":
             raise SettingError(f"random_like={self.random_like!r} needs recipe=random, not recipe={self.recipe}.")
+        if self.random_like is not None and self.steps > 1:
+            raise SettingError(
+                f"random_like={self.random_like!r} with steps={self.steps} is not allowed: that recipe would measure "
+                "its own pruned model in each round, and not this one. Use steps=1."
+            )
+        if self.save_mask is not None:
+            path = os.path.expanduser(self.save_mask)
+            if os.path.isfile(path) and not path.endswith(".safetensors"):
+                raise SettingError(
+                    f"save_mask={self.save_mask!r} is a file: name a folder, or a file that ends in .safetensors."
+                )
+            object.__setattr__(self, "save_mask", path)
         self._check_mask()
 
     def _check_mask(self) -> None:

@@ -35,7 +35,7 @@ from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.measuring.statistics import Statistics
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.data import UnlearningData
-from lmms_manu.methods.manu.choice import choose
+from lmms_manu.methods.manu.choice import check_choice, choose
 from lmms_manu.methods.manu.config import NAME, ManuSettings
 from lmms_manu.methods.manu.distributions import distributions
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
@@ -79,17 +79,20 @@ class Editing:
 
     def find_and_prune(self, data: UnlearningData | None) -> EditRecord:
         """Measures, scores and prunes, in as many rounds as the setting `steps` says."""
+        check_choice(self._layout, self._settings)
         weights = self._weights()
         rounds: list[dict[str, Any]] = []
         marked: Tensor | None = None
         unedited: Tensor | None = None
+        measured_on: dict[str, str] = {}
         for step in range(1, self._settings.steps + 1):
             statistics = self._measure(data)
             with self._timed("scoring"):
                 sums = statistics.sums if statistics is not None else None
                 choice = choose(self._layout, sums, self._settings, step / self._settings.steps, marked)
             marked = choice.marked
-            unedited = sums if step == 1 else unedited
+            if step == 1 and statistics is not None:
+                unedited, measured_on = sums, statistics.about["data"]
             rounds.append({**choice.summary(), "measured_parts": statistics.measured if statistics else 0})
             if step < self._settings.steps:
                 self._prune(self._mask(marked))
@@ -100,12 +103,15 @@ class Editing:
             recipe=self._settings.recipe,
             prune_rate=self._settings.prune_rate,
             forget_ratio=data.settings.forget_ratio if data is not None else None,
+            pruned=self._layout.per_tower(marked),
             settings={
+                **self._checkpoint.settings.as_dict(),
                 **(data.settings.as_dict() if data is not None else {}),
                 **{name: value for name, value in self._settings.as_dict().items() if name != "save_mask"},
                 **self._measuring.as_dict(),
             },
-            details={"scope": self._settings.own_scope, "rounds": rounds},
+            versions=versions(),
+            details={"scope": self._settings.own_scope, "rounds": rounds, "data": measured_on},
         )
         details = {"layout": self._layout.as_json(), "record": record.as_dict()}
         mask = self._mask(marked, weights=weights, details=details)
@@ -128,7 +134,11 @@ class Editing:
             recipe=made.get("recipe"),
             prune_rate=made.get("prune_rate", 100 * mask.count / max(mask.total, 1)),
             forget_ratio=made.get("forget_ratio"),
-            settings={"mask": source, "prune_mode": self._settings.prune_mode},
+            settings={
+                **self._checkpoint.settings.as_dict(),
+                "mask": source,
+                "prune_mode": self._settings.prune_mode,
+            },
             details={"made_with": made},
         )
         return self._finish(mask, record)
