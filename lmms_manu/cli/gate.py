@@ -5,7 +5,8 @@ forgetting_rate or unparsed, and one bound: at_least, at_most, drop_at_least, dr
 percent_of_baseline_at_least or percent_of_baseline_at_most. `modality: [multimodal, text]` asks it of both modalities,
 `interval: true` of the whole 95 % interval. What was not measured fails.
 
-The exit code is 0 if every condition held and 1 if not, or if the results or the file cannot be read.
+The exit code is 0 if every condition held and 1 if not, or if the results or the file cannot be read; 2 if an option
+is wrong.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import os
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from lmms_manu.cli.report import add_reading_arguments
+from lmms_manu.cli.console import table_console
+from lmms_manu.cli.report import add_reading_arguments, check_reading_arguments
 from lmms_manu.errors import ManuError
 from lmms_manu.files import write_text
 from lmms_manu.report.comparison import compare
@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    check_reading_arguments(arguments)
     try:
         config = read_config(arguments.config)
         baseline = arguments.baseline or config.baseline
@@ -48,8 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ManuError as error:
         print(f"lmms-manu gate: {error}", file=sys.stderr)
         return 1
-    console = Console()
-    show(verdicts, console if console.is_terminal else Console(width=160))
+    show(verdicts, table_console())
     if arguments.junit:
         write_text(arguments.junit, junit(verdicts))
     target = arguments.summary or os.environ.get(STEP_SUMMARY)

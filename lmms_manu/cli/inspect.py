@@ -13,9 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from lmms_manu.cli.arguments import add_settings, given_settings
+from lmms_manu.cli.console import table_console
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.settings import from_arguments
 
@@ -36,9 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lmms_manu.methods.manu.inspection import inspect_file
 
     inspection = inspect_file(arguments.file, settings)
-    console = Console()
-    # A pipe or a file gets the whole tables, whatever width its terminal claims.
-    console = console if console.is_terminal else Console(width=200)
+    console = table_console(200)
     for table in inspection.tables():
         console.print(table)
     if arguments.plot is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lmms_manu.cli.console import table_console
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.files import write_json, write_text
 from lmms_manu.report import leaderboard
@@ -40,6 +41,18 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
         "--resamples", type=int, default=RESAMPLES, help=f"draws of people for the intervals (default {RESAMPLES})"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default 0)")
+
+
+def check_reading_arguments(arguments: argparse.Namespace) -> None:
+    """Refuses numbers that `add_reading_arguments` has no use for.
+
+    Raises:
+        SettingError: there are no draws, or a seed below zero.
+    """
+    for name, minimum in (("resamples", 1), ("seed", 0)):
+        value = getattr(arguments, name)
+        if value < minimum:
+            raise SettingError(f"{name}={value} is out of range: allowed is at least {minimum}.")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,11 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    console = Console()
-    # A pipe or a file gets the whole tables, whatever width its terminal claims.
-    console = console if console.is_terminal else Console(width=160)
-    if arguments.resamples < 1:
-        raise SettingError(f"resamples={arguments.resamples} is out of range: allowed is at least 1.")
+    console = table_console()
+    check_reading_arguments(arguments)
     if arguments.merge and not arguments.append:
         raise SettingError("--merge needs --append FILE, the leaderboard that the entries are added to.")
     leaderboard.check_score(arguments.rank_by)
@@ -85,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingError("--rank-by needs --append FILE, the leaderboard that is ranked.")
     if arguments.out:
         _refuse_foreign(Path(arguments.out))
+    if arguments.append:
+        leaderboard.ranking_file(arguments.append)
     if not arguments.runs and not arguments.merge:
         raise DataError("no runs were given: name at least one folder of results.")
     if arguments.runs:
@@ -93,12 +105,12 @@ def run(arguments: argparse.Namespace) -> int:
         shown = _with_reference(report, arguments.reference)
         terminal.show(shown, console)
         if arguments.out:
-            _write(shown, Path(arguments.out), arguments.dataset)
+            _write(shown, Path(arguments.out), arguments.dataset, console)
             console.print(f"wrote {Path(arguments.out) / 'report.html'} and its tables", markup=False)
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)
-        target = Path(arguments.append).with_suffix(".md")
+        target = leaderboard.ranking_file(arguments.append)
         write_text(target, leaderboard.render(ranked, arguments.rank_by))
         console.print(f"{arguments.append} holds {len(ranked)} entries, ranked in {target}", markup=False)
     return 0
@@ -124,28 +136,39 @@ def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"out={str(folder)!r} is a file: name a folder.")
     found = [name for name in _FILES if (folder / name).exists()]
-    if found and "report.json" not in found:
+    if found and not document.is_report(folder / "report.json"):
         raise SettingError(
             f"out={str(folder)!r} holds a {found[0]} that is no report of lmms-manu: name another folder."
         )
 
 
-def _write(report: Report, folder: Path, dataset: str | None) -> None:
-    # The page's libraries are an optional dependency.
-    from lmms_manu.report.page.build import render
-
+def _write(report: Report, folder: Path, dataset: str | None, console: Console) -> None:
+    page = _page(report, dataset, console)
     folder.mkdir(parents=True, exist_ok=True)
+    # First, because it is what tells a report, even one that was cut off here, from somebody else's files.
+    write_json(folder / "report.json", document.build(report))
     write_text(folder / "report.md", markdown.render(report))
     write_text(folder / "report.tex", latex.render(report))
     write_text(folder / "report.csv", delimited.render(report))
-    write_json(folder / "report.json", document.build(report))
-    write_text(folder / "report.html", render(report, _pictures(report, dataset)))
+    write_text(folder / "report.html", page)
 
 
-def _pictures(report: Report, dataset: str | None) -> str | None:
-    """The dataset to take thumbnails from, None for none."""
+def _page(report: Report, dataset: str | None, console: Console) -> str:
+    # The page's libraries are an optional dependency.
+    from lmms_manu.report.page.build import render
+
     if dataset is not None:
-        return None if dataset == "none" else dataset
+        return render(report, None if dataset == "none" else dataset)
+    try:
+        return render(report, _used_dataset(report))
+    except DataError as error:
+        # Nobody asked for these pictures.
+        console.print(f"note: the page has no thumbnails: {error}", markup=False)
+        return render(report)
+
+
+def _used_dataset(report: Report) -> str | None:
+    """The folder that all runs took their questions from, None if it is not there."""
     used = {protocol_of(task).get("dataset") for run in report.runs for task in run.tasks.values()} - {None}
     (only,) = used if len(used) == 1 else (None,)
     return only if only and Path(only).is_dir() else None

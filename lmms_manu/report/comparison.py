@@ -200,7 +200,8 @@ class _Builder:
                     name for name, leaf in LEAVES.items() if leaf.split in splits and leaf.ratio in (None, self._ratio)
                 }
             )
-            people = {sample.person for run in self._runs for name in tasks for sample in run.samples(name) or ()}
+            asked = (sample for run in self._runs for name in tasks for sample in run.samples(name) or ())
+            people = {sample.person for sample in asked if sample.is_scored}
             self._bootstraps[pool] = PeopleBootstrap(sorted(people), self._resamples, self._seed)
         return self._bootstraps[pool]
 

@@ -10,7 +10,7 @@ import numpy as np
 from lmms_manu.mllmu.names import MODALITIES
 from lmms_manu.report.bootstrap import Draws, interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey
-from lmms_manu.report.metrics import COLUMNS, MEAN, UTILITY, Column
+from lmms_manu.report.metrics import COLUMNS, MEAN, UTILITY, Metric
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +54,16 @@ DERIVED = (
 )
 DERIVED_BY_NAME = {derived.name: derived for derived in DERIVED}
 
+Shares = dict[Metric, Cell]
+"""Percent of the baseline's score that is left, by metric."""
+
 
 def derive(row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell]) -> dict[str, Cell]:
     """The derived numbers of a row.
 
     A metric that either side has not measured, or of which the baseline has nothing, is left out of a rate; the
-    rate's note names the metrics that it is made of.
+    rate's note names the metrics that it is made of. The modality gap and the trade-off set two rates against each
+    other, so both of these are made of the metrics that both have.
 
     Args:
         row: the row's cells.
@@ -68,24 +72,22 @@ def derive(row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell]) -> dic
     Returns:
         A cell for every name of `DERIVED`.
     """
-    forgotten = {view: _lost(_kept(row, baseline, "forget", view)) for view in (MEAN, *MODALITIES)}
-    retained = _kept(row, baseline, "retain", MEAN)
+    forget, retain = _shares(row, baseline, "forget", MEAN), _shares(row, baseline, "retain", MEAN)
+    with_picture, as_text = _alike(*(_shares(row, baseline, "forget", modality) for modality in MODALITIES))
+    forgotten, retained = _alike(forget, retain)
     return {
-        "forgetting_rate": forgotten[MEAN],
-        "forgetting_rate_test": _lost(_kept(row, baseline, "test", MEAN)),
-        "retention_rate": retained,
-        "retention_rate_celebrity": _kept(row, baseline, "celebrity", MEAN),
-        "retention_rate_utility": _kept(row, baseline, UTILITY, MEAN),
-        "modality_gap": _combined(forgotten["multimodal"], 1.0, forgotten["text"], -1.0, 0.0),
-        "trade_off": _combined(forgotten[MEAN], 1.0, retained, 1.0, -100.0),
+        "forgetting_rate": _lost(_mean(forget)),
+        "forgetting_rate_test": _lost(_mean(_shares(row, baseline, "test", MEAN))),
+        "retention_rate": _mean(retain),
+        "retention_rate_celebrity": _mean(_shares(row, baseline, "celebrity", MEAN)),
+        "retention_rate_utility": _mean(_shares(row, baseline, UTILITY, MEAN)),
+        "modality_gap": _combined(_lost(_mean(with_picture)), 1.0, _lost(_mean(as_text)), -1.0, 0.0),
+        "trade_off": _combined(_lost(_mean(forgotten)), 1.0, _mean(retained), 1.0, -100.0),
     }
 
 
-def _kept(row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell], split: str, view: str) -> Cell:
-    """Percent of the baseline's scores on a split that are left, as a mean over the metrics."""
-    shares: list[float] = []
-    draws: list[Draws | None] = []
-    used: list[Column] = []
+def _shares(row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell], split: str, view: str) -> Shares:
+    shares: Shares = {}
     for column in COLUMNS:
         if column.split != split:
             continue
@@ -93,15 +95,27 @@ def _kept(row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell], split: 
         theirs = baseline.get((column.name, view), NOT_MEASURED)
         if mine.value is None or not theirs.value:
             continue
-        shares.append(100 * mine.value / theirs.value)
-        used.append(column)
-        draws.append(_quotient(mine.draws, theirs.draws))
+        draws = _quotient(mine.draws, theirs.draws)
+        shares[column.metric] = Cell(value=100 * mine.value / theirs.value, draws=draws)
+    return shares
+
+
+def _alike(one: Shares, other: Shares) -> tuple[Shares, Shares]:
+    """Both, with only the metrics that both have."""
+    return (
+        {metric: share for metric, share in one.items() if metric in other},
+        {metric: share for metric, share in other.items() if metric in one},
+    )
+
+
+def _mean(shares: Shares) -> Cell:
     if not shares:
         return NOT_MEASURED
-    present = [entry for entry in draws if entry is not None]
-    mean = np.mean(present, axis=0) if len(present) == len(draws) else None
-    note = "from " + ", ".join(column.metric.label for column in used)
-    return Cell(value=float(np.mean(shares)), interval=interval(mean), note=note, draws=mean)
+    values = [share.value for share in shares.values() if share.value is not None]
+    present = [share.draws for share in shares.values() if share.draws is not None]
+    draws = np.mean(present, axis=0) if len(present) == len(shares) else None
+    note = "from " + ", ".join(metric.label for metric in shares)
+    return Cell(value=float(np.mean(values)), interval=interval(draws), note=note, draws=draws)
 
 
 def _quotient(mine: Draws | None, theirs: Draws | None) -> Draws | None:

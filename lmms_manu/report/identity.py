@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import PurePath
 from typing import Any
 
 from lmms_manu.answering.settings import AnsweringSettings
-from lmms_manu.errors import SettingError
+from lmms_manu.errors import DataError
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
@@ -89,17 +90,20 @@ def identify(results: ResultsFile, edit: Mapping[str, Any]) -> Identity:
     Args:
         results: the file.
         edit: the edit's record, empty where there is none; it knows what a mask that was only named was made with.
+
+    Raises:
+        DataError: a number that belongs to it is none.
     """
     arguments = _of_answers(results)
     settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in _NAMED))
     if results.model != PLUGIN and not edit:
         return Identity(results.model, results.checkpoint, method="", settings=settings)
     told = _told(arguments, edit)
-    rate = _number("prune_rate", told["prune_rate"])
+    rate = _number(results, "prune_rate", told["prune_rate"])
     if rate == 0:
         kept = tuple((name, value) for name, value in settings if name not in _EDITING)
         return Identity(results.model, results.checkpoint, VANILLA, settings=kept)
-    ratio = _number("forget_ratio", told["forget_ratio"])
+    ratio = _number(results, "forget_ratio", told["forget_ratio"])
     return Identity(
         model=results.model,
         checkpoint=results.checkpoint,
@@ -132,8 +136,13 @@ def _told(arguments: Mapping[str, str], edit: Mapping[str, Any]) -> dict[str, An
     return {name: arguments.get(name, defaults[name]) for name in names}
 
 
-def _number(name: str, value: Any) -> float | None:
+def _number(results: ResultsFile, name: str, value: Any) -> float | None:
+    if value in (None, "", "None"):
+        return None
     try:
-        return None if value in (None, "", "None") else float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        raise SettingError(f"{name}={value!r} in a results file is not a number.") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise DataError(f"{results.path}: it was made with {name}={value!r}, which is not a number.")
+    return number

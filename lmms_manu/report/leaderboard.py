@@ -28,6 +28,7 @@ SCHEMA = "lmms-manu/leaderboard"
 VERSION = 1
 DEFAULT_SCORE = "trade_off"
 SCORES = (*DERIVED_BY_NAME, *COLUMNS_BY_NAME)
+_HEADING = "# Leaderboard\n\nRanked by "
 _PACKAGES = ("lmms-manu", "lmms-eval", "torch", "transformers")
 # What tells who appended a result and under which name says nothing about the result itself.
 _ABOUT_APPENDING = ("id", "who", "added", "name", "reported_with")
@@ -43,7 +44,7 @@ def entries_of(report: Report, who: str | None = None) -> list[Entry]:
         who: whose results they are; the user's login name by default.
     """
     author = who or _login()
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     versions = {name: _version(name) for name in _PACKAGES} | {"python": platform.python_version()}
     return [
         _entry(section, row, {"who": author, "added": now, "reported_with": versions})
@@ -92,7 +93,7 @@ def read(path: str | Path) -> list[Entry]:
     """The entries of a leaderboard file.
 
     Raises:
-        DataError: it cannot be read, is of another schema or version, or an entry was changed.
+        DataError: it cannot be read, is of another schema or version, or an entry is damaged or was changed.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -102,10 +103,14 @@ def read(path: str | Path) -> list[Entry]:
         raise DataError(f"{path} is not a leaderboard: its `schema` is not {SCHEMA!r}.")
     if content.get("version") != VERSION:
         raise DataError(f"{path} has version {content.get('version')!r}; this package reads version {VERSION}.")
-    entries = list(content.get("entries") or [])
-    for entry in entries:
-        if entry.get("id") != identifier(entry):
-            raise DataError(f"{path}: the entry {entry.get('id')!r} was changed after it was added.")
+    entries = content.get("entries")
+    if not isinstance(entries, list):
+        raise DataError(f"{path} is damaged: its `entries` are no list. Take an earlier copy of the file.")
+    for number, entry in enumerate(entries, 1):
+        if not _is_whole(entry):
+            raise DataError(f"{path} is damaged: its entry {number} is incomplete. Take an earlier copy of the file.")
+        if entry["id"] != identifier(entry):
+            raise DataError(f"{path}: the entry {entry['id']!r} was changed after it was added.")
     return entries
 
 
@@ -119,6 +124,29 @@ def check_score(score: str) -> None:
         raise SettingError(f"rank_by={score!r} is not known.{nearest(score, SCORES)} Scores are {', '.join(SCORES)}.")
 
 
+def ranking_file(path: str | Path) -> Path:
+    """Where the ranking of a leaderboard file is written: beside it, as its `.md`.
+
+    Raises:
+        SettingError: that would write over the leaderboard itself, or over a file that is no ranking.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise SettingError(f"append={str(path)!r} is a folder: name a file, such as {file / 'leaderboard.json'}.")
+    target = file.with_suffix(".md")
+    if file.suffix.lower() == ".md":
+        raise SettingError(
+            f"append={str(path)!r} ends in .md, which is where the ranking goes: name the file that holds the "
+            f"entries, such as {file.with_suffix('.json')}."
+        )
+    if target.exists() and not target.read_bytes().startswith(_HEADING.encode()):
+        raise SettingError(
+            f"append={str(path)!r}: the ranking would go to {target}, which is no ranking of lmms-manu: "
+            "name another file, or move that one."
+        )
+    return target
+
+
 def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
     """The leaderboard as Markdown, one ranking for each forget ratio, best first.
 
@@ -130,7 +158,7 @@ def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
         SettingError: there is no such score.
     """
     check_score(score)
-    parts = ["# Leaderboard", f"Ranked by {_title(score)}."]
+    parts = [f"{_HEADING}{_title(score)}."]
     ratios = sorted({entry["forget_ratio"] for entry in entries}, key=lambda ratio: ratio or 0)
     for ratio in ratios:
         group = [entry for entry in entries if entry["forget_ratio"] == ratio]
@@ -143,8 +171,15 @@ def identifier(entry: Mapping[str, Any]) -> str:
     """The fingerprint of what an entry says about a run, whoever appended it under whatever name."""
     content = {key: value for key, value in copy.deepcopy(dict(entry)).items() if key not in _ABOUT_APPENDING}
     content["run"].pop("name", None)
-    text = json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _is_whole(entry: Any) -> bool:
+    """Whether an entry has the parts of which its fingerprint does not tell, and those that it is made from."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("run"), dict):
+        return False
+    return all(isinstance(entry.get(name), str) for name in ("id", "name", "who", "added"))
 
 
 def _entry(section: Section, row: Row, about: Mapping[str, Any]) -> Entry:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.methods.data import UnlearningData
-from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.report.residual import Residual
 
@@ -68,7 +68,7 @@ class LogitLens:
         pictures = [passage.pictures() for passage in passages]
         inputs = encoder.encode([passage.text for passage in passages], pictures)
         counts = [_answer_tokens(encoder, *pair) for pair in zip(passages, pictures, strict=True)]
-        moved = inputs.to(self._device, dtype=self._model.dtype)
+        moved = to_device(inputs, self._device, self._model.dtype)
         with torch.inference_mode():
             output = self._model(**moved, output_hidden_states=True, use_cache=False)
             states = output.hidden_states

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 ALLOWANCES = {
     "duplicate": "where a task was evaluated twice, the newer result counts",
     "partial": "results that --limit cut short are shown, marked",
-    "mixed-version": "results of different task versions or judges are shown side by side",
+    "mixed-version": "results of different task versions, judges, datasets, seeds or exemplars are shown side by side",
 }
 
 

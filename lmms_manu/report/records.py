@@ -2,8 +2,8 @@
 
 Every leaf of MLLMU-Bench carries it in the results file, as `configs`, LEAF, `metadata`, `run`: the dataset, the seed,
 the exemplars, the judge and the edit. Runs of `lmms-manu evaluate` keep the edit in `edit.json` above the results too,
-which is what tells for parts that consist of other benchmarks; a checkpoint that `lmms-manu prune` wrote, which any
-model of the harness may have evaluated, holds a file of that name as well.
+beside their `run.json`, which is what tells for parts that consist of other benchmarks; a checkpoint that `lmms-manu
+prune` wrote, which any model of the harness may have evaluated, holds a file of that name as well.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lmms_manu.report.identity import PLUGIN
 from lmms_manu.report.results import ResultsFile, TaskResult
 
 EDIT_FILE = "edit.json"
-_LEVELS = 3
+_MANIFEST = "run.json"
 
 
 def protocol_of(task: TaskResult) -> Mapping[str, Any]:
@@ -32,10 +33,11 @@ def edit_of(results: ResultsFile) -> dict[str, Any]:
     exported = _read(Path(results.checkpoint) / EDIT_FILE) if results.checkpoint else {}
     if recorded:
         return recorded[0] if recorded[0].get("mask") or not exported else exported
-    if exported or any(protocol_of(task) for task in results.tasks):
+    # Only `lmms-manu evaluate` puts the record of a model that it edited itself above the results.
+    if exported or results.model != PLUGIN or any(protocol_of(task) for task in results.tasks):
         return exported
-    above = (_read(folder / EDIT_FILE) for folder in list(results.path.parents)[:_LEVELS])
-    return next((edit for edit in above if edit), {})
+    evaluated = next((folder for folder in results.folders if (folder / _MANIFEST).is_file()), None)
+    return _read(evaluated / EDIT_FILE) if evaluated else {}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -11,12 +11,12 @@ from typing import Any
 
 from lmms_manu.errors import DataError
 from lmms_manu.files import write_json
+from lmms_manu.models.settings import DEFAULT_CHECKPOINT
 from lmms_manu.report.runs import Run
 
 FILE = "residual.json"
 SCHEMA = "lmms-manu/residual"
 VERSION = 1
-_LEVELS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,15 +63,20 @@ class Residual:
 
 
 def residual_of(run: Run, forget_ratio: int | None) -> Residual | None:
-    """The residual that lies beside or above a run's results; None if there is none of its mask and the ratio.
+    """The residual that lies beside or above a run's results; None if there is none of its weights, mask and the ratio.
 
     Raises:
         DataError: a file of that name is damaged.
     """
-    folders = dict.fromkeys(folder for file in run.files for folder in list(file.path.parents)[:_LEVELS])
-    for folder in folders:
+    wanted = (_unedited(run), run.mask, forget_ratio)
+    for folder in dict.fromkeys(folder for file in run.files for folder in file.folders):
         if (folder / FILE).is_file():
             found = Residual.load(folder / FILE)
-            if found.mask == run.mask and found.forget_ratio == forget_ratio:
+            if (found.checkpoint, found.mask, found.forget_ratio) == wanted:
                 return found
     return None
+
+
+def _unedited(run: Run) -> str:
+    """The weights that a run started from, as they were named."""
+    return str(run.edit.get("checkpoint") or run.identity.checkpoint or DEFAULT_CHECKPOINT)

@@ -16,6 +16,7 @@ from lmms_manu.errors import DataError
 
 _SUFFIX = "_results.json"
 _STAMP = "%Y%m%d_%H%M%S"
+_LEVELS = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +71,18 @@ class ResultsFile:
     @property
     def evaluated(self) -> str:
         """When, in UTC, such as `2026-11-20T19:24Z`; the harness's stamp where its time zone is not known."""
-        zone = (self.config.get("resolved_cli_args") or {}).get("timezone")
+        arguments = self.config.get("resolved_cli_args")
+        zone = arguments.get("timezone") if isinstance(arguments, Mapping) else None
         try:
             local = datetime.strptime(self.when, _STAMP).replace(tzinfo=zoneinfo.ZoneInfo(str(zone)))
         except (ValueError, zoneinfo.ZoneInfoNotFoundError):
             return self.when
         return f"{local.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folder of the file and the next ones above it, up to that of all parts of an evaluation."""
+        return tuple(self.path.parents)[:_LEVELS]
 
     @property
     def checkpoint(self) -> str:
@@ -116,14 +123,11 @@ def read_results_file(path: str | os.PathLike[str]) -> ResultsFile:
         raise DataError(f"{file} cannot be read as JSON ({error}): was the evaluation stopped while writing?") from None
     if not isinstance(content, dict) or not isinstance(content.get("results"), dict):
         raise DataError(f"{file} is not a results file of lmms-eval: it has no table 'results'.")
-    config = content.get("config") or {}
-    stamp = file.name.removesuffix(_SUFFIX)
-    tasks = tuple(
-        _task(name, content, _samples_file(file, stamp, name)) for name in content.get("configs") or content["results"]
-    )
+    config = _table(file, content, "config")
+    tasks = tuple(_task(file, name, content) for name in _table(file, content, "configs") or content["results"])
     return ResultsFile(
         path=file,
-        when=str(content.get("date") or stamp),
+        when=str(content.get("date") or file.name.removesuffix(_SUFFIX)),
         model=str(config.get("model") or content.get("model_source") or ""),
         arguments=_arguments(config.get("model_args")),
         tasks=tasks,
@@ -132,17 +136,41 @@ def read_results_file(path: str | os.PathLike[str]) -> ResultsFile:
     )
 
 
-def _task(name: str, content: Mapping[str, Any], samples: Path | None) -> TaskResult:
-    counts = (content.get("n-samples") or {}).get(name) or {}
+def _task(file: Path, name: str, content: Mapping[str, Any]) -> TaskResult:
+    counts = _table(file, content, "n-samples", name)
     return TaskResult(
         name=name,
-        values=_values(content["results"].get(name) or {}),
-        version=str((content.get("versions") or {}).get(name, "unknown")),
-        original=counts.get("original"),
-        effective=counts.get("effective"),
-        config=(content.get("configs") or {}).get(name) or {},
-        samples=samples,
+        values=_values(_table(file, content, "results", name)),
+        version=str(_table(file, content, "versions").get(name, "unknown")),
+        original=_count(file, counts, "original"),
+        effective=_count(file, counts, "effective"),
+        config=_table(file, content, "configs", name),
+        samples=_samples_file(file, name),
     )
+
+
+def _table(file: Path, content: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    """The table within tables that `names` lead to; empty where the file does not have it.
+
+    Raises:
+        DataError: something else is in its place.
+    """
+    for depth, name in enumerate(names, 1):
+        found = content.get(name)
+        if found is not None and not isinstance(found, dict):
+            place = ", ".join(map(repr, names[:depth]))
+            raise DataError(f"{file} is not a results file of lmms-eval: {place} is {found!r:.60}, not a table.")
+        content = found or {}
+    return content
+
+
+def _count(file: Path, counts: Mapping[str, Any], name: str) -> int | None:
+    count = counts.get(name)
+    if count is not None and not isinstance(count, int):
+        raise DataError(
+            f"{file} is not a results file of lmms-eval: {name} is {count!r:.60}, not a number of questions."
+        )
+    return count
 
 
 def _values(table: Mapping[str, Any]) -> dict[str, float]:
@@ -155,8 +183,8 @@ def _values(table: Mapping[str, Any]) -> dict[str, float]:
     return values
 
 
-def _samples_file(results: Path, stamp: str, task: str) -> Path | None:
-    file = results.with_name(f"{stamp}_samples_{task}.jsonl")
+def _samples_file(results: Path, task: str) -> Path | None:
+    file = results.with_name(f"{results.name.removesuffix(_SUFFIX)}_samples_{task}.jsonl")
     return file if file.is_file() else None
 
 

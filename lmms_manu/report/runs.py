@@ -16,7 +16,7 @@ from lmms_manu.report.naming import Key, check_names, name_and_folder, names_of
 from lmms_manu.report.problems import ALLOWANCES, Problem, refusal
 from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
-from lmms_manu.report.samples import Sample, first_sample, read_samples
+from lmms_manu.report.samples import Sample, first_scored, read_samples
 
 _TOLD = 3
 """Tasks named in a message about many."""
@@ -135,7 +135,7 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
             tasks[task.name], origin[task.name] = task, file
     if not tasks:
         raise DataError(f"{name}: {files[0].path} holds no scores.")
-    problems += [*_cut_short(name, tasks), *_gaps(name, tasks)]
+    problems += [*_cut_short(name, tasks), *_gaps(name, tasks), *_protocols(name, tasks)]
     edits = [edit for file in files if (edit := edit_of(file))]
     mask = _mask(name, tasks, edits)
     return Run(name, identity, files, tasks, edits[-1] if edits else {}, mask, tuple(problems))
@@ -146,8 +146,8 @@ def _mask(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[Mapping[st
     asked: dict[str | None, str] = {}
     for task in tasks.values():
         if task.name in LEAVES and task.samples is not None:
-            sample = first_sample(task.samples, task.name)
-            if sample is not None and sample.key:
+            sample = first_scored(task.samples, task.name)
+            if sample is not None:
                 asked.setdefault(sample.edit, task.name)
     recorded: dict[str | None, str] = {str(edit["mask"]): "the edit's record" for edit in edits if edit.get("mask")}
     # A checkpoint that was edited before it was loaded shows no mask in its answers, only in its record.
@@ -185,6 +185,29 @@ def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
             told = f"{skipped} questions of {task.name} were unusable and left out"
             problems.append(Problem("skipped", f"{name}: {told}."))
     return problems
+
+
+def _protocols(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
+    """Datasets, seeds and exemplars that differ between the leaves of a run, which a row puts side by side."""
+    # What is compared, and in which leaf each value was found first.
+    found: dict[str, dict[str, str]] = collections.defaultdict(dict)
+    for task in tasks.values():
+        leaf, recorded = LEAVES.get(task.name), protocol_of(task)
+        if leaf is None or not recorded:
+            continue
+        exemplars = ", ".join(map(str, recorded.get("exemplars") or ()))
+        found["its leaves were read from different datasets"].setdefault(str(recorded.get("dataset")), task.name)
+        # Elsewhere the seed had nothing to choose.
+        if exemplars or (leaf.split, leaf.modality) == ("test", "multimodal"):
+            found["its leaves were made with different seeds"].setdefault(str(recorded.get("seed")), task.name)
+        # Both modalities of a task show the same people.
+        shown = f"the {leaf.task} of {leaf.group} was asked with different exemplars"
+        found[shown].setdefault(exemplars or "none", task.name)
+    return [
+        problem
+        for what, places in found.items()
+        for problem in _mixed(f"{name}: {what}", {task: value for value, task in places.items()})
+    ]
 
 
 def _across(runs: Sequence[Run]) -> list[Problem]:

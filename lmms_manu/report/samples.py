@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ class Sample:
 
     Args:
         key: what tells the question apart from the others of its task, the same in every run.
-        person: the ID of whom it is about; the key itself where a benchmark knows no people.
+        person: the ID of whom it is about; the key itself where a benchmark knows no people; empty if it was left out.
         question: the text that was asked, with its options.
         target: the right answer.
         response: what the model answered.
@@ -50,6 +50,11 @@ class Sample:
     edit: str | None = None
     unjudged: bool = False
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether it counts: a question that was left out for its broken picture tells of nobody and of no edit."""
+        return bool(self.person)
+
 
 def read_samples(path: Path, task: str) -> list[Sample]:
     """The samples of one task, in the order of the file.
@@ -59,24 +64,27 @@ def read_samples(path: Path, task: str) -> list[Sample]:
     """
     samples: list[Sample] = []
     seen: set[str] = set()
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            sample = _parsed(line, task, f"{path}, line {number}")
-            if sample.key in seen:
-                raise DataError(f"{path}, line {number}: question {sample.key} stands in the file twice.")
-            seen.add(sample.key)
-            samples.append(sample)
+    for number, sample in enumerate(_samples(path, task), 1):
+        if sample.key in seen:
+            raise DataError(f"{path}, line {number}: question {sample.key} stands in the file twice.")
+        seen.add(sample.key)
+        samples.append(sample)
     return samples
 
 
-def first_sample(path: Path, task: str) -> Sample | None:
-    """The first sample of a file, None if it is empty; raises as `read_samples` does."""
-    with path.open(encoding="utf-8") as lines:
-        line = next(lines, None)
-    return None if line is None else _parsed(line, task, f"{path}, line 1")
+def first_scored(path: Path, task: str) -> Sample | None:
+    """The first sample of a file that was scored, None if none was; raises as `read_samples` does."""
+    return next((sample for sample in _samples(path, task) if sample.is_scored), None)
 
 
-def _parsed(line: str, task: str, where: str) -> Sample:
+def _samples(path: Path, task: str) -> Iterator[Sample]:
+    # In bytes, so that a line that is not UTF-8 is told with its number, as other damage is.
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            yield _parsed(line, task, f"{path}, line {number}")
+
+
+def _parsed(line: bytes, task: str, where: str) -> Sample:
     try:
         content = json.loads(line)
         return _mllmu_sample(content) if task in LEAVES else _other_sample(content, task)

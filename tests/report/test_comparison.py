@@ -13,9 +13,9 @@ from support.judge_server import JudgeServer, completion
 from support.stock_tasks import write_stock_data
 
 from lmms_manu.errors import DataError
-from lmms_manu.report.cells import Report, Row
+from lmms_manu.report.cells import Cell, Report, Row
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.derived import DERIVED_BY_NAME
+from lmms_manu.report.derived import DERIVED_BY_NAME, derive
 from lmms_manu.report.metrics import COLUMNS
 from lmms_manu.report.runs import Run, read_runs
 
@@ -102,6 +102,24 @@ def test_the_interval_counts_people_not_questions(report: Report) -> None:
     assert (cell.questions, cell.people) == (5 * 35, 35)
 
 
+def test_a_question_that_was_left_out_adds_nobody_to_the_draws(results: Path) -> None:
+    def intervals() -> list[tuple[float, float] | None]:
+        report = compare(read_runs([str(results / "ratio")]), resamples=100)
+        return [report.sections[0].rows[0].cell(f"{split}.cloze", "text").interval for split in ("forget", "retain")]
+
+    before = intervals()
+    for split in ("forget", "retain"):
+        task = f"mllmu_{split}_10_cloze_text"
+        with next((results / "ratio").glob(f"**/*_samples_{task}.jsonl")).open("a", encoding="utf-8") as file:
+            file.write('{"doc_id": 9999, "target": "what a broken picture was to show"}\n')
+        file = next((results / "ratio").glob("**/*_results.json"))
+        content = json.loads(file.read_text(encoding="utf-8"))
+        content["n-samples"][task] = {name: count + 1 for name, count in content["n-samples"][task].items()}
+        file.write_text(json.dumps(content), encoding="utf-8")
+    assert intervals() == before
+    assert None not in before
+
+
 def test_best_and_second_are_marked_among_the_edited_runs(report: Report) -> None:
     forgot = {name: row(report, name).cell("forget.cloze").rank for name in ("manu paper 2 %", "manu ratio 10 %")}
     kept = {name: row(report, name).cell("retain.cloze").rank for name in ("manu paper 2 %", "manu ratio 10 %")}
@@ -143,6 +161,24 @@ def test_rates_leave_out_what_one_side_has_not_measured(report: Report) -> None:
     ratio = row(report, "manu ratio 10 %")
     assert ratio.derived["forgetting_rate"].note == "from Classification, ROUGE-L, Cloze"
     assert ratio.derived["retention_rate_utility"].value is None
+
+
+def test_rates_are_set_against_each_other_by_the_metrics_that_both_have() -> None:
+    def cells(scores: dict[str, float]) -> dict[tuple[str, str], Cell]:
+        return {
+            (f"{split}.{metric}", view): Cell(value=value)
+            for metric, value in scores.items()
+            for split in ("forget", "retain")
+            for view in ("mean", "multimodal", "text")
+        }
+
+    base, mine = cells({"cloze": 100.0, "factuality": 10.0}), cells({"cloze": 50.0, "factuality": 0.0})
+    for unjudged in (("forget.factuality", "text"), ("retain.factuality", "mean")):
+        mine[unjudged] = Cell(note="not judged")
+    found = derive(mine, base)
+    assert (found["forgetting_rate"].value, found["retention_rate"].value) == (75, 50)
+    assert (found["modality_gap"].value, found["trade_off"].value) == (0, 0)
+    assert found["modality_gap"].note == found["trade_off"].note == "from Cloze"
 
 
 def test_other_questions_than_the_baseline_take_the_interval_away(

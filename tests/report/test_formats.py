@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,31 @@ def test_the_command_writes_every_output(written: Path, tmp_path: Path, capsys: 
     names = {file.name for file in (tmp_path / "out").iterdir()}
     assert names == {"report.html", "report.md", "report.tex", "report.csv", "report.json"}
     assert "(published)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "mine", '{"schema": "lmms-manu/leaderboard"}'])
+def test_only_a_report_is_written_over(
+    written: Path, tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json").write_text(content, encoding="utf-8")
+    assert cli.main(["report", str(written / "paper"), "--out", str(tmp_path)]) == 2
+    assert "holds a report.json that is no report of lmms-manu" in capsys.readouterr().err
+    assert (tmp_path / "report.json").read_text(encoding="utf-8") == content
+
+
+def test_a_dataset_that_nobody_named_and_that_lacks_a_part_costs_the_thumbnails_only(
+    results: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    partial = tmp_path / "MLLMU-Bench"
+    shutil.copytree(dataset, partial, ignore=shutil.ignore_patterns("Test_Set"))
+    file = next((results / "paper").glob("**/*_results.json"))
+    file.write_text(file.read_text(encoding="utf-8").replace(str(dataset), str(partial)), encoding="utf-8")
+    command = ["report", str(results / "paper"), "--resamples", "10", "--out"]
+    assert cli.main([*command, str(tmp_path / "out")]) == 0
+    assert "the page has no thumbnails" in capsys.readouterr().out
+    assert (tmp_path / "out" / "report.html").exists()
+    assert cli.main([*command, str(tmp_path / "named"), "--dataset", str(partial)]) == 2
+    assert not (tmp_path / "named").exists()
 
 
 def test_mistakes_on_the_command_line_are_told(written: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.gate.config import BOUNDS, METRICS, parse_config
 from lmms_manu.report.gate.verdicts import Verdict, judge
-from lmms_manu.report.runs import Run
+from lmms_manu.report.runs import Run, read_runs
 
 PAPER = "manu paper 2 %"
 
@@ -86,6 +87,19 @@ def test_with_its_interval_a_condition_is_stricter(report: Report) -> None:
     strict = only(report, metric="retain.cloze", at_least=limit, interval=True)
     assert not strict.held
     assert "the lower end of the interval" in strict.reason
+
+
+def test_a_missing_interval_is_told_with_what_it_needs(report: Report, results: Path) -> None:
+    section = report.sections[0]
+    row = next(row for row in section.rows if row.name == PAPER)
+    key = ("retain.cloze", "mean")
+    few = dataclasses.replace(row, cells={**row.cells, key: dataclasses.replace(row.cells[key], interval=None)})
+    of_few = dataclasses.replace(report, sections=(dataclasses.replace(section, rows=(few,)),))
+    assert "too few people" in only(of_few, metric="retain.cloze", at_least=0, interval=True).reason
+    for file in (results / "paper").glob("**/*.jsonl"):
+        file.unlink()
+    without = compare(read_runs([str(results / "paper")]), resamples=10)
+    assert "--log_samples" in only(without, metric="retain.cloze", at_least=0, interval=True).reason
 
 
 def test_every_run_but_the_baseline_is_judged_unless_runs_are_named(report: Report) -> None:
@@ -206,3 +220,14 @@ def test_a_mistake_fails_the_gate_with_a_sentence(
     assert "Did you mean 'forget.cloze'" in capsys.readouterr().err
     assert cli.main(["gate", "--config", str(tmp_path / "none.yaml"), str(written)]) == 1
     assert cli.main(["gate", "--config", str(gate), str(tmp_path / "nowhere")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "told"), [(["--resamples", "0"], "resamples=0 is out"), (["--seed", "-1"], "seed=-1 is out of range")]
+)
+@pytest.mark.parametrize("command", [["report"], ["gate", "--config", "gate.yaml"]])
+def test_draws_that_cannot_be_are_refused(
+    command: list[str], option: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([*command, "results", *option]) == 2
+    assert told in capsys.readouterr().err

@@ -76,6 +76,25 @@ def test_a_changed_entry_is_noticed(tmp_path: Path, entries: list[dict[str, Any]
         leaderboard.append(file, [])
 
 
+@pytest.mark.parametrize("damage", [{"run": None}, {"run": []}, {"who": None}, {"added": 3}, {"numbers": float("nan")}])
+def test_a_damaged_entry_is_told(tmp_path: Path, entries: list[dict[str, Any]], damage: dict[str, Any]) -> None:
+    file = tmp_path / "board.json"
+    leaderboard.append(file, entries)
+    content = json.loads(file.read_text(encoding="utf-8"))
+    content["entries"][1].update(damage)
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match=r"board\.json.* (entry 2 is incomplete|was changed after it was added)"):
+        leaderboard.read(file)
+
+
+@pytest.mark.parametrize("damaged", [None, {}, 3, [3], [None], ["entry"], [{}]])
+def test_damaged_entries_are_told(tmp_path: Path, damaged: Any) -> None:
+    file = tmp_path / "board.json"
+    file.write_text(json.dumps({"schema": "lmms-manu/leaderboard", "version": 1, "entries": damaged}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"board\.json is damaged"):
+        leaderboard.read(file)
+
+
 @pytest.mark.parametrize(
     "content", ["", "[]", '{"schema": "other"}', '{"schema": "lmms-manu/leaderboard", "version": 99}']
 )
@@ -114,3 +133,19 @@ def test_the_command_appends_merges_and_ranks(
     assert cli.main(["report", "--append", str(board), "--merge", str(other)]) == 0
     assert "holds 3 entries" in " ".join(capsys.readouterr().out.split())
     assert "Ranked by Trade-off" in (tmp_path / "board.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("append", "told"),
+    [("board.md", "ends in .md"), ("notes.json", "notes.md, which is no ranking"), (".", "is a folder")],
+)
+def test_the_ranking_is_written_over_nothing_but_a_ranking(
+    append: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes.md").write_text("# Notes\n", encoding="utf-8")
+    leaderboard.append("other.json", [])
+    assert cli.main(["report", "--append", append, "--merge", "other.json"]) == 2
+    assert told in capsys.readouterr().err
+    assert (tmp_path / "notes.md").read_text(encoding="utf-8") == "# Notes\n"
+    assert not (tmp_path / "board.md").exists()

@@ -20,7 +20,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 DRIVER = shutil.which("chromedriver")
 QUESTIONS = 20_000
 SECONDS_TO_OPEN = 10
-RATIO = "<img src onerror>&amp;"  # the name of a run
+RATIO = "<img src onerror>&amp; a/b"  # the name of a run
 VIEW = ".view[data-view=mean]"
 
 needs_browser = pytest.mark.skipif(
@@ -224,13 +224,13 @@ def test_the_views_show_one_modality_at_a_time(opened: Browser) -> None:
     assert opened.script(shown) == ["text"]
 
 
-def test_a_number_leads_to_its_questions_side_by_side(opened: Browser) -> None:
-    row = first_column(opened, VIEW).index("manu paper 2 %")
-    link = opened.all(f"{VIEW} tbody tr")[row].find_elements("css selector", "td a.value")[3]
-    link.click()
+@pytest.mark.parametrize("name", ["manu paper 2 %", RATIO])
+def test_a_number_leads_to_its_questions_side_by_side(opened: Browser, name: str) -> None:
+    row = first_column(opened, VIEW).index(name)
+    opened.all(f"{VIEW} tbody tr")[row].find_element("css selector", "td:nth-of-type(4) a.value").click()
     opened.wait(lambda: opened.script("return document.activeElement.id") == "questions-title")
     heads = [text for text in opened.texts("#answers thead th") if text]
-    assert heads == ["Person", "Question", "Target", "vanilla", "manu paper 2 %"]
+    assert heads == ["Person", "Question", "Target", "vanilla", name]
     assert "Cloze" in opened.script("return document.getElementById('selection').selectedOptions[0].text")
     assert opened.all("#answers tbody tr")
     assert opened.all("#answers tbody img[src^='data:image/jpeg']")
@@ -241,6 +241,12 @@ def test_an_address_of_questions_can_be_opened_and_gone_back_from(browser: Brows
     browser.open(page, address)
     assert browser.script("return document.getElementById('selection').value") == "10/retain.classification/text"
     assert browser.texts("#count") == ["175 of 175 questions"]
+
+
+def test_an_address_of_questions_that_there_are_not_changes_nothing(browser: Browser, page: Path) -> None:
+    browser.open(page, "#questions/15/retain.classification/text/vanilla")
+    assert browser.script("return document.getElementById('selection').value") == "10/forget.classification/mean"
+    assert browser.complaints() == []
 
 
 def test_answers_can_be_filtered_by_what_changed(opened: Browser) -> None:

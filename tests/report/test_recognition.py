@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from lmms_manu.models.settings import ModelSettings
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.logit_lens import LogitLens
 from lmms_manu.report.page.plots import plots_of
-from lmms_manu.report.residual import FILE, residual_of
+from lmms_manu.report.residual import FILE, Residual, residual_of
 from lmms_manu.report.runs import Run, problems_of, read_runs
 
 TASK = "mllmu_forget_10_cloze_text"
@@ -122,6 +123,16 @@ def test_the_knowledge_residual_is_drawn_relative_to_the_baseline(
     assert {record["run"] for record in records} == {"manu ratio 10 %"}
     first = edited.layers["forget/text"][0] / vanilla.layers["forget/text"][0]
     assert records[0]["percent"] == pytest.approx(100 * first)
+
+
+@pytest.mark.parametrize("folder", ["vanilla", "paper"])
+def test_a_residual_of_other_weights_is_not_the_runs(results: Path, folder: str) -> None:
+    (run,) = read_runs([str(results / folder)])
+    own = Residual("MLLMMU/LLaVA_Vanilla", run.mask, 10, {"forget/text": (0.1,)}, {"forget/text": 1})
+    own.save(results / folder / FILE)
+    assert residual_of(run, 10) == own
+    dataclasses.replace(own, checkpoint="another/model").save(results / folder / FILE)
+    assert residual_of(run, 10) is None
 
 
 def test_the_residual_is_the_probability_of_the_answer_and_knows_no_padding() -> None:

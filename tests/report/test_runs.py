@@ -113,6 +113,27 @@ def test_a_damaged_results_file_is_named(results: Path, content: str) -> None:
         read_runs([str(results / "paper")])
 
 
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"configs": ["mmstar"]}, r"'configs' is \['mmstar'\], not a table"),
+        ({"configs": {"mmstar": "x"}}, "'configs', 'mmstar' is 'x', not a table"),
+        ({"config": "x"}, "'config' is 'x', not a table"),
+        ({"n-samples": [1]}, r"'n-samples' is \[1\], not a table"),
+        ({"n-samples": {"mmstar": {"original": "6"}}}, "original is '6', not a number of questions"),
+        ({"results": {"mmstar": 1}}, "'results', 'mmstar' is 1, not a table"),
+        ({"config": {"model": "manu_pruned", "model_args": "forget_ratio=nan"}}, "forget_ratio='nan'"),
+        ({"config": {"model": "manu_pruned", "model_args": "prune_rate=much"}}, "prune_rate='much'"),
+    ],
+)
+def test_a_results_file_of_another_shape_is_named(tmp_path: Path, changed: dict[str, Any], told: str) -> None:
+    file = tmp_path / "20260101_120000_results.json"
+    content = {"results": {"mmstar": {"average,none": 0.5}}, "configs": {"mmstar": {}}, "config": {}, **changed}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(DataError, match=rf"{file.name}.*{told}"):
+        read_runs([str(tmp_path)])
+
+
 def test_a_task_that_was_evaluated_twice_is_refused_unless_allowed(results: Path) -> None:
     first = next((results / "paper").glob("**/*_results.json"))
     later = first.with_name(first.name.replace("20260101", "20260202"))
@@ -169,6 +190,43 @@ def test_results_of_different_masks_are_not_one_run(results: Path) -> None:
         read_runs([str(results / "paper")])
 
 
+def test_a_question_that_was_left_out_says_nothing_about_the_mask(results: Path) -> None:
+    file = samples_file(results / "paper", "mllmu_retain_10_cloze_text")
+    first, *rest = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    left_out = {key: value for key, value in json.loads(first).items() if key in ("doc_id", "target")}
+    file.write_text("".join([json.dumps(left_out) + "\n", *rest]), encoding="utf-8")
+    (run,) = read_runs([str(results / "paper")])
+    assert run.mask == PAPER_MASK
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"dataset": "/other"}, r"leaves were read from different datasets: .* in mllmu_\w+, /other in \w+_cloze_text"),
+        ({"seed": 9}, r"leaves were made with different seeds: 0 in mllmu_\w+, 9 in mllmu_retain_10_cloze_text"),
+        ({"exemplars": []}, r"the cloze of mllmu_retain_10 .* different exemplars: .* none in \w+_cloze_text"),
+    ],
+)
+def test_leaves_of_one_run_that_were_asked_differently_are_refused_unless_allowed(
+    results: Path, changed: dict[str, Any], told: str
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["configs"]["mllmu_retain_10_cloze_text"]["metadata"]["run"].update(changed)
+
+    change_results(results / "paper", change)
+    with pytest.raises(DataError, match=told):
+        read_runs([str(results / "paper")])
+    assert read_runs([str(results / "paper")], allow=["mixed-version"])
+
+
+def test_the_seed_of_a_leaf_that_draws_nothing_is_no_difference(results: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["configs"]["mllmu_retain_10_generation_text"]["metadata"]["run"]["seed"] = 9
+
+    change_results(results / "paper", change)
+    assert read_runs([str(results / "paper")])
+
+
 def test_a_samples_file_that_was_cut_short_is_refused(results: Path) -> None:
     file = samples_file(results / "paper", "mllmu_retain_10_cloze_text")
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -181,6 +239,9 @@ def test_a_samples_file_that_was_cut_short_is_refused(results: Path) -> None:
         run.samples("mllmu_retain_10_cloze_text")
     file.write_text("".join([*lines, lines[0]]), encoding="utf-8")
     with pytest.raises(DataError, match="stands in the file twice"):
+        run.samples("mllmu_retain_10_cloze_text")
+    file.write_bytes("".join(lines[:-1]).encode() + '{"doc_id": 1, "target": "é"}'.encode("latin-1"))
+    with pytest.raises(DataError, match=f"line {len(lines)}: not a sample"):
         run.samples("mllmu_retain_10_cloze_text")
 
 
@@ -224,3 +285,22 @@ def test_stock_benchmarks_of_an_edited_model_belong_to_its_run(results: Path) ->
     assert run.name == "manu random 2 %"
     assert "mmstar" in run.tasks
     assert "mllmu_forget_10_cloze_text" in run.tasks
+
+
+@pytest.mark.parametrize(
+    ("model", "manifest", "method"),
+    [("manu_pruned", "parts/run.json", "manu"), ("manu_pruned", "run.json", ""), ("qwen2_5_vl", "parts/run.json", "")],
+)
+def test_the_record_above_results_is_of_the_model_that_was_evaluated_there(
+    tmp_path: Path, model: str, manifest: str, method: str
+) -> None:
+    file = tmp_path / "parts" / "mmstar" / "20260101_120000_results.json"
+    file.parent.mkdir(parents=True)
+    config = {"model": model, "model_args": "pretrained=somebody/model,prune_rate=5"}
+    content = {"results": {"mmstar": {"average,none": 0.5}}, "configs": {"mmstar": {}}, "config": config}
+    file.write_text(json.dumps(content), encoding="utf-8")
+    record = {"method": "manu", "recipe": "ratio", "prune_rate": 5.0, "forget_ratio": 10, "mask": "ab" * 32}
+    (tmp_path / "parts" / "edit.json").write_text(json.dumps(record), encoding="utf-8")
+    (tmp_path / manifest).write_text("{}", encoding="utf-8")
+    (run,) = read_runs([str(tmp_path)])
+    assert run.edit.get("method", "") == method

@@ -107,8 +107,8 @@ def _groups(layout: NeuronLayout, settings: ManuSettings) -> _Groups:
     deepest = max(depth for tower, depth in depths.items() if settings.towers in ("both", tower))
     if beyond := layers_chosen(settings.layers, deepest) - set(range(deepest)):
         raise SettingError(
-            f"layers={settings.layers!r}: with towers={settings.towers!r} there is no layer {min(beyond)}, but {towers}, "
-            "counted from 0."
+            f"layers={settings.layers!r}: with towers={settings.towers!r} there is no layer {min(beyond)}, but "
+            f"{towers}, counted from 0."
         )
     return groups
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from lmms_manu._version import __version__
@@ -23,6 +25,15 @@ def build(report: Report) -> dict[str, Any]:
         "sections": [_section(section) for section in report.sections],
         "problems": [{"kind": problem.kind, "message": problem.message} for problem in report.problems],
     }
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file holds what `build` made, of any version."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("schema") == SCHEMA
 
 
 def run_entry(run: Run) -> dict[str, Any]:

@@ -92,23 +92,23 @@ def _columns(condition: Condition, row: Row, ratio: int | None) -> list[str]:
 
 
 def _verdict(condition: Condition, section: Section, row: Row, column: str, view: str) -> Verdict:
-    value, bounds, reason = _reading(condition, section, row, column, view)
+    cell = row.derived.get(column, NOT_MEASURED) if column in DERIVED_BY_NAME else row.cell(column, view)
+    value, bounds, reason = _reading(condition, section, cell, column, view)
     if value is not None:
-        reason = _shortfall(condition, value, bounds)
+        has_interval = bounds is not None or not condition.interval
+        reason = _shortfall(condition, value, bounds) if has_interval else _no_interval(cell)
     return Verdict(condition, row.name, section.forget_ratio, column, view, not reason, value, bounds, reason)
 
 
 def _reading(
-    condition: Condition, section: Section, row: Row, column: str, view: str
+    condition: Condition, section: Section, cell: Cell, column: str, view: str
 ) -> tuple[float | None, tuple[float, float] | None, str]:
     """What to hold against the limit: value, interval, and why there is none."""
     baseline = section.baseline
     if column in DERIVED_BY_NAME:
         if baseline is None:
             return None, None, _NO_BASELINE
-        cell = row.derived.get(column, NOT_MEASURED)
         return cell.value, cell.interval, "not measured"
-    cell = row.cell(column, view)
     if cell.value is None:
         return None, None, cell.note or "not measured"
     if condition.bound in ("at_least", "at_most"):
@@ -136,8 +136,6 @@ def _share_interval(cell: Cell, base: Cell) -> tuple[float, float] | None:
 
 def _shortfall(condition: Condition, value: float, bounds: tuple[float, float] | None) -> str:
     """Why a reading does not meet the limit; empty if it does."""
-    if condition.interval and bounds is None:
-        return "there is no interval: it needs the samples of both runs (--log_samples), with the same questions"
     is_lower = condition.bound.endswith("at_least")
     critical = value if not condition.interval or bounds is None else bounds[0 if is_lower else 1]
     # Values come from averages of floats: a limit that is met exactly is met.
@@ -146,6 +144,14 @@ def _shortfall(condition: Condition, value: float, bounds: tuple[float, float] |
         return ""
     what = "the value" if not condition.interval else f"the {'lower' if is_lower else 'upper'} end of the interval"
     return f"{what} is {critical:.4g}, {'less' if is_lower else 'more'} than {condition.limit:g}"
+
+
+def _no_interval(cell: Cell) -> str:
+    """Why there is no interval to hold against the limit."""
+    # Where the change has one, a share has none because in some draws the baseline scored nothing to have a share of.
+    if cell.draws is not None and (cell.interval is None or cell.change_interval is not None):
+        return "there is no interval: the samples are about too few people to draw from"
+    return "there is no interval: it needs the samples of both runs (--log_samples), with the same questions"
 
 
 def _missing(condition: Condition) -> Verdict:

@@ -7,6 +7,7 @@ import hashlib
 import importlib.resources
 import itertools
 import json
+import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,8 @@ def render(report: Report, dataset: str | None = None) -> str:
     data = {f"task-{task}": _json(task_data(task, report.runs)) for task in tasks}
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     environment.filters["groups"] = _groups
+    # Jinja's own `urlencode` leaves the slash, which separates the segments of an address.
+    environment.filters["segment"] = lambda name: urllib.parse.quote(name, safe="")
     environment.filters["number"] = lambda value: plain(value, 2) if isinstance(value, float) else value
     return environment.from_string(_asset("page.html.j2")).render(
         version=__version__,

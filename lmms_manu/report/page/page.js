@@ -200,7 +200,9 @@ function followAddress() {
   const [place, ...parts] = location.hash.slice(1).split("/").map(decodeURIComponent);
   if (place !== "questions" || parts.length === 0 || !selection) return;
   const run = parts.pop();
-  selection.value = parts.join("/");
+  const id = parts.join("/");
+  if (!index.selections.some((entry) => entry.id === id)) return;
+  selection.value = id;
   filter.value = "all";
   const wanted = new Set([index.baseline, run]);
   boxes.forEach((box) => (box.checked = wanted.has(box.value)));
