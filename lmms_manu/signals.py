@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterator
 from typing import NoReturn
 
-# What clusters send to end a job, and what a terminal sends when it closes.
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+# What clusters send to end a job, and what a terminal sends when it closes, where there is such a signal.
+_SIGNALS = {signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
 
 
 @contextlib.contextmanager

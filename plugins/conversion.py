@@ -12,7 +12,7 @@ from PIL import Image
 from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.planning import unreadable
 from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
-from lmms_manu.errors import DataError, ModelError
+from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.models.rendering import PromptRenderer
 
 Documents = Mapping[str, Mapping[str, Any]]
@@ -72,22 +72,24 @@ class RequestConverter:
             start = context or tokenizer.bos_token or tokenizer.eos_token
             return ContinuationRequest(start, continuation, list, f"{task_of(request)}, document {request.doc_id}")
         context, continuation, doc_to_visual, number, task, split = request.args
-        document = self._documents[task][split][number]
-        if callable(continuation):
-            continuation = continuation(document)
         label = f"{task}, document {number}"
-        ask = _Reopened(lambda: _simple_messages(doc_to_visual, document, context), label)
+        ask = _Reopened(lambda: _simple_messages(doc_to_visual, self._documents[task][split][number], context), label)
+        if callable(continuation):
+            continuation = continuation(self._documents[task][split][number])
         text = self._renderer.chat_text(ask.first)
         return ContinuationRequest(text, str(continuation), lambda: _pictures(ask(), label), label)
 
     def _request(self, ask: _Reopened, arguments: Mapping[str, Any], task: Any, name: str, label: str) -> PromptRequest:
         asked = ask.first
         _check_media(asked, label)
-        generation = Generation.from_arguments(
-            arguments,
-            stop=stop_texts(arguments, task),
-            first_character_only=bool(getattr(asked, "first_character_only", False)),
-        )
+        try:
+            generation = Generation.from_arguments(
+                arguments,
+                stop=stop_texts(arguments, task),
+                first_character_only=bool(getattr(asked, "first_character_only", False)),
+            )
+        except SettingError as error:
+            raise SettingError(f"{name}: {error}") from None
         released = getattr(asked, "released", None)
         if released is None:
             return PromptRequest(

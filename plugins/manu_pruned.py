@@ -130,7 +130,7 @@ class ManuPruned(lmms):
         """
         with take_down_on_failure():
             converter = self._converter()
-            scores = self._scorer.score([converter.continuation(request) for request in requests])
+            scores = self._scorer.score(converter.continuation(request) for request in requests)
             return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for one in scores]
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[str]:

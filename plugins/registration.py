@@ -8,6 +8,7 @@ every command, even `lmms-eval models`, ten seconds.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.abc
 import importlib.machinery
@@ -115,31 +116,43 @@ def _refuse_unjudged(manager: Any) -> None:
 
 
 class _TasksFinder(importlib.abc.MetaPathFinder):
-    """Waits for `lmms_eval.tasks` to be imported, extends it once, and steps aside."""
+    """Waits for `lmms_eval.tasks` to be imported, extends it once, and steps aside.
+
+    Being asked where the module is means nothing yet: whoever asks may only want to know whether there is one.
+    """
+
+    def __init__(self) -> None:
+        self._asks_others = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if name != _TASKS_MODULE:
+        if name != _TASKS_MODULE or self._asks_others:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        self._asks_others = True
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            self._asks_others = False
         if spec is not None and spec.loader is not None:
-            spec.loader = _ExtendingLoader(spec.loader)
+            spec.loader = _ExtendingLoader(spec.loader, self)
         return spec
 
 
 class _ExtendingLoader(importlib.abc.Loader):
-    """Loads a module with its own loader and then extends it."""
+    """Loads a module with its own loader and then extends it, for which the `finder` is not needed any more."""
 
-    def __init__(self, loader: importlib.abc.Loader) -> None:
+    def __init__(self, loader: importlib.abc.Loader, finder: _TasksFinder) -> None:
         self._loader = loader
+        self._finder = finder
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
         self._loader.exec_module(module)
+        with contextlib.suppress(ValueError):  # it is gone if the module is loaded for a second time
+            sys.meta_path.remove(self._finder)
         try:
             _extend(module)
         except Exception as error:

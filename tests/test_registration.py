@@ -1,5 +1,6 @@
 """lmms-eval finds the model and the tasks without a flag, and says so where it cannot."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from lmms_manu.plugins import registration
 
 GROUPS = {"mllmu_forget", "mllmu_test", "mllmu_retain", "mllmu_celebrity", "mllmu_forget_10"}
 
@@ -41,6 +44,25 @@ def test_the_tasks_are_there_whichever_module_is_imported_first(first):
     names = json.loads(line.removeprefix("TASKS"))
     assert set(names) >= GROUPS
     assert len(names) == len(set(names))
+
+
+def test_looking_for_the_tasks_module_before_it_is_imported_changes_nothing(monkeypatch, tmp_path):
+    # A stand-in of the same form: the harness's own takes ten seconds to import.
+    (tmp_path / "host_tasks.py").write_text(
+        "class TaskManager:\n"
+        "    def initialize_tasks(self, include_path=None, include_defaults=True): return include_path\n"
+        "    def match_tasks(self, task_list): return task_list\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    # Without a finder that still waits for the harness's.
+    finders = [finder for finder in sys.meta_path if not isinstance(finder, registration._TasksFinder)]
+    monkeypatch.setattr(sys, "meta_path", list(finders))
+    monkeypatch.setattr(registration, "_TASKS_MODULE", "host_tasks")
+    registration.register()
+    assert all(importlib.util.find_spec("host_tasks") for _ in range(2))
+    tasks = importlib.import_module("host_tasks")
+    assert tasks.TaskManager().initialize_tasks() == [registration.tasks_folder()]
+    assert sys.meta_path == finders, "whatever has done its work is gone"
 
 
 @pytest.mark.parametrize("first", ["lmms_manu.plugins.registration", "lmms_manu.plugins.manu_pruned"])

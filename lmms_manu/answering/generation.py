@@ -6,12 +6,23 @@ import functools
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from lmms_manu.errors import SettingError
 
 logger = logging.getLogger(__name__)
 
+Number = TypeVar("Number", int, float)
+
 DEFAULT_MAX_NEW_TOKENS = 1024
-_PASSED_ON = ("top_k", "min_p", "min_new_tokens", "repetition_penalty", "length_penalty", "no_repeat_ngram_size")
+_PASSED_ON: dict[str, type[int] | type[float]] = {
+    "top_k": int,
+    "min_p": float,
+    "min_new_tokens": int,
+    "repetition_penalty": float,
+    "length_penalty": float,
+    "no_repeat_ngram_size": int,
+}
 _KNOWN = frozenset({"max_new_tokens", "do_sample", "temperature", "top_p", "num_beams", "until", *_PASSED_ON})
 
 
@@ -52,21 +63,28 @@ class Generation:
             arguments: the task's settings; `until` is not read.
             stop: the texts that end an answer.
             first_character_only: as above.
+
+        Raises:
+            SettingError: a setting that is a number has another value.
         """
-        temperature = float(arguments.get("temperature") or 0.0)
+        temperature = _number("temperature", arguments.get("temperature") or 0, float)
         do_sample = arguments.get("do_sample")
         sample = temperature > 0 and (do_sample is None or _truth(do_sample))
         for name in sorted(arguments.keys() - _KNOWN):
             _say_ignored(name, str(arguments[name]))
         return cls(
-            max_new_tokens=int(arguments.get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS),
+            max_new_tokens=_number("max_new_tokens", arguments.get("max_new_tokens") or DEFAULT_MAX_NEW_TOKENS, int),
             do_sample=sample,
             temperature=temperature if sample else 1.0,
-            top_p=float(arguments.get("top_p") or 1.0) if sample else 1.0,
-            num_beams=int(arguments.get("num_beams") or 1),
+            top_p=_number("top_p", arguments.get("top_p") or 1, float) if sample else 1.0,
+            num_beams=_number("num_beams", arguments.get("num_beams") or 1, int),
             stop=tuple(text for text in stop if text),
             first_character_only=first_character_only,
-            more=tuple((name, arguments[name]) for name in _PASSED_ON if arguments.get(name) is not None),
+            more=tuple(
+                (name, _number(name, arguments[name], kind))
+                for name, kind in _PASSED_ON.items()
+                if arguments.get(name) is not None
+            ),
         )
 
     def options(self) -> dict[str, Any]:
@@ -75,6 +93,15 @@ class Generation:
         if self.do_sample:
             options |= {"temperature": self.temperature, "top_p": self.top_p}
         return options
+
+
+def _number(name: str, value: Any, kind: type[Number]) -> Number:
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise SettingError(
+            f"generation setting {name}={value!r} is not a number: correct the task's YAML or --gen_kwargs."
+        ) from None
 
 
 def _truth(value: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +57,11 @@ class LikelihoodScorer:
         self._batches = BatchRunner()
         self._keeps_logits = "logits_to_keep" in inspect.signature(checkpoint.model.forward).parameters
 
-    def score(self, requests: Sequence[ContinuationRequest]) -> list[Likelihood]:
+    def score(self, requests: Iterable[ContinuationRequest]) -> list[Likelihood]:
         """Scores `requests`; every one is read and checked before the first one is scored.
+
+        Args:
+            requests: what to score; made as they are read, their pictures need not all lie in memory.
 
         Returns:
             The likelihoods in the order of the requests.
@@ -69,8 +72,8 @@ class LikelihoodScorer:
         """
         scored = [self._read(request, place) for place, request in enumerate(requests)]
         scored.sort(key=lambda one: -one.length)
-        results: list[Likelihood | None] = [None] * len(requests)
-        with tqdm(total=len(requests), desc="Scoring", unit=" continuations", disable=not self._progress) as bar:
+        results: list[Likelihood | None] = [None] * len(scored)
+        with tqdm(total=len(scored), desc="Scoring", unit=" continuations", disable=not self._progress) as bar:
             done = 0
             for some in self._batches.run(scored, self._batch_size, self._score, lambda one: one.request.label):
                 for one, likelihood in zip(scored[done:], some, strict=False):

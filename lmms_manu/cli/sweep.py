@@ -59,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _report(output: Path, names: list[str], *, is_partial: bool) -> int:
     from lmms_manu.cli import main  # the report is a command of its own; loaded only when there is something to report
 
-    runs = [f"{name}={output / name}" for name in names if any((output / name).glob("*/*_results.json"))]
+    # At any depth: the harness makes a folder of the checkpoint's name where one is given.
+    runs = [f"{name}={output / name}" for name in names if any((output / name).rglob("*_results.json"))]
     allowed = ["--allow", "partial"] if is_partial else []
     return main.main(["report", *runs, "--baseline", BASELINE, "--out", str(output / "report"), *allowed])

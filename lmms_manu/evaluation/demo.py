@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lmms_manu import environment
+from lmms_manu.evaluation.children import ended_together
 from lmms_manu.evaluation.harness import HarnessRun, run, run_in_one_process
 from lmms_manu.mllmu.names import MODALITIES, SPLITS, group_name, leaf_name
 
@@ -86,12 +88,12 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> dict[Subject, Scores]:
         HarnessError: an evaluation left no complete results.
     """
     every = subjects()
-    environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), "LMMS_MANU_CACHE": str(folder / "cache")}
+    variables = _variables(folder)
     runs = {subject: _harness_run(subject, folder) for subject in every}
     results: dict[Subject, Path] = {}
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool, ended_together():
         alone = {
-            pool.submit(_timed, run, runs[subject], folder=folder, environment=environment): subject
+            pool.submit(_timed, run, runs[subject], folder=folder, environment=variables): subject
             for subject in every[:2]
         }
         for future in concurrent.futures.as_completed(alone):
@@ -100,7 +102,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> dict[Subject, Scores]:
         batches = (every[2::2], every[3::2])
         shared = {
             pool.submit(
-                _timed, run_in_one_process, [runs[s] for s in batch], folder=folder, environment=environment
+                _timed, run_in_one_process, [runs[s] for s in batch], folder=folder, environment=variables
             ): batch
             for batch in batches
         }
@@ -124,6 +126,16 @@ def read_scores(results: Path) -> Scores:
 def drop(scores: Scores, vanilla: Scores, split: str, modality: str) -> float:
     """How far a split fell from the vanilla model, in points, averaged over the three scores."""
     return sum(vanilla[split, task, modality] - scores[split, task, modality] for task in SCORES) / len(SCORES)
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    """The variables of the harness's calls: none of the user's that choose people, exemplars or a judge to pay."""
+    return {
+        **dict.fromkeys(environment.HELP, ""),
+        environment.JUDGE: "off",
+        environment.CACHE: str(folder / "cache"),
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)),
+    }
 
 
 def _harness_run(subject: Subject, folder: Path) -> HarnessRun:

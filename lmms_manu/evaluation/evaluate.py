@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import importlib.metadata
 import json
-import platform
 import shlex
 import shutil
 import time
@@ -21,14 +19,13 @@ from lmms_manu.environment import RECORD
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evaluation.harness import LOG, HarnessError, HarnessRun, run
 from lmms_manu.evaluation.judged import unjudged_tasks
+from lmms_manu.evaluation.manifest import MANIFEST, is_done, new_manifest, read_manifest, refuse_others
+from lmms_manu.evaluation.protocol import judge_of, protocol
 from lmms_manu.evaluation.suites import Part
 from lmms_manu.files import write_json
 from lmms_manu.settings import Settings, from_arguments, setting
 
-MANIFEST = "run.json"
 EDIT_FILE = "edit.json"
-SCHEMA = 1
-_VERSIONED = ("lmms-manu", "lmms-eval", "torch", "transformers", "accelerate", "datasets")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,8 +86,8 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
         Whether every part has its results, and its judge's verdicts.
 
     Raises:
-        SettingError: the folder holds results of other arguments, or another call writes into it; nothing is
-            overwritten.
+        SettingError: the folder holds results of other arguments or of another judge, or another call writes into
+            it; nothing is overwritten.
     """
     with _locked(evaluation.output):
         return _evaluate(evaluation, say, echo)
@@ -100,24 +97,24 @@ def outline(evaluation: Evaluation) -> str:
     """What `evaluate` would run: a line a part, with its command.
 
     Raises:
-        SettingError: the folder holds results of other arguments.
+        SettingError: the folder holds results of other arguments or of another judge.
     """
-    manifest = _open_manifest(evaluation)
+    manifest, output = _open_manifest(evaluation), evaluation.output
     return "\n".join(
-        f"{evaluation.output / part.name}: "
-        + ("done before" if _is_done(evaluation, part, manifest) else shlex.join(_call(evaluation, part).command()))
+        f"{output / part.name}: "
+        + ("done before" if is_done(output, part.name, manifest) else shlex.join(_call(evaluation, part).command()))
         for part in evaluation.parts
     )
 
 
 def _evaluate(evaluation: Evaluation, say: Callable[[str], None], echo: bool) -> bool:
     manifest = _open_manifest(evaluation)
-    if not any(_is_done(evaluation, part, manifest) for part in evaluation.parts):
+    if not any(is_done(evaluation.output, part.name, manifest) for part in evaluation.parts):
         # The record of an attempt that came to nothing would be taken for this model's.
         _record(evaluation).unlink(missing_ok=True)
     complete = True
     for part in evaluation.parts:
-        if _is_done(evaluation, part, manifest):
+        if is_done(evaluation.output, part.name, manifest):
             say(f"{evaluation.output / part.name}: done before")
             continue
         # Written down before it runs: what an attempt that was cut off has left may be removed, and nothing else.
@@ -137,7 +134,7 @@ def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str,
     call = _call(evaluation, part)
     # What an attempt that was cut off left there would be read as a second result.
     shutil.rmtree(call.output, ignore_errors=True)
-    entry: dict[str, Any] = {"tasks": list(part.tasks), "started": _now()}
+    entry: dict[str, Any] = {"tasks": list(part.tasks), "judge": judge_of(part), "started": _now()}
     environment = {**part.environment(evaluation.variables), RECORD: str(_record(evaluation))}
     started = time.monotonic()
     try:
@@ -158,12 +155,6 @@ def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str,
     return {**entry, "seconds": round(time.monotonic() - started, 1)}, told
 
 
-def _is_done(evaluation: Evaluation, part: Part, manifest: Mapping[str, Any]) -> bool:
-    """Whether the part ran to its end; a results file alone does not say so, because its samples are written later."""
-    entry = manifest["parts"].get(part.name, {})
-    return entry.get("status") == "done" and (evaluation.output / entry["results"]).is_file()
-
-
 def _call(evaluation: Evaluation, part: Part) -> HarnessRun:
     output = evaluation.output / part.name
     return HarnessRun(part.tasks, evaluation.model_args, output, processes=evaluation.processes, limit=evaluation.limit)
@@ -171,7 +162,7 @@ def _call(evaluation: Evaluation, part: Part) -> HarnessRun:
 
 def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
     arguments = {name: str(value) for name, value in sorted(evaluation.model_args.items())}
-    known = _read_json(evaluation.output / MANIFEST)
+    known = read_manifest(evaluation.output)
     begun = known["parts"] if known is not None else {}
     for part in evaluation.parts:
         folder = evaluation.output / part.name
@@ -180,30 +171,30 @@ def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
                 f"output={str(evaluation.output)!r} holds a folder {part.name!r} that is none of this command's: "
                 "name another folder; nothing is overwritten."
             )
+    asked: dict[str, Any] = {"model_args": arguments, "limit": evaluation.limit, "protocol": protocol()}
     if known is None or not any(evaluation.output.rglob("*_results.json")):
-        return {
-            "schema": SCHEMA,
-            "model_args": arguments,
-            "limit": evaluation.limit,
-            "versions": {name: importlib.metadata.version(name) for name in _VERSIONED}
-            | {"python": platform.python_version()},
-            "parts": begun,
-        }
-    before, now = ({**known["model_args"], "limit": known["limit"]}, {**arguments, "limit": evaluation.limit})
-    if before != now:
-        raise SettingError(
-            f"output={str(evaluation.output)!r} holds results of other arguments ({_differences(before, now)}): "
-            "name another folder, or remove this one."
-        )
+        return new_manifest(asked, begun)
+    # Records of an earlier version say nothing of the protocol.
+    before, now = (
+        {**one["model_args"], "limit": one["limit"], **one["protocol"]} for one in ({**asked, **known}, asked)
+    )
+    refuse_others(evaluation.output, "other arguments", before, now)
+    _refuse_another_judge(evaluation, known)
     return known
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    def shown(value: Any) -> str:
-        return "unset" if value is None else str(value)
+def _refuse_another_judge(evaluation: Evaluation, manifest: Mapping[str, Any]) -> None:
+    """Refuses to have the parts that are left judged by another judge than those that are done.
 
-    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
-    return "; ".join(f"{name}={shown(before.get(name))} then, {shown(now.get(name))} now" for name in names)
+    A part that got no verdict may be put to another judge: it is run again.
+    """
+    output = evaluation.output
+    done = {name for name in manifest["parts"] if is_done(output, name, manifest)}
+    judges = [manifest["parts"][name].get("judge") for name in done]
+    judges += [judge_of(part) for part in evaluation.parts if part.name not in done]
+    asked = [judge for judge in judges if judge is not None]
+    if asked:
+        refuse_others(output, "another judge", asked[0], asked[-1])
 
 
 @contextlib.contextmanager
@@ -232,4 +223,4 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

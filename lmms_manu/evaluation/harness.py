@@ -8,15 +8,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import ManuError, SettingError
+from lmms_manu.evaluation.children import child
 
 LOG = "lmms-eval.log"
+MODEL = "manu_pruned"
 _TAIL_LINES = 25
 
 
@@ -32,8 +33,6 @@ class HarnessRun:
         tasks: names of tasks and groups.
         model_args: arguments of the model; empty for its defaults.
         output: the folder for results, samples and the log; a relative path is taken from the current directory.
-        model: the harness's name of the model.
-        batch_size: the harness's `--batch_size`, None to leave the choice to the model.
         processes: number of processes on this machine, each with its own copy of the model.
         limit: asks only so many questions of each task; None for all.
 
@@ -44,8 +43,6 @@ class HarnessRun:
     tasks: tuple[str, ...]
     model_args: Mapping[str, object]
     output: Path
-    model: str = "manu_pruned"
-    batch_size: int | None = None
     processes: int = 1
     limit: int | None = None
 
@@ -57,14 +54,13 @@ class HarnessRun:
     def config(self) -> dict[str, Any]:
         """The run as an entry of the harness's `--config` file."""
         config: dict[str, Any] = {
-            "model": self.model,
+            "model": MODEL,
             "model_args": ",".join(f"{name}={value}" for name, value in self.model_args.items()),
             "tasks": ",".join(self.tasks),
             "output_path": str(self.output.absolute()),
             "log_samples": True,
         }
-        optional = {"batch_size": self.batch_size, "limit": self.limit}
-        return {**config, **{name: value for name, value in optional.items() if value is not None}}
+        return config if self.limit is None else {**config, "limit": self.limit}
 
     def command(self) -> list[str]:
         """The run as a command line."""
@@ -123,14 +119,19 @@ def _find_results(run: HarnessRun, log: Path) -> Path:
     """
     files = sorted(run.output.glob("**/*_results.json"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in files:
-        results = json.loads(file.read_text(encoding="utf-8"))
-        reported = {*results.get("results", {}), *results.get("groups", {}), *results.get("group_subtasks", {})}
-        if reported.issuperset(run.tasks):
+        if _reported(file).issuperset(run.tasks):
             return file
     arguments = run.config()["model_args"] or "no arguments"
-    raise HarnessError(
-        f"lmms-eval left no results for {', '.join(run.tasks)} with {run.model} ({arguments}).{_tail(log)}"
-    )
+    raise HarnessError(f"lmms-eval left no results for {', '.join(run.tasks)} with {MODEL} ({arguments}).{_tail(log)}")
+
+
+def _reported(file: Path) -> set[str]:
+    """The tasks and groups in a results file; none where the harness was stopped while it wrote the file."""
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return set()
+    return {*results.get("results", {}), *results.get("groups", {}), *results.get("group_subtasks", {})}
 
 
 def _for_processes(run: HarnessRun) -> dict[str, str]:
@@ -146,28 +147,16 @@ def _execute(
     command: Sequence[str], folder: Path, environment: Mapping[str, str] | None, log: Path, echo: bool
 ) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
+    variables = {**os.environ, **(environment or {})}
     with (
         log.open("w", encoding="utf-8", errors="replace") as file,
-        subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        ) as process,
+        child(command, folder=folder, variables=variables) as lines,
     ):
-        try:
-            for line in process.stdout or ():
-                file.write(line)
-                file.flush()
-                if echo:
-                    sys.stderr.write(line)
-        except BaseException:
-            process.kill()
-            raise
+        for line in lines:
+            file.write(line)
+            file.flush()
+            if echo:
+                sys.stderr.write(line)
 
 
 def _tail(log: Path) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.evaluate import Evaluation, evaluate
+from lmms_manu.methods.registry import get_method
+from lmms_manu.methods.settings import DEFAULT_METHOD
 
 BASELINE = "vanilla"
 
@@ -33,7 +35,7 @@ def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> t
         common: the settings that all points share.
 
     Raises:
-        SettingError: the grid is empty, or a setting is both in the grid and common to all.
+        SettingError: the grid is empty, a setting is both in the grid and common to all, or there is no such method.
     """
     if not grid or not all(grid.values()):
         raise SettingError("A sweep needs a setting with values, such as --prune_rate 2,5,10.")
@@ -45,9 +47,16 @@ def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> t
     edited = [
         Point("-".join(_word(name, value) for name, value in combination.items()), {**common, **combination})
         for combination in combinations
-        if _value(combination.get("prune_rate", "")) != 0
     ]
-    return (Point(BASELINE, {**common, "prune_rate": "0"}), *edited)
+    vanilla = Point(BASELINE, {**_without_edit(common), "prune_rate": "0"})
+    return (vanilla, *(point for point in edited if _value(str(point.model_args.get("prune_rate"))) != 0))
+
+
+def _without_edit(arguments: Mapping[str, object]) -> dict[str, object]:
+    """The arguments without the method's own: some of them are refused where nothing is edited."""
+    method = get_method(str(arguments.get("method", DEFAULT_METHOD)))
+    own = {name for settings in method.settings for name in settings.names()}
+    return {name: value for name, value in arguments.items() if name not in own}
 
 
 def _value(text: str) -> float | str:

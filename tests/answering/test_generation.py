@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 
 import pytest
 from transformers import GenerationConfig
 
 from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.stopping import before_stop
+from lmms_manu.errors import SettingError
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,13 @@ def test_a_tasks_settings_are_honoured_and_left_as_they_are():
     config = GenerationConfig(max_new_tokens=generation.max_new_tokens, **generation.options())
     wanted = {"max_new_tokens": 7, "do_sample": True, "temperature": 0.5, "top_p": 0.9, "num_beams": 2, "top_k": 3}
     assert {name: getattr(config, name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("name", ["temperature", "max_new_tokens", "top_k", "repetition_penalty"])
+@pytest.mark.parametrize("value", [[1], "many"])
+def test_a_setting_that_is_no_number_is_named(name, value):
+    with pytest.raises(SettingError, match=re.escape(f"{name}={value!r} is not a number")):
+        Generation.from_arguments({name: value})
 
 
 def test_what_no_model_knows_is_named_once_and_ignored(caplog):

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from lmms_manu import environment
 from lmms_manu.cli import main
 from lmms_manu.evaluation import evaluate as evaluation
 
@@ -100,6 +101,74 @@ def test_results_that_something_else_left_there_are_not_removed(tmp_path, capsys
     assert "holds a folder 'mllmu_forget' that is none of this command's" in capsys.readouterr().err
     assert kept.read_text() == "{}"
     assert not (tmp_path / "run.json").exists()
+
+
+@pytest.fixture
+def answered(monkeypatch):
+    """A harness that leaves behind what it does for one answer, judged or not; the variables are none of the user's."""
+
+    def harness(call, **_):
+        file = call.output / "20260101_000000_results.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({"results": {f"{call.tasks[0]}_cloze_text": {"cloze_accuracy,none": 100}}}))
+        return file
+
+    monkeypatch.setattr(evaluation, "run", harness)
+    for name in (*environment.HELP, "OPENAI_API_KEY", "OPENAI_API_URL", "MODEL_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+TWO_PARTS = ("--suite", "mllmu", "--skip", "mllmu_retain,mllmu_celebrity", "--limit", "1", "--quiet")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "same"),
+    [
+        ("LMMS_MANU_DATASET", "./people", "MLLMMU/MLLMU-Bench"),
+        ("LMMS_MANU_EXEMPLARS", "cloze=0", "classification=1"),
+        ("LMMS_MANU_SEED", "7", "0"),
+    ],
+)
+def test_the_rest_is_not_asked_in_another_way_than_what_is_done(
+    answered, monkeypatch, tmp_path, capsys, name, value, same
+):
+    assert main.main(["evaluate", *ONE_PART, "--output", str(tmp_path)]) == 0
+    monkeypatch.setenv(name, value)
+    assert main.main(["evaluate", *TWO_PARTS, "--output", str(tmp_path)]) == 2
+    assert f"other arguments ({name}=" in capsys.readouterr().err
+    monkeypatch.setenv(name, same)
+    assert main.main(["evaluate", *TWO_PARTS, "--output", str(tmp_path)]) == 0
+
+
+def test_a_record_that_does_not_say_how_it_was_asked_can_be_gone_on_with(answered, tmp_path):
+    words = ["--output", str(tmp_path)]
+    assert main.main(["evaluate", *ONE_PART, *words]) == 0
+    manifest = json.loads((tmp_path / "run.json").read_text())
+    del manifest["protocol"], manifest["parts"]["mllmu_forget"]["judge"]
+    (tmp_path / "run.json").write_text(json.dumps(manifest))
+    assert main.main(["evaluate", *TWO_PARTS, *words]) == 0
+
+
+def test_the_rest_is_not_judged_by_another_judge_than_what_is_done(answered, monkeypatch, tmp_path, capsys):
+    one, two = (["evaluate", *parts, "--output", str(tmp_path)] for parts in (ONE_PART, TWO_PARTS))
+    monkeypatch.setenv("OPENAI_API_KEY", "a-secret")
+    monkeypatch.setenv("OPENAI_API_URL", "http://me:a-secret@judge/v1?key=a-secret")
+    assert main.main(one) == 0
+    assert "a-secret" not in (tmp_path / "run.json").read_text()
+    monkeypatch.setenv("OPENAI_API_URL", "http://another/v1")
+    assert main.main(one) == 0, "nothing is left to be judged"
+    assert main.main(two) == 2
+    assert "another judge (OPENAI_API_URL=http://judge/v1 then, http://another/v1 now)" in capsys.readouterr().err
+    monkeypatch.setenv("OPENAI_API_URL", "http://judge/v1/chat/completions")
+    assert main.main(two) == 0
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"name": "mine"}'])
+def test_a_record_that_is_none_is_left_as_it_is(tmp_path, capsys, text):
+    (tmp_path / "run.json").write_text(text)
+    assert main.main(["evaluate", *ONE_PART, "--output", str(tmp_path)]) == 2
+    assert "holds a run.json that is damaged or none of this command's: name another" in capsys.readouterr().err
+    assert (tmp_path / "run.json").read_text() == text
 
 
 def test_a_part_without_a_verdict_is_told_and_run_again(monkeypatch, tmp_path, capsys):

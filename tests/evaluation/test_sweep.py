@@ -1,15 +1,18 @@
 """A sweep is every combination of its values, after the vanilla model, from one measurement."""
 
+import contextlib
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
+from lmms_manu.cli import main
 from lmms_manu.errors import SettingError
+from lmms_manu.evaluation import evaluate as evaluation
+from lmms_manu.evaluation.evaluate import check_arguments
 from lmms_manu.evaluation.sweep import points
 
 
@@ -31,6 +34,18 @@ def test_a_model_is_evaluated_once_however_often_the_grid_names_it():
     assert [point.name for point in points(grid, {})] == ["vanilla", "paper-2"]
 
 
+def test_a_sweep_that_prunes_nothing_is_the_vanilla_model_once():
+    assert [point.name for point in points({"recipe": ["paper", "ratio"]}, {"prune_rate": "0"})] == ["vanilla"]
+
+
+def test_the_vanilla_model_has_no_argument_of_an_edit():
+    common = {"pretrained": "x", "forget_ratio": "10", "random_like": "paper", "towers": "language", "tau": "0.2"}
+    vanilla, random = points({"recipe": ["random"]}, common)
+    assert vanilla.model_args == {"pretrained": "x", "forget_ratio": "10", "prune_rate": "0"}
+    for point in (vanilla, random):
+        check_arguments(point.model_args)
+
+
 @pytest.mark.parametrize("grid", [{}, {"recipe": []}])
 def test_a_sweep_over_nothing_is_refused(grid):
     with pytest.raises(SettingError, match="needs a setting"):
@@ -40,6 +55,32 @@ def test_a_sweep_over_nothing_is_refused(grid):
 def test_a_setting_cannot_be_swept_and_fixed_at_once():
     with pytest.raises(SettingError, match="prune_rate cannot be both"):
         points({"prune_rate": ["2"]}, {"prune_rate": "5"})
+
+
+def test_results_in_folders_of_a_checkpoints_name_are_reported(monkeypatch, tmp_path, capsys):
+    def harness(call, **_):
+        # As the harness does where `pretrained` is given.
+        file = call.output / "tiny" / "20260101_000000_results.json"
+        file.parent.mkdir(parents=True)
+        config = {"model": "manu_pruned", "model_args": call.config()["model_args"]}
+        file.write_text(json.dumps({"config": config, "results": {"mmstar": {"average,none": 0.5}}}))
+        return file
+
+    monkeypatch.setattr(evaluation, "run", harness)
+    parts = ["--suite", "utility", "--skip", "mmmu,mmvet,mia_bench,llava_bench", "--limit", "1"]
+    grid = ["--recipe", "paper,ratio", "--model_args", "pretrained=tiny"]
+    assert main.main(["sweep", *grid, *parts, "--output", str(tmp_path)]) == 0, capsys.readouterr().err
+    report = (tmp_path / "report" / "report.md").read_text()
+    assert all(f"| {point} |" in report for point in ("vanilla", "paper", "ratio"))
+
+
+def _kill(process):
+    """As if the machine went down: nothing gets a chance to put things in order."""
+    every = [process, *process.children(recursive=True)]
+    for one in every:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(every)
 
 
 def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(lmms_manu, world, variables, tmp_path):
@@ -53,13 +94,12 @@ def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(lm
         env={**variables, **cache},
         stdout=subprocess.PIPE,
         text=True,
-        start_new_session=True,
     )
     with killed:
         assert "vanilla/mllmu_forget: done in" in killed.stdout.readline()
         while not (out / "paper-10" / "run.json").exists() and killed.poll() is None:
             time.sleep(0.02)
-        os.killpg(killed.pid, signal.SIGKILL)
+        _kill(psutil.Process(killed.pid))
     # As if it had been killed a little later: the harness writes a part's results before its samples.
     half = out / "paper-10" / "mllmu_forget" / "20260101_000000_results.json"
     half.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 from lmms_eval import evaluator, models
 from lmms_eval.api.instance import Instance
@@ -100,6 +102,27 @@ def test_multiple_choice_works_with_force_simple(here, evaluate):
             assert sample["acc"] == float(losses.index(min(losses)) == sample["doc_id"] % 4)
 
 
+def test_the_pictures_of_a_whole_multiple_choice_task_never_lie_in_memory_together(here):
+    made, together = [], []
+
+    class Documents:
+        def __getitem__(self, number):
+            picture = Image.new("RGB", (8, 8), (number, 0, 0))
+            made.append(weakref.ref(picture))
+            return {"image": picture}
+
+    def doc_to_visual(document):
+        together.append(sum(picture() is not None for picture in made))
+        return [document["image"]]
+
+    model = ManuPrunedSimple(**VANILLA, batch_size=1)
+    model.task_dict = {"choice": {"test": Documents()}}
+    arguments = [("Which?", lambda document: " A", doc_to_visual, number, "choice", "test") for number in range(9)]
+    scores = model.loglikelihood([instance("loglikelihood", one) for one in arguments])
+    assert len(scores) == 9
+    assert max(together) <= 3
+
+
 def test_mia_bench_runs_with_its_own_form_of_the_judges_url(vanilla, evaluate, monkeypatch):
     with JudgeServer(judge_of_stock_tasks) as judge:
         for name, value in judge_variables(f"{judge.url}/chat/completions").items():
@@ -180,9 +203,10 @@ class Task:
         return [{"role": "user", "content": [self._part, {"type": "text", "text": "Who?"}]}]
 
 
-def converted(part, until=None):
+def converted(part, until=None, **generation):
     task = Task(part)
-    arguments = {"until": [Task.config.fewshot_delimiter] if until is None else until, "max_new_tokens": 5}
+    until = [Task.config.fewshot_delimiter] if until is None else until
+    arguments = {"until": until, "max_new_tokens": 5, **generation}
     request = instance("generate_until", ("", task.doc_to_messages, arguments, 0, "a_task", "test"))
     documents = {"a_task": {"test": [{}]}}
     renderer = PromptRenderer(llava_processor())
@@ -197,6 +221,11 @@ def test_a_blank_line_ends_an_answer_only_where_the_task_asks_for_it():
     assert converted(PICTURE, ["".join(["\n", "\n"])]).generation.stop == ("\n\n",)
     assert converted(PICTURE, ["ASSISTANT:", ""]).generation.stop == ("ASSISTANT:",)
     assert converted(PICTURE, []).generation.stop == ()
+
+
+def test_a_generation_setting_that_cannot_be_is_refused_naming_the_task():
+    with pytest.raises(SettingError, match=r"a_task: generation setting top_k=\[1\] is not a number"):
+        converted(PICTURE, top_k=[1])
 
 
 def test_pictures_are_shown_in_colour():

@@ -1,0 +1,115 @@
+"""Commands that run beside this process, and that end with it, together with all that they have started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from lmms_manu.signals import termination_as_exit
+
+# Long enough for a measurement to keep its unfinished sums.
+_GRACE_SECONDS = 10.0
+
+_running: set[subprocess.Popen[str]] = set()
+
+
+@contextlib.contextmanager
+def child(command: Sequence[str], *, folder: Path, variables: Mapping[str, str]) -> Iterator[Iterable[str]]:
+    """Starts a command and yields the lines that it writes, to either stream.
+
+    If the block fails, is interrupted or is told to end, so is the command, and all that it has started.
+
+    Args:
+        command: the command's words.
+        folder: its working directory.
+        variables: its environment variables.
+    """
+    with (
+        termination_as_exit(),
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        ) as process,
+    ):
+        _running.add(process)
+        try:
+            yield process.stdout or ()
+        except BaseException:
+            _end([process])
+            raise
+        finally:
+            _running.discard(process)
+
+
+@contextlib.contextmanager
+def ended_together() -> Iterator[None]:
+    """Ends the commands that other threads have started, if the block fails, is interrupted or is told to end.
+
+    Signals reach the main thread only; the others would go on reading.
+    """
+    with termination_as_exit():
+        try:
+            yield
+        except BaseException:
+            _end(tuple(_running))
+            raise
+
+
+def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
+    """Ends commands and all that they have started: first asks, then makes them."""
+    # A launcher's workers have sessions of their own, so that no signal to the launcher's reaches them.
+    known = _families(processes)
+    _signal(processes, signal.SIGTERM)
+    try:
+        _wait(known)
+    finally:
+        known |= _families(processes)
+        _signal(processes, signal.SIGKILL)
+        for one in known:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        _wait(known)
+
+
+def _families(processes: Sequence[subprocess.Popen[str]]) -> set[psutil.Process]:
+    """Those of the processes that are still there, with all that they have started."""
+    families: set[psutil.Process] = set()
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            first = psutil.Process(process.pid)
+            families |= {first, *first.children(recursive=True)}
+    return families
+
+
+def _signal(processes: Sequence[subprocess.Popen[str]], number: int) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+
+def _wait(processes: Iterable[psutil.Process]) -> None:
+    """Waits until they have ended, but not for ever."""
+    until = time.monotonic() + _GRACE_SECONDS
+    while time.monotonic() < until and any(map(_is_alive, processes)):
+        time.sleep(0.02)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,82 @@
+"""The record of a folder of results, `run.json`: what was run, and what must not be mixed with it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lmms_manu.errors import SettingError
+
+MANIFEST = "run.json"
+SCHEMA = 1
+_VERSIONED = ("lmms-manu", "lmms-eval", "torch", "transformers", "accelerate", "datasets")
+
+
+def new_manifest(asked: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of a run that begins.
+
+    Args:
+        asked: `model_args`, `limit` and `protocol`.
+        parts: entries of parts that an earlier call began and did not finish.
+    """
+    versions = {name: importlib.metadata.version(name) for name in _VERSIONED}
+    return {"schema": SCHEMA, **asked, "versions": versions | {"python": platform.python_version()}, "parts": parts}
+
+
+def read_manifest(output: Path) -> dict[str, Any] | None:
+    """The record in a folder of results, None if there is none.
+
+    Raises:
+        SettingError: a file of that name is something else, or damaged.
+    """
+    file = output / MANIFEST
+    if not file.is_file():
+        return None
+    try:
+        known = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        known = None
+    is_ours = isinstance(known, dict) and all(isinstance(known.get(name), dict) for name in ("model_args", "parts"))
+    if not is_ours or known.get("schema") != SCHEMA:
+        raise SettingError(
+            f"output={str(output)!r} holds a {MANIFEST} that is damaged or none of this command's: "
+            "name another folder; nothing is overwritten."
+        )
+    return dict(known)
+
+
+def is_done(output: Path, part: str, manifest: Mapping[str, Any]) -> bool:
+    """Whether the part ran to its end; a results file alone does not say so, because its samples are written later."""
+    entry = manifest["parts"].get(part, {})
+    return entry.get("status") == "done" and (output / entry["results"]).is_file()
+
+
+def refuse_others(output: Path, what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuses to go on in a folder with other values than those its results have.
+
+    Args:
+        output: the folder.
+        what: what the values are.
+        before: those of the results, by name.
+        now: those of this call.
+
+    Raises:
+        SettingError: they differ.
+    """
+    if before != now:
+        raise SettingError(
+            f"output={str(output)!r} holds results of {what} ({_differences(before, now)}): "
+            "name another folder, or remove this one."
+        )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    def shown(value: Any) -> str:
+        return "unset" if value is None else str(value)
+
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    return "; ".join(f"{name}={shown(before.get(name))} then, {shown(now.get(name))} now" for name in names)
