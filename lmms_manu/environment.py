@@ -40,7 +40,12 @@ def record_file() -> Path | None:
 
 def is_first_process() -> bool:
     """Whether this is the process that speaks, of those that a launcher such as torchrun has started."""
-    return os.environ.get("RANK", "0") in ("", "0")
+    return rank_and_world()[0] == 0
+
+
+def rank_and_world() -> tuple[int, int]:
+    """This process's number and how many there are, as the launcher says."""
+    return int(os.environ.get("RANK") or 0), int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def cache_folder() -> Path:

@@ -29,7 +29,7 @@ from lmms_manu.answering.engine import AnsweringEngine, Work
 from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
-from lmms_manu.environment import record_file
+from lmms_manu.environment import rank_and_world, record_file
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
@@ -38,7 +38,7 @@ from lmms_manu.methods.base import publish
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import resolve_device
 from lmms_manu.plugins.conversion import RequestConverter, task_of
-from lmms_manu.plugins.processes import join_processes, rank_and_world, take_down_on_failure
+from lmms_manu.plugins.processes import join_processes, take_down_on_failure
 
 _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""

@@ -13,13 +13,9 @@ from accelerate import Accelerator
 from loguru import logger
 from transformers.utils import logging as transformers_logging
 
+from lmms_manu.environment import rank_and_world
 from lmms_manu.errors import ManuError, SettingError
 from lmms_manu.models.settings import ModelSettings
-
-
-def rank_and_world() -> tuple[int, int]:
-    """This process's number and how many there are, as the launcher says."""
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
 def join_processes(device: torch.device, settings: ModelSettings) -> Accelerator:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Iterable
 from typing import Any
 
+from lmms_manu.environment import rank_and_world
 from lmms_manu.settings import Settings
 
 
@@ -38,7 +38,7 @@ def given_settings(arguments: argparse.Namespace, *classes: type[Settings]) -> d
 
 def join_processes() -> None:
     """Joins the other processes that torchrun has started, if it has."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if rank_and_world()[1] == 1:
         return
     import torch  # only here, so that a mistyped option is answered at once
 

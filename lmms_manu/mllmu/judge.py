@@ -171,8 +171,7 @@ class Judge:
 @functools.lru_cache(maxsize=4)
 def judge(settings: JudgeSettings) -> Judge:
     """The judge of this process with these settings."""
-    processes = int(os.environ.get("WORLD_SIZE") or 1)
-    return Judge(settings, environment.cache_folder() / "judgements", processes)
+    return Judge(settings, environment.cache_folder() / "judgements", environment.rank_and_world()[1])
 
 
 def _read(path: Path) -> Verdict | None:

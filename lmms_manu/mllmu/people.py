@@ -51,7 +51,7 @@ def people_of(source: DatasetSource, config: str) -> People:
     rows: dict[str, int] = {}
     skipped: list[Skipped] = []
     for row, identity in enumerate(source.column(config, "ID")):
-        person = read_id({"ID": identity})
+        person = read_id(identity)
         if not person:
             skipped.append(Skipped(config, row, "", "the row has no ID", questions=0))
         elif person in rows:

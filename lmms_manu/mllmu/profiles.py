@@ -70,9 +70,8 @@ def question_field(task: str) -> str:
     return "Classification_Task" if task == "classification" else _OPEN_FIELD[task]
 
 
-def read_id(row: Mapping[str, Any]) -> str:
-    """The ID of a row, empty if it has none."""
-    value = row.get("ID")
+def read_id(value: Any) -> str:
+    """The ID that a row has as `value`, empty if it has none."""
     return "" if value is None else str(value).strip()
 
 
@@ -103,7 +102,7 @@ def read_questions(
         config: the configuration's name and
         row_number: the row's number, both for messages.
     """
-    person = read_id(row)
+    person = read_id(row.get("ID"))
     records = _records(row, task, modality)
     if not records:
         reason = f"{question_field(task)} has no {modality} questions"

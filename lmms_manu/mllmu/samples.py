@@ -12,6 +12,7 @@ from PIL import Image
 
 from lmms_manu.errors import DataError, one_of
 from lmms_manu.mllmu.names import FINE_TUNING_SET, FULL_SET, MODALITIES, config_name
+from lmms_manu.mllmu.people import people_of
 from lmms_manu.mllmu.profiles import Skipped, read_id, read_name, read_pairs, report_skipped
 from lmms_manu.mllmu.prompts import IMAGE, assistant_turn, fine_tuning_prompt, user_turn
 from lmms_manu.mllmu.source import DatasetSource
@@ -94,7 +95,7 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
     if modality not in MODALITIES:
         raise one_of("modality", modality, MODALITIES)
     names = person_names(source)
-    rows = _fine_tuning_rows(source)
+    rows = people_of(source, FINE_TUNING_SET).rows
     metadata = source.column(FINE_TUNING_SET, "metadata")
     samples: list[Sample] = []
     skipped: list[Skipped] = []
@@ -136,7 +137,7 @@ def person_names(source: DatasetSource) -> dict[str, str]:
     """The names of the fictitious people by ID, as far as their biographies give one."""
     names: dict[str, str] = {}
     for identity, biography in zip(source.column(FULL_SET, "ID"), source.column(FULL_SET, "biography"), strict=True):
-        names.setdefault(read_id({"ID": identity}), read_name(biography))
+        names.setdefault(read_id(identity), read_name(biography))
     return names
 
 
@@ -151,17 +152,8 @@ def _unusable(question: str, answer: str, name: str, modality: str) -> str:
     return ""
 
 
-@functools.lru_cache(maxsize=8)
-def _fine_tuning_rows(source: DatasetSource) -> dict[str, int]:
-    """The first row of every ID in the fine-tuning set."""
-    rows: dict[str, int] = {}
-    for row, identity in enumerate(source.column(FINE_TUNING_SET, "ID")):
-        rows.setdefault(read_id({"ID": identity}), row)
-    return rows
-
-
 def _ids(source: DatasetSource, config: str) -> tuple[str, ...]:
-    ids = tuple(dict.fromkeys(filter(None, (read_id({"ID": identity}) for identity in source.column(config, "ID")))))
+    ids = tuple(people_of(source, config).rows)
     if not ids:
         raise DataError(f"{config} of {source} has no person with an ID.")
     return ids

@@ -129,7 +129,7 @@ def resolve_device(settings: ModelSettings) -> torch.device:
     if name == "auto":
         name = _best_device()
     if name == "cuda":
-        name = f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}"
+        name = f"cuda:{int(os.environ.get('LOCAL_RANK') or 0)}"
     try:
         device = torch.device(name)
     except RuntimeError as error:

@@ -152,9 +152,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a file would change")
     if parser.parse_args(arguments).check:
-        for name in drift():
+        drifted = drift()
+        for name in drifted:
             print(f"{name} differs from what generate.py writes", file=sys.stderr)
-        return 1 if drift() else 0
+        return 1 if drifted else 0
     wanted = files()
     for name in drift():
         (FOLDER / name).unlink(missing_ok=True)

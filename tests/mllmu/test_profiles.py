@@ -135,4 +135,4 @@ def test_metadata_that_is_no_list_says_so():
 
 
 def test_ids_are_text_without_blanks_around():
-    assert [read_id({"ID": value}) for value in (" 7", 7, None)] == ["7", "7", ""]
+    assert [read_id(value) for value in (" 7", 7, None)] == ["7", "7", ""]
