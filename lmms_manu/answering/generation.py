@@ -98,7 +98,7 @@ class Generation:
 def _number(name: str, value: Any, kind: type[Number]) -> Number:
     try:
         return kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise SettingError(
             f"generation setting {name}={value!r} is not a number: correct the task's YAML or --gen_kwargs."
         ) from None

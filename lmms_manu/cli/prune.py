@@ -47,10 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     classes = [*_CLASSES, *(settings for own in _other_methods().values() for settings in own)]
     given = given_settings(arguments, *classes)
     from_arguments(given, *classes)
-    if "save_mask" in given and out.resolve() in (
-        path := Path(given["save_mask"]).expanduser().resolve(),
-        *path.parents,
-    ):
+    if "save_mask" in given and Path(given["save_mask"]).expanduser().resolve().is_relative_to(out.resolve()):
         raise SettingError(f"save_mask={given['save_mask']!r} lies in --out, which gets the mask anyway: leave it out.")
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.editing.mask import FILE_NAME, NeuronMask

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from lmms_manu.report.results import TaskResult, read_results_file
-from lmms_manu.report.samples import read_samples
+from lmms_manu.report.samples import Sample, read_samples
 
 
 def unjudged_tasks(results: Path, has_judge: bool) -> list[str]:
@@ -28,12 +27,10 @@ def unjudged_tasks(results: Path, has_judge: bool) -> list[str]:
 def _is_unjudged(task: TaskResult, has_judge: bool) -> bool:
     if scored := task.values.get("scored"):
         missing = task.values.get("not_judged", 0)
-        return missing == scored or (missing > 0 and task.samples is not None and _was_unreachable(task.samples))
-    samples = read_samples(task.samples, task.name) if has_judge and task.samples else []
+        return missing == scored or (missing > 0 and any(sample.unjudged for sample in _samples(task)))
+    samples = _samples(task) if has_judge else []
     return bool(samples) and all(sample.unjudged for sample in samples)
 
 
-def _was_unreachable(samples: Path) -> bool:
-    """Whether an answer to one of our own questions has no verdict for want of the endpoint."""
-    with samples.open(encoding="utf-8") as lines:
-        return any(json.loads(line).get("not_judged", {}).get("unreachable") for line in lines)
+def _samples(task: TaskResult) -> list[Sample]:
+    return read_samples(task.samples, task.name) if task.samples else []

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_TOKENS = 700
 _LONGEST_PAUSE = 60.0
+_REASON = 300
 _NOT_WORTH_A_RETRY = (401, 403, 404)
 
 
@@ -84,10 +85,12 @@ class Judge:
         while True:
             prompt, future = self._waiting.get()
             verdict = self._rate(prompt)
-            if isinstance(verdict, NotJudged) and self._settings.key:
-                # Some endpoints repeat the key that they refuse.
-                verdict = dataclasses.replace(verdict, reason=verdict.reason.replace(self._settings.key, "<key>"))
-            future.set_result(verdict)
+            future.set_result(self._told(verdict) if isinstance(verdict, NotJudged) else verdict)
+
+    def _told(self, verdict: NotJudged) -> NotJudged:
+        """As it goes into logs and results: some endpoints repeat the key that they refuse, or send a whole page."""
+        reason = verdict.reason.replace(self._settings.key, "<key>") if self._settings.key else verdict.reason
+        return dataclasses.replace(verdict, reason=reason if len(reason) <= _REASON else f"{reason[:_REASON]}...")
 
     def _rate(self, prompt: str) -> Verdict | NotJudged:
         try:

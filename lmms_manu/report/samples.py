@@ -118,6 +118,7 @@ def _mllmu_sample(line: Mapping[str, Any]) -> Sample:
         scores=scores,
         picture=Picture(picture["config"], picture["row"], picture["index"]) if picture else None,
         edit=scored.get("edit"),
+        unjudged=bool(line.get("not_judged", {}).get("unreachable")),
     )
 
 

@@ -20,6 +20,12 @@ def test_a_judge_that_was_away_for_an_answer_is_told_from_one_that_gave_no_score
     values = {"scored,none": len(reasons), "not_judged,none": sum(reason is not None for reason in reasons)}
     results = tmp_path / "20260101_000000_results.json"
     results.write_text(json.dumps({"results": {LEAF: values}}))
-    lines = [json.dumps({"not_judged": {"count": 1, **reason} if reason else {"count": 0}}) for reason in reasons]
+    scored = {"question": "Where?", "target": "Oslo", "response": "In Oslo.", "person": "7"}
+    lines = [
+        json.dumps(
+            {"scored": {**scored, "number": number}, "not_judged": {"count": 1, **reason} if reason else {"count": 0}}
+        )
+        for number, reason in enumerate(reasons)
+    ]
     (tmp_path / f"20260101_000000_samples_{LEAF}.jsonl").write_text("\n".join(lines))
     assert unjudged_tasks(results, has_judge=False) == expected

@@ -138,6 +138,12 @@ def test_a_key_that_the_endpoint_repeats_is_not_passed_on(ask):
     assert "SECRET" not in repr(JudgeSettings(key="sk-SECRET"))
 
 
+def test_a_reason_that_fills_a_page_is_cut(ask):
+    with JudgeServer(lambda number, body: (400, "x" * 5000, {})) as server:
+        (unjudged,) = ask(server, ["a"])
+    assert len(unjudged.reason) < 320
+
+
 def test_a_verdict_of_one_endpoint_is_not_taken_for_anothers(ask, monkeypatch):
     with JudgeServer(lambda number, body: verdict(2)) as first, JudgeServer(lambda number, body: verdict(9)) as second:
         scores = []

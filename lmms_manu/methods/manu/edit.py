@@ -120,13 +120,14 @@ class Editing:
                 activations = distributions(self._layout, unedited, marked)
             told = {tower: dataclasses.asdict(one) for tower, one in activations.items()}
             record = dataclasses.replace(record, details={**record.details, "activations": told})
-        return self._finish(mask, record)
+        return self._finish(mask, marked, record)
 
     def apply_mask(self, source: str) -> EditRecord:
         """Prunes the neurons of a mask that was made before."""
         with self._timed("scoring"):
             mask = NeuronMask.load(source)
             mask.check_fits(self._blocks, self._weights())
+        marked = self._layout.mark(mask.indices)
         made = mask.details.get("record", {})
         record = EditRecord(
             method=made.get("method", NAME),
@@ -134,14 +135,16 @@ class Editing:
             recipe=made.get("recipe"),
             prune_rate=made.get("prune_rate", 100 * mask.count / max(mask.total, 1)),
             forget_ratio=made.get("forget_ratio"),
+            pruned=self._layout.per_tower(marked),
             settings={
                 **self._checkpoint.settings.as_dict(),
                 "mask": source,
                 "prune_mode": self._settings.prune_mode,
             },
+            versions=versions(),
             details={"made_with": made},
         )
-        return self._finish(mask, record)
+        return self._finish(mask, marked, record)
 
     def _measure(self, data: UnlearningData | None) -> Statistics | None:
         if data is None:
@@ -160,7 +163,7 @@ class Editing:
             verify_zeros(self._checkpoint.model, self._blocks, mask)
             note_edit(self._checkpoint.model, mask.fingerprint)
 
-    def _finish(self, mask: NeuronMask, record: EditRecord) -> EditRecord:
+    def _finish(self, mask: NeuronMask, marked: Tensor, record: EditRecord) -> EditRecord:
         """Prunes for good, keeps the mask where that is asked for, and completes the record."""
         processes = Processes.current()
         processes.check_same(mask.fingerprint, "the neurons to prune")
@@ -170,13 +173,10 @@ class Editing:
                 remove_neurons(self._checkpoint.model, self._blocks, mask)
         if self._settings.save_mask is not None and processes.first:
             mask.save(self._settings.save_mask)
-        marked = self._layout.mark(mask.indices)
         return dataclasses.replace(
             record,
             mask_fingerprint=mask.fingerprint if mask.count else None,
-            pruned=self._layout.per_tower(marked),
             seconds={stage: round(seconds, 3) for stage, seconds in self._seconds.items()},
-            versions=versions(),
             details={**record.details, "layers": self._layout.per_layer(marked)},
         )
 
