@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -105,19 +106,20 @@ class NeuronLayout:
 
     def per_tower(self, marked: Tensor) -> dict[str, tuple[int, int]]:
         """How many neurons of each tower are `marked`, `[neurons]` bool, and how many there are."""
-        layers = self.per_layer(marked)
         return {
-            tower: (sum(pruned for pruned, _ in layers[tower]), sum(total for _, total in layers[tower]))
+            tower: (int(marked[inside].sum()), inside.stop - inside.start)
             for tower in TOWERS
-            if tower in layers
+            if (inside := self.towers.get(tower)) is not None
         }
 
     def per_layer(self, marked: Tensor) -> dict[str, list[tuple[int, int]]]:
         """How many neurons of each layer of each tower are `marked`, `[neurons]` bool, and how many there are."""
         layers: dict[str, dict[int, tuple[int, int]]] = {}
-        for block, own in zip(self.blocks, self.split(marked), strict=True):
+        ends = list(itertools.accumulate((block.neurons for block in self.blocks), initial=0))
+        until = np.concatenate(([0], marked.numpy().cumsum()))
+        for block, own in zip(self.blocks, np.diff(until[ends]).tolist(), strict=True):
             tower = layers.setdefault(block.tower, {})
             pruned, total = tower.get(block.layer, (0, 0))
-            tower[block.layer] = (pruned + int(own.sum()), total + block.neurons)
+            tower[block.layer] = (pruned + own, total + block.neurons)
         # A layer without an MLP block (attention alone, say) has its place nevertheless.
         return {tower: [of.get(layer, (0, 0)) for layer in range(max(of) + 1)] for tower, of in layers.items()}

@@ -78,7 +78,7 @@ def measure(
     layout = NeuronLayout.of(blocks)
     determinants = determinants_of(checkpoint, blocks, settings) if settings.statistics_cache else {}
     kept = (cache or StatisticsCache.default()) if settings.statistics_cache else None
-    runner = BatchRunner(checkpoint, PromptEncoder(checkpoint), blocks, settings)
+    runner: BatchRunner | None = None
     measured = 0
     sums: list[Tensor] = []
     data: dict[str, str] = {}
@@ -90,6 +90,7 @@ def measure(
             known = processes.from_first(kept.load(own) if kept and processes.first else None)
             if known is None:
                 measured += 1
+                runner = runner or BatchRunner(checkpoint, PromptEncoder(checkpoint), blocks, settings)
                 measurement = PartMeasurement(
                     runner, layout, passages, settings.statistics_batch_size, kept.partial(own) if kept else None
                 )

@@ -91,7 +91,7 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     elif model.device.type != "meta":
         # Where even the first weights are offloaded, inputs go to the device that computes, which is `device`.
         device = model.device
-    return Checkpoint(model.eval(), processor, device, settings)
+    return Checkpoint(model, processor, device, settings)
 
 
 def load_processor(settings: ModelSettings) -> ProcessorMixin:
@@ -209,7 +209,7 @@ def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:
 
 def _merge_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
     merged: PreTrainedModel = _peft().PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    return merged
+    return merged.eval()
 
 
 def _peft() -> Any:

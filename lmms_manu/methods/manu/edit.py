@@ -80,7 +80,8 @@ class Editing:
     def find_and_prune(self, data: UnlearningData | None) -> EditRecord:
         """Measures, scores and prunes, in as many rounds as the setting `steps` says."""
         check_choice(self._layout, self._settings)
-        weights = self._weights()
+        # Of the weights as they are now; only a mask that is kept has to tell it.
+        weights = self._weights() if self._settings.save_mask is not None else ""
         rounds: list[dict[str, Any]] = []
         marked: Tensor | None = None
         unedited: Tensor | None = None
@@ -113,13 +114,16 @@ class Editing:
             versions=versions(),
             details={"scope": self._settings.own_scope, "rounds": rounds, "data": measured_on},
         )
-        details = {"layout": self._layout.as_json(), "record": record.as_dict()}
-        mask = self._mask(marked, weights=weights, details=details)
+        told: dict[str, Any] = {}
+        if self._settings.save_mask is not None:
+            details = {"layout": self._layout.as_json(), "record": record.as_dict()}
+            told = {"weights": weights, "details": details}
+        mask = self._mask(marked, **told)
         if unedited is not None:
             with self._timed("scoring"):
                 activations = distributions(self._layout, unedited, marked)
-            told = {tower: dataclasses.asdict(one) for tower, one in activations.items()}
-            record = dataclasses.replace(record, details={**record.details, "activations": told})
+            drawn = {tower: dict(vars(one)) for tower, one in activations.items()}
+            record = dataclasses.replace(record, details={**record.details, "activations": drawn})
         return self._finish(mask, marked, record)
 
     def apply_mask(self, source: str) -> EditRecord:

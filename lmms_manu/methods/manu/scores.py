@@ -17,6 +17,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# Neurons that are scored at once: so few that what is computed on the way stays small beside the sums of a model of
+# millions of neurons, and is written again and again to the same memory.
+_AT_ONCE = 1 << 18
+
 PAPER_EPSILON = 1e-6
 RELEASED_EPSILON = 1e-5
 
@@ -155,7 +159,9 @@ def measured_scores(recipe: str, sums: Tensor, vision: Tensor, weights: TermWeig
     """
     if sums.ndim != 4 or sums.shape[:3] != (2, 2, 5):
         raise ValueError(f"sums have the shape {tuple(sums.shape)}; needed is [2 sets, 2 modalities, 5 sums, neurons].")
-    scores = MEASURED_SCORES[recipe](sums, vision, weights)
+    score = MEASURED_SCORES[recipe]
+    some = zip(sums.split(_AT_ONCE, -1), vision.split(_AT_ONCE), strict=True)
+    scores = torch.cat([score(*own, weights) for own in some])
     # Not a number counts as both the lowest and the highest.
     if not all(math.isfinite(extreme) for extreme in scores.aminmax()):
         raise ValueError(f"{int((~scores.isfinite()).sum())} scores of the recipe {recipe!r} are not finite.")

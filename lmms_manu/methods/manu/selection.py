@@ -32,10 +32,11 @@ def select(scores: Tensor, count: int, chosen: Tensor | None = None) -> Tensor:
         `[neurons]`, bool, with `count` marked (more only where `chosen` has more).
     """
     marked = torch.zeros_like(scores, dtype=torch.bool) if chosen is None else chosen
-    missing = count - int(marked.sum())
+    already = int(marked.sum())
+    missing = count - already
     if missing <= 0:
         return marked.clone()
-    free = scores.masked_fill(marked, -torch.inf)
+    free = scores.masked_fill(marked, -torch.inf) if already else scores
     # The lowest score that is high enough is found faster than all of them are sorted.
     place = len(free) - missing
     lowest = float(np.partition(free.numpy(), place)[place])
