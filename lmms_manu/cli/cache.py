@@ -1,4 +1,5 @@
-"""Lists or cleans what is kept between runs: activation statistics, unfinished measurements, the judge's verdicts.
+"""Lists or cleans what is kept between runs: activation statistics and the neurons that were chosen by them,
+unfinished measurements, the judge's verdicts.
 
 Everything in the cache can be made again; removing it costs time (and the judge's price), never a result. The folder is
 ~/.cache/lmms-manu, or what LMMS_MANU_CACHE names.
@@ -116,7 +117,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
     console.print(totals)
     if not parts:
         return
-    table = Table(title="statistics, the ones used last first", title_justify="left")
+    table = Table(title="statistics and what was chosen by them, the ones used last first", title_justify="left")
     for head in ("checkpoint", "part", "MB", "last used"):
         table.add_column(head, justify="right" if head == "MB" else "left")
     for part in parts:
@@ -126,11 +127,11 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
 
 
 def _names(part: CachedPart) -> tuple[str, str]:
-    """The checkpoint and the part of the data that cached statistics belong to."""
+    """The checkpoint that a cached file belongs to, and the part of the data that was measured, or what was chosen."""
     from lmms_manu.measuring.stored import DamagedFileError
 
     try:
         about = part.about()
     except DamagedFileError:
-        return "(damaged: will be measured again)", ""
+        return "(damaged: will be made again)", ""
     return about["checkpoint"], about["part"]

@@ -30,7 +30,7 @@ def key_of(determinants: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class CachedPart:
-    """A file of the cache: the sums of one set in one modality.
+    """A file of the cache: the sums of one set in one modality, or what a method made of them.
 
     Args:
         path: where it is.
@@ -72,26 +72,37 @@ class StatisticsCache:
 
     def load(self, determinants: Mapping[str, Any]) -> Tensor | None:
         """The sums `[5, neurons]` that were stored under these determinants; None if there are none."""
+        found = self.load_entry(determinants)
+        return found[0]["sums"] if found is not None else None
+
+    def store(self, determinants: Mapping[str, Any], sums: Tensor, about: Mapping[str, Any]) -> None:
+        """Keeps `sums`, `[5, neurons]`, with a description for people."""
+        self.store_entry(determinants, {"sums": sums}, about)
+
+    def load_entry(self, determinants: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+        """The tensors that were stored under these determinants, and what is told about them; None for none."""
         path = self._path(determinants)
         try:
             tensors, about = load_tensors(path)
         except FileNotFoundError:
             return None
         except DamagedFileError as error:
-            _logger.warning("%s It is measured again.", error)
+            _logger.warning("%s It is made again.", error)
             path.unlink(missing_ok=True)
             return None
         if about["determinants"] != json.loads(json.dumps(determinants)):
-            _logger.warning("%s belongs to other statistics than its name says. They are measured again.", path)
+            _logger.warning("%s belongs to something else than its name says. It is made again.", path)
             return None
         # By which the oldest are told; the folder may be somebody else's, or just have been cleaned.
         with contextlib.suppress(OSError):
             os.utime(path)
-        return tensors["sums"]
+        return tensors, about
 
-    def store(self, determinants: Mapping[str, Any], sums: Tensor, about: Mapping[str, Any]) -> None:
-        """Keeps `sums`, `[5, neurons]`, with a description for people."""
-        store_tensors(self._path(determinants), {"sums": sums}, {**about, "determinants": determinants})
+    def store_entry(
+        self, determinants: Mapping[str, Any], tensors: Mapping[str, Tensor], about: Mapping[str, Any]
+    ) -> None:
+        """Keeps `tensors` with a description for people, which names their `part` and `checkpoint`."""
+        store_tensors(self._path(determinants), tensors, {**about, "determinants": determinants})
         self.shrink(self.limit)
 
     def partial(self, determinants: Mapping[str, Any]) -> PartialSums:

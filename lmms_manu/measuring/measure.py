@@ -49,6 +49,7 @@ def measure(
     parts: Parts,
     settings: MeasureSettings,
     *,
+    determinants: Mapping[str, Mapping[str, Any]] | None = None,
     cache: StatisticsCache | None = None,
     progress: bool = True,
 ) -> Statistics:
@@ -62,6 +63,7 @@ def measure(
         blocks: the blocks to measure.
         parts: what the model reads.
         settings: which tokens count, the threshold, the batch size, whether to use the cache.
+        determinants: what `determinants_of_parts` gives for the same arguments, where that is known already.
         cache: where statistics are kept; the user's own cache if None.
         progress: whether to show a progress bar (in the first process).
 
@@ -71,28 +73,26 @@ def measure(
             failed.
     """
     started = time.perf_counter()
-    for part in ((group, modality) for group in SETS for modality in MODALITIES):
-        if not parts.get(part):
-            raise DataError(f"There is no {part[1]} sample of the {part[0]} set to measure neurons on.")
+    determinants = determinants or determinants_of_parts(checkpoint, blocks, parts, settings)
     processes = Processes.current()
     layout = NeuronLayout.of(blocks)
-    determinants = determinants_of(checkpoint, blocks, settings) if settings.statistics_cache else {}
     kept = (cache or StatisticsCache.default()) if settings.statistics_cache else None
     runner: BatchRunner | None = None
     measured = 0
     sums: list[Tensor] = []
-    data: dict[str, str] = {}
     for group in SETS:
         for modality in MODALITIES:
-            passages = sorted(parts[group, modality], key=lambda passage: len(passage.text))
-            data[f"{group} {modality}"] = digest_of_passages(passages)
-            own = {**determinants, "data": data[f"{group} {modality}"]}
+            own = determinants[f"{group} {modality}"]
             known = processes.from_first(kept.load(own) if kept and processes.first else None)
             if known is None:
                 measured += 1
                 runner = runner or BatchRunner(checkpoint, PromptEncoder(checkpoint), blocks, settings)
                 measurement = PartMeasurement(
-                    runner, layout, passages, settings.statistics_batch_size, kept.partial(own) if kept else None
+                    runner,
+                    layout,
+                    _in_order(parts[group, modality]),
+                    settings.statistics_batch_size,
+                    kept.partial(own) if kept else None,
                 )
                 known = measurement.run(processes, f"measuring {group} set, {modality}", progress)
                 if kept and processes.first:
@@ -103,11 +103,32 @@ def measure(
         "checkpoint": checkpoint.name,
         "samples": {f"{group} {modality}": len(parts[group, modality]) for group, modality in parts},
         "settings": settings.as_dict(),
-        "determinants": determinants,
-        "data": data,
+        "determinants": {name: value for name, value in next(iter(determinants.values())).items() if name != "data"},
+        "data": {name: of_part["data"] for name, of_part in determinants.items()},
     }
     stacked = torch.stack(sums).view(len(SETS), len(MODALITIES), *sums[0].shape)
     return Statistics(stacked, layout, about, measured, time.perf_counter() - started)
+
+
+def determinants_of_parts(
+    checkpoint: Checkpoint, blocks: Sequence[MlpBlock], parts: Parts, settings: MeasureSettings
+) -> dict[str, dict[str, Any]]:
+    """Everything that the statistics of each part depend on, by names such as `forget text`.
+
+    Without a cache nobody asks for more than the data.
+
+    Raises:
+        DataError: a part has no passage.
+    """
+    for part in ((group, modality) for group in SETS for modality in MODALITIES):
+        if not parts.get(part):
+            raise DataError(f"There is no {part[1]} sample of the {part[0]} set to measure neurons on.")
+    shared = determinants_of(checkpoint, blocks, settings) if settings.statistics_cache else {}
+    return {
+        f"{group} {modality}": {**shared, "data": digest_of_passages(_in_order(parts[group, modality]))}
+        for group in SETS
+        for modality in MODALITIES
+    }
 
 
 def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings: MeasureSettings) -> dict[str, Any]:
@@ -126,6 +147,11 @@ def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings
         "attention": str(getattr(model.config, "_attn_implementation", None)),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "lmms-manu": __version__},
     }
+
+
+def _in_order(passages: Sequence[Passage]) -> list[Passage]:
+    """By length, so that batches hold passages of about the same."""
+    return sorted(passages, key=lambda passage: len(passage.text))
 
 
 def _digest_of_blocks(blocks: Sequence[MlpBlock]) -> str:

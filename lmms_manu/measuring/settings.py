@@ -27,7 +27,10 @@ class MeasureSettings(Settings):
     )
     tau: float = setting(0.1, "A neuron is active where |z| exceeds this; the paper's tau.", minimum=0)
     statistics_batch_size: int = setting(4, "Samples in one forward pass of the measurement.", minimum=1)
-    statistics_cache: bool = setting(True, "Keeps the statistics for other prune rates, recipes and scopes.")
+    statistics_cache: bool = setting(
+        True,
+        "Keeps the statistics for other prune rates, recipes and scopes, and what is chosen by them.",
+    )
     mlp_blocks: str | None = setting(
         None, "Patterns that name the MLP blocks of a model whose structure is not recognised."
     )

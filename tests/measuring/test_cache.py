@@ -94,7 +94,7 @@ def test_a_damaged_file_is_measured_again_with_a_word(load, parts, damage, caplo
     path = StatisticsCache.default().parts()[0].path
     path.write_bytes(damage(path.read_bytes()))
     assert measured_parts(load(), parts) == 1
-    assert "measured again" in caplog.text
+    assert "made again" in caplog.text
     assert measured_parts(load(), parts) == 0
 
 

@@ -16,7 +16,7 @@ SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")
 PRUNE_MODES = ("zero", "remove")
 WEIGHTS = ("w_abs", "w_freq", "w_var", "w_rms")
-_CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
+CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
 
 _LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
@@ -93,7 +93,7 @@ class ManuSettings(Settings):
         if self.mask is None:
             return
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        idle = [f"{name}={value}" for name in _CHOOSING if (value := getattr(self, name)) != defaults[name]]
+        idle = [f"{name}={value}" for name in CHOOSING if (value := getattr(self, name)) != defaults[name]]
         if idle:
             raise SettingError(
                 f"{', '.join(idle)} would have no effect beside mask={self.mask!r}, which says which neurons to prune: "

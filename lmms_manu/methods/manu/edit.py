@@ -2,11 +2,12 @@
 
 edit
     find the MLP blocks, refuse weights that cannot be edited
-    for each step
+    the same choice was made before: read it
+    else for each step
         measure both sets in both modalities (or read the statistics of an earlier measurement)
-        score, select, zero, read the zeros back
-    or: apply a mask that was made before
-    record
+        score, select; between two steps zero
+    or: take a mask that was made before
+    zero, read the zeros back, record
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,9 +29,10 @@ from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.remove import check_removable, remove_neurons
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.errors import ModelError
+from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.fingerprints import note_edit, weights_fingerprint
 from lmms_manu.measuring.layout import NeuronLayout
-from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.measure import Parts, determinants_of_parts, measure
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.measuring.statistics import Statistics
@@ -38,6 +41,7 @@ from lmms_manu.methods.data import UnlearningData
 from lmms_manu.methods.manu.choice import check_choice, choose
 from lmms_manu.methods.manu.config import NAME, ManuSettings
 from lmms_manu.methods.manu.distributions import distributions
+from lmms_manu.methods.manu.remembered import Selection, SelectionMemory
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
@@ -55,6 +59,19 @@ def edit(
         check_removable(checkpoint.model, blocks)
     editing = Editing(checkpoint, blocks, settings, measuring)
     return editing.apply_mask(settings.mask) if settings.mask is not None else editing.find_and_prune(data)
+
+
+@dataclass(frozen=True)
+class _Measurable:
+    """What neurons are measured on.
+
+    Args:
+        parts: what the model reads.
+        determinants: what the statistics of each part depend on.
+    """
+
+    parts: Parts
+    determinants: Mapping[str, Mapping[str, Any]]
 
 
 class Editing:
@@ -82,22 +99,12 @@ class Editing:
         check_choice(self._layout, self._settings)
         # Of the weights as they are now; only a mask that is kept has to tell it.
         weights = self._weights() if self._settings.save_mask is not None else ""
-        rounds: list[dict[str, Any]] = []
-        marked: Tensor | None = None
-        unedited: Tensor | None = None
-        measured_on: dict[str, str] = {}
-        for step in range(1, self._settings.steps + 1):
-            statistics = self._measure(data)
-            with self._timed("scoring"):
-                sums = statistics.sums if statistics is not None else None
-                choice = choose(self._layout, sums, self._settings, step / self._settings.steps, marked)
-            marked = choice.marked
-            if step == 1 and statistics is not None:
-                unedited, measured_on = sums, statistics.about["data"]
-            rounds.append({**choice.summary(), "measured_parts": statistics.measured if statistics else 0})
-            if step < self._settings.steps:
-                self._prune(self._mask(marked))
-        assert marked is not None  # there is at least one step
+        processes = Processes.current()
+        measurable = self._measurable(data)
+        memory = self._memory(measurable)
+        remembered = processes.from_first(memory.load() if memory is not None and processes.first else None)
+        selection = remembered or self._select(measurable)
+        marked = selection.marked
         record = EditRecord(
             method=NAME,
             checkpoint=self._checkpoint.name,
@@ -112,19 +119,20 @@ class Editing:
                 **self._measuring.as_dict(),
             },
             versions=versions(),
-            details={"scope": self._settings.own_scope, "rounds": rounds, "data": measured_on},
+            details={"scope": self._settings.own_scope, "rounds": selection.rounds, "data": selection.data},
         )
         told: dict[str, Any] = {}
         if self._settings.save_mask is not None:
             details = {"layout": self._layout.as_json(), "record": record.as_dict()}
             told = {"weights": weights, "details": details}
         mask = self._mask(marked, **told)
-        if unedited is not None:
-            with self._timed("scoring"):
-                activations = distributions(self._layout, unedited, marked)
-            drawn = {tower: dict(vars(one)) for tower, one in activations.items()}
-            record = dataclasses.replace(record, details={**record.details, "activations": drawn})
-        return self._finish(mask, marked, record)
+        if selection.activations:
+            record = dataclasses.replace(record, details={**record.details, "activations": selection.activations})
+        record = self._finish(mask, marked, record)
+        # Only now: what the processes do not agree about is an error, and must not be taken for known the next time.
+        if memory is not None and remembered is None and processes.first:
+            memory.store(selection)
+        return record
 
     def apply_mask(self, source: str) -> EditRecord:
         """Prunes the neurons of a mask that was made before."""
@@ -150,12 +158,50 @@ class Editing:
         )
         return self._finish(mask, marked, record)
 
-    def _measure(self, data: UnlearningData | None) -> Statistics | None:
+    def _measurable(self, data: UnlearningData | None) -> _Measurable | None:
         if data is None:
             return None
         with self._timed("measuring"):
             parts = data.passages(PromptEncoder(self._checkpoint))
-            return measure(self._checkpoint, self._blocks, parts, self._measuring)
+            return _Measurable(parts, determinants_of_parts(self._checkpoint, self._blocks, parts, self._measuring))
+
+    def _memory(self, measurable: _Measurable | None) -> SelectionMemory | None:
+        """Where the selection is kept; None where nothing is to be, or where drawing it again takes no time."""
+        if measurable is None or not self._measuring.statistics_cache:
+            return None
+        cache = StatisticsCache.default()
+        return SelectionMemory(cache, measurable.determinants, self._settings, self._checkpoint.name)
+
+    def _select(self, measurable: _Measurable | None) -> Selection:
+        """Measures and scores, and prunes between rounds, but not after the last."""
+        rounds: list[dict[str, Any]] = []
+        marked: Tensor | None = None
+        unedited: Statistics | None = None
+        for step in range(1, self._settings.steps + 1):
+            statistics = self._measure(measurable, first=step == 1)
+            with self._timed("scoring"):
+                sums = statistics.sums if statistics is not None else None
+                choice = choose(self._layout, sums, self._settings, step / self._settings.steps, marked)
+            marked = choice.marked
+            unedited = unedited or statistics
+            rounds.append({**choice.summary(), "measured_parts": statistics.measured if statistics else 0})
+            if step < self._settings.steps:
+                self._prune(self._mask(marked))
+        assert marked is not None  # there is at least one step
+        if unedited is None:
+            return Selection(marked, rounds, {}, {})
+        with self._timed("scoring"):
+            drawn = distributions(self._layout, unedited.sums, marked)
+        activations = {tower: dict(vars(distribution)) for tower, distribution in drawn.items()}
+        return Selection(marked, rounds, unedited.about["data"], activations)
+
+    def _measure(self, measurable: _Measurable | None, first: bool) -> Statistics | None:
+        if measurable is None:
+            return None
+        with self._timed("measuring"):
+            # A round before this one has changed the weights.
+            known = measurable.determinants if first else None
+            return measure(self._checkpoint, self._blocks, measurable.parts, self._measuring, determinants=known)
 
     def _mask(self, marked: Tensor, **told: Any) -> NeuronMask:
         indices = [part.nonzero().flatten() for part in self._layout.split(marked)]
