@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from lmms_manu.names import MODEL
+
 if TYPE_CHECKING:
     from lmms_eval.models.registry_v2 import ModelManifest
 
-MODEL = "manu_pruned"
 CHAT_CLASS = "lmms_manu.plugins.manu_pruned.ManuPruned"
 SIMPLE_CLASS = "lmms_manu.plugins.manu_pruned.ManuPrunedSimple"
 TESTED_HOST = "0.7.3"

@@ -24,10 +24,16 @@ def add_settings(
             text += f" One of {', '.join(str(choice) for choice in field.metadata['choices'])}."
         if field.default is not None:
             text += f" (default {field.default})"
-        group.add_argument(f"--{field.name}", dest=field.name, metavar="X", help=text)
+        group.add_argument(f"--{field.name}", dest=field.name, metavar=_placeholder(field), help=text)
         if "_" in field.name:
             hyphened = f"--{field.name.replace('_', '-')}"
             group.add_argument(hyphened, dest=field.name, help=argparse.SUPPRESS, default=argparse.SUPPRESS)
+
+
+def _placeholder(field: dataclasses.Field[Any]) -> str:
+    """What stands for a value in the help: what kind it is of."""
+    kinds = str(field.type).removesuffix(" | None")
+    return {"int": "N", "float": "NUMBER", "bool": "TRUE|FALSE"}.get(kinds, "TEXT")
 
 
 def given_settings(arguments: argparse.Namespace, *classes: type[Settings]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingError(f"out={str(out)!r} exists: name a new folder, nothing is overwritten.")
     classes = [*_CLASSES, *(settings for own in _other_methods().values() for settings in own)]
     given = given_settings(arguments, *classes)
-    from_arguments(given, *classes)
+    manu = next(made for made in from_arguments(given, *classes) if isinstance(made, ManuSettings))
     if "save_mask" in given and Path(given["save_mask"]).expanduser().resolve().is_relative_to(out.resolve()):
         raise SettingError(f"save_mask={given['save_mask']!r} lies in --out, which gets the mask anyway: leave it out.")
     # Imported here, after the arguments are known to be right: torch takes seconds.
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     with tempfile.TemporaryDirectory() as scratch:
         mask, wanted = Path(scratch, FILE_NAME), given.get("save_mask")
-        if given.get("method", DEFAULT_METHOD) == DEFAULT_METHOD:
+        if given.get("method", DEFAULT_METHOD) == DEFAULT_METHOD and (manu.prune_rate > 0 or manu.mask is not None):
             given["save_mask"] = str(mask)
         request = plan(given)
         join_processes()

@@ -19,13 +19,12 @@ from lmms_manu.environment import RECORD
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evaluation.harness import LOG, HarnessError, HarnessRun, run
 from lmms_manu.evaluation.judged import unjudged_tasks
-from lmms_manu.evaluation.manifest import MANIFEST, is_done, new_manifest, read_manifest, refuse_others
+from lmms_manu.evaluation.manifest import is_done, new_manifest, read_manifest, refuse_others
 from lmms_manu.evaluation.protocol import judge_of, protocol
 from lmms_manu.evaluation.suites import Part
 from lmms_manu.files import write_json
+from lmms_manu.names import MANIFEST_FILE, RECORD_FILE
 from lmms_manu.settings import Settings, from_arguments, setting
-
-EDIT_FILE = "edit.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,12 +118,12 @@ def _evaluate(evaluation: Evaluation, say: Callable[[str], None], echo: bool) ->
             continue
         # Written down before it runs: what an attempt that was cut off has left may be removed, and nothing else.
         manifest["parts"][part.name] = {"status": "started"}
-        write_json(evaluation.output / MANIFEST, manifest)
+        write_json(evaluation.output / MANIFEST_FILE, manifest)
         entry, told = _run_part(evaluation, part, echo)
         complete &= entry["status"] == "done"
         manifest["parts"][part.name] = entry
         manifest["edit"] = _read_json(_record(evaluation)) or manifest.get("edit")
-        write_json(evaluation.output / MANIFEST, manifest)
+        write_json(evaluation.output / MANIFEST_FILE, manifest)
         say(f"{evaluation.output / part.name}: {told}")
     return complete
 
@@ -201,7 +200,7 @@ def _refuse_another_judge(evaluation: Evaluation, manifest: Mapping[str, Any]) -
 def _locked(output: Path) -> Iterator[None]:
     """Keeps other calls out of the folder; two would do the same work, and leave their results twice."""
     output.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(f"{output / MANIFEST}.lock", timeout=0)
+    lock = filelock.FileLock(f"{output / MANIFEST_FILE}.lock", timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -215,7 +214,7 @@ def _locked(output: Path) -> Iterator[None]:
 
 
 def _record(evaluation: Evaluation) -> Path:
-    return evaluation.output.absolute() / EDIT_FILE
+    return evaluation.output.absolute() / RECORD_FILE
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

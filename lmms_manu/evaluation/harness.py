@@ -15,9 +15,9 @@ from typing import Any
 
 from lmms_manu.errors import ManuError, SettingError
 from lmms_manu.evaluation.children import child
+from lmms_manu.names import MODEL
 
 LOG = "lmms-eval.log"
-MODEL = "manu_pruned"
 _TAIL_LINES = 25
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import SettingError
+from lmms_manu.names import MANIFEST_FILE
 
-MANIFEST = "run.json"
 SCHEMA = 1
 _VERSIONED = ("lmms-manu", "lmms-eval", "torch", "transformers", "accelerate", "datasets")
 
@@ -33,7 +33,7 @@ def read_manifest(output: Path) -> dict[str, Any] | None:
     Raises:
         SettingError: a file of that name is something else, or damaged.
     """
-    file = output / MANIFEST
+    file = output / MANIFEST_FILE
     if not file.is_file():
         return None
     try:
@@ -43,7 +43,7 @@ def read_manifest(output: Path) -> dict[str, Any] | None:
     is_ours = isinstance(known, dict) and all(isinstance(known.get(name), dict) for name in ("model_args", "parts"))
     if not is_ours or known.get("schema") != SCHEMA:
         raise SettingError(
-            f"output={str(output)!r} holds a {MANIFEST} that is damaged or none of this command's: "
+            f"output={str(output)!r} holds a {MANIFEST_FILE} that is damaged or none of this command's: "
             "name another folder; nothing is overwritten."
         )
     return dict(known)

@@ -12,8 +12,7 @@ from pathlib import Path
 from lmms_manu.files import write_json
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.models.loading import Checkpoint
-
-RECORD_FILE = "edit.json"
+from lmms_manu.names import RECORD_FILE
 
 
 def write_checkpoint(

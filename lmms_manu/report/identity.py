@@ -14,9 +14,9 @@ from lmms_manu.errors import DataError
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
+from lmms_manu.names import MODEL
 from lmms_manu.report.results import ResultsFile
 
-PLUGIN = "manu_pruned"
 VANILLA = "vanilla"
 
 # Arguments that say how the work is done and leave the answers as they are.
@@ -96,7 +96,7 @@ def identify(results: ResultsFile, edit: Mapping[str, Any]) -> Identity:
     """
     arguments = _of_answers(results)
     settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in _NAMED))
-    if results.model != PLUGIN and not edit:
+    if results.model != MODEL and not edit:
         return Identity(results.model, results.checkpoint, method="", settings=settings)
     told = _told(arguments, edit)
     rate = _number(results, "prune_rate", told["prune_rate"])

@@ -13,11 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmms_manu.report.identity import PLUGIN
+from lmms_manu.names import MANIFEST_FILE, MODEL, RECORD_FILE
 from lmms_manu.report.results import ResultsFile, TaskResult
-
-EDIT_FILE = "edit.json"
-_MANIFEST = "run.json"
 
 
 def protocol_of(task: TaskResult) -> Mapping[str, Any]:
@@ -30,14 +27,14 @@ def protocol_of(task: TaskResult) -> Mapping[str, Any]:
 def edit_of(results: ResultsFile) -> dict[str, Any]:
     """The record of how the model was edited; empty if the run left none."""
     recorded = [dict(edit) for task in results.tasks if isinstance(edit := protocol_of(task).get("edit"), Mapping)]
-    exported = _read(Path(results.checkpoint) / EDIT_FILE) if results.checkpoint else {}
+    exported = _read(Path(results.checkpoint) / RECORD_FILE) if results.checkpoint else {}
     if recorded:
         return recorded[0] if recorded[0].get("mask") or not exported else exported
     # Only `lmms-manu evaluate` puts the record of a model that it edited itself above the results.
-    if exported or results.model != PLUGIN or any(protocol_of(task) for task in results.tasks):
+    if exported or results.model != MODEL or any(protocol_of(task) for task in results.tasks):
         return exported
-    evaluated = next((folder for folder in results.folders if (folder / _MANIFEST).is_file()), None)
-    return _read(evaluated / EDIT_FILE) if evaluated else {}
+    evaluated = next((folder for folder in results.folders if (folder / MANIFEST_FILE).is_file()), None)
+    return _read(evaluated / RECORD_FILE) if evaluated else {}
 
 
 def _read(path: Path) -> dict[str, Any]:

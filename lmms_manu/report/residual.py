@@ -68,11 +68,11 @@ def residual_of(run: Run, forget_ratio: int | None) -> Residual | None:
     Raises:
         DataError: a file of that name is damaged.
     """
-    wanted = (_unedited(run), run.mask, forget_ratio)
+    wanted = (_place(_unedited(run)), run.mask, forget_ratio)
     for folder in dict.fromkeys(folder for file in run.files for folder in file.folders):
         if (folder / FILE).is_file():
             found = Residual.load(folder / FILE)
-            if (found.checkpoint, found.mask, found.forget_ratio) == wanted:
+            if (_place(found.checkpoint), found.mask, found.forget_ratio) == wanted:
                 return found
     return None
 
@@ -80,3 +80,9 @@ def residual_of(run: Run, forget_ratio: int | None) -> Residual | None:
 def _unedited(run: Run) -> str:
     """The weights that a run started from, as they were named."""
     return str(run.edit.get("checkpoint") or run.identity.checkpoint or DEFAULT_CHECKPOINT)
+
+
+def _place(checkpoint: str) -> str:
+    """A folder's full path, however it was written; a hub name as it is."""
+    folder = Path(checkpoint).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else checkpoint

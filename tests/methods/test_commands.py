@@ -37,6 +37,14 @@ def test_a_pruned_checkpoint_loads_by_itself_and_computes_what_pruning_in_memory
     assert NeuronMask.load(tmp_path / "pruned").fingerprint == record.mask_fingerprint
 
 
+def test_a_checkpoint_can_be_written_as_it_is(arguments, model_options, tmp_path):
+    assert main(["prune", *model_options, "--prune_rate", "0", "--out", str(tmp_path / "copy")]) == 0
+    written = AutoModelForImageTextToText.from_pretrained(tmp_path / "copy")
+    original = AutoModelForImageTextToText.from_pretrained(arguments["pretrained"])
+    assert torch.equal(written(**INPUTS).logits, original(**INPUTS).logits)
+    assert not (tmp_path / "copy" / "mask.safetensors").exists()
+
+
 def test_the_model_card_records_the_edit(model_options, tmp_path):
     main(["prune", *model_options, "--recipe", "ratio", "--prune_rate", "10", "--out", str(tmp_path / "pruned")])
     card = (tmp_path / "pruned" / "README.md").read_text()

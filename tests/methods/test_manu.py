@@ -187,6 +187,7 @@ def test_without_a_measurement_the_record_tells_no_activations(arguments, tmp_pa
         ({"random_like": "paper"}, "needs recipe=random"),
         ({"random_like": "paper", "recipe": "random", "steps": 2}, "Use steps=1"),
         ({"save_mask": __file__}, "name a folder, or a file that ends in .safetensors"),
+        ({"save_mask": "kept", "prune_rate": 0}, "nothing is pruned, so there is no mask"),
         ({"mask": "somebody/mask", "prune_rate": 5, "towers": "vision"}, "prune_rate=5.0, towers=vision would have no"),
         ({"retain_samples": "some"}, "retain_samples='some'"),
         ({"mlp_blocks": "foo"}, "mlp_blocks='foo' is not of the form"),

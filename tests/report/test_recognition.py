@@ -126,11 +126,19 @@ def test_the_knowledge_residual_is_drawn_relative_to_the_baseline(
 
 
 @pytest.mark.parametrize("folder", ["vanilla", "paper"])
-def test_a_residual_of_other_weights_is_not_the_runs(results: Path, folder: str) -> None:
+def test_a_residual_of_other_weights_is_not_the_runs(
+    results: Path, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (run,) = read_runs([str(results / folder)])
     own = Residual("MLLMMU/LLaVA_Vanilla", run.mask, 10, {"forget/text": (0.1,)}, {"forget/text": 1})
     own.save(results / folder / FILE)
     assert residual_of(run, 10) == own
+    # A folder of that relative path stands for the model, however it is written.
+    monkeypatch.chdir(tmp_path)
+    checkpoint = tmp_path / "MLLMMU" / "LLaVA_Vanilla"
+    checkpoint.mkdir(parents=True)
+    dataclasses.replace(own, checkpoint=str(checkpoint)).save(results / folder / FILE)
+    assert residual_of(run, 10) is not None
     dataclasses.replace(own, checkpoint="another/model").save(results / folder / FILE)
     assert residual_of(run, 10) is None
 

@@ -87,6 +87,11 @@ class ManuSettings(Settings):
                     f"save_mask={self.save_mask!r} is a file: name a folder, or a file that ends in .safetensors."
                 )
             object.__setattr__(self, "save_mask", path)
+            if self.prune_rate == 0 and self.mask is None:
+                raise SettingError(
+                    f"save_mask={self.save_mask!r} with prune_rate=0: nothing is pruned, so there is no mask to write. "
+                    "Leave one of the two out."
+                )
         self._check_mask()
 
     def _check_mask(self) -> None:

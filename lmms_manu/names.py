@@ -1,0 +1,10 @@
+"""Names that several parts of this package, and whoever reads its results, have to agree on."""
+
+MODEL = "manu_pruned"
+"""The model that the plugin registers."""
+
+RECORD_FILE = "edit.json"
+"""The record of an edit: beside the weights of an exported checkpoint, and above the results of its evaluation."""
+
+MANIFEST_FILE = "run.json"
+"""What `lmms-manu evaluate` ran, above its results."""
