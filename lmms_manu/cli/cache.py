@@ -36,14 +36,19 @@ _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("list", "clean"), help="show what is there, or remove some of it")
-    parser.add_argument("--what", choices=("all", *KINDS), default="all", help="which kind to clean (default all)")
+    parser.add_argument(
+        "--what",
+        choices=("all", *KINDS),
+        default="all",
+        help="which kind to clean (default all); what was chosen by statistics goes with them",
+    )
     parser.add_argument(
         "--older_than", type=float, default=0, metavar="DAYS", help="clean only what was not used for so many days"
     )
     parser.add_argument(
         "--limit",
         metavar="SIZE",
-        help="clean only the statistics used longest ago, until the rest fits (5GB, 500MB); by itself",
+        help="clean only the statistics and choices used longest ago, until the rest fits (5GB, 500MB); by itself",
     )
 
 

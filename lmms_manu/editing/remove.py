@@ -11,7 +11,6 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from lmms_manu.editing.mask import NeuronMask
-from lmms_manu.editing.weights import parameter_of
 from lmms_manu.editing.zero import neurons_of, verify_zeros, zero_neurons
 from lmms_manu.errors import ModelError
 from lmms_manu.models.blocks import MlpBlock, Slot
@@ -29,7 +28,7 @@ def check_removable(model: nn.Module, blocks: Sequence[MlpBlock]) -> None:
     """
     for block in blocks:
         for slot in block.slots:
-            if parameter_of(model, slot.parameter).device.type == "meta":
+            if model.get_parameter(slot.parameter).device.type == "meta":
                 raise ModelError(
                     f"prune_mode=remove: {slot.parameter} is offloaded, and offloaded weights keep their shapes. Use "
                     "prune_mode=zero, or load the model without offloading."
@@ -95,7 +94,7 @@ def _shrink(model: nn.Module, block: MlpBlock, kept: torch.Tensor) -> MlpBlock:
         by_parameter.setdefault(slot.parameter, []).append(slot)
     for name, slots in by_parameter.items():
         owner, _, key = name.rpartition(".")
-        weight = parameter_of(model, name)
+        weight = model.get_parameter(name)
         parts = [neurons_of(weight.data, block, slot)[kept.to(weight.device)] for slot in slots]
         smaller = torch.cat(parts).movedim(0, slots[0].axis).contiguous()
         module = model.get_submodule(owner)

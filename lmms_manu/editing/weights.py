@@ -7,7 +7,6 @@ to a file of its own, to which the map then points.
 
 from __future__ import annotations
 
-import operator
 import tempfile
 import weakref
 from collections.abc import Callable, Hashable
@@ -26,25 +25,13 @@ from lmms_manu.files import atomic_path
 _folders: weakref.WeakKeyDictionary[nn.Module, tempfile.TemporaryDirectory[str]] = weakref.WeakKeyDictionary()
 
 
-def parameter_of(model: nn.Module, name: str) -> nn.Parameter:
-    """The parameter called `name`, as `get_parameter` gives it, found in less time.
-
-    Raises:
-        AttributeError: there is none.
-    """
-    parameter = operator.attrgetter(name)(model)
-    if not isinstance(parameter, nn.Parameter):
-        raise AttributeError(f"{name} is not a parameter.")
-    return parameter
-
-
 def read_weight(model: nn.Module, name: str) -> torch.Tensor:
     """The parameter called `name` as it will be in the next forward pass, on whatever device it is.
 
     Raises:
         ModelError: it has no values here (the meta device without a hook that brings them).
     """
-    parameter = parameter_of(model, name)
+    parameter = model.get_parameter(name)
     if parameter.device.type != "meta":
         return parameter.detach()
     weights, key = _offloaded(model, name)
@@ -57,7 +44,7 @@ def edit_weight(model: nn.Module, name: str, edit: Callable[[torch.Tensor], None
     Raises:
         ModelError: the parameter is offloaded in a way that is not known.
     """
-    parameter = parameter_of(model, name)
+    parameter = model.get_parameter(name)
     if parameter.device.type != "meta":
         edit(parameter.data)
         return

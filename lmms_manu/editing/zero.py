@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lmms_manu.editing.mask import NeuronMask
-from lmms_manu.editing.weights import edit_weight, location, parameter_of, read_weight
+from lmms_manu.editing.weights import edit_weight, location, read_weight
 from lmms_manu.errors import ModelError
 from lmms_manu.models.blocks import MlpBlock, Slot
 
@@ -116,7 +116,7 @@ def _positions(block: MlpBlock, indices: torch.Tensor, device: torch.device) -> 
 
 def _parameter(model: nn.Module, name: str) -> nn.Parameter:
     try:
-        return parameter_of(model, name)
+        return model.get_parameter(name)
     except AttributeError as error:
         raise ModelError(
             f"{name} cannot be edited: the model holds it in packed form{_quantisation(model)}. Load a checkpoint of "

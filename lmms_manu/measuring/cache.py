@@ -88,15 +88,20 @@ class StatisticsCache:
             return None
         except DamagedFileError as error:
             _logger.warning("%s It is made again.", error)
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
             return None
         if about["determinants"] != json.loads(json.dumps(determinants)):
             _logger.warning("%s belongs to something else than its name says. It is made again.", path)
             return None
-        # By which the oldest are told; the folder may be somebody else's, or just have been cleaned.
-        with contextlib.suppress(OSError):
-            os.utime(path)
+        self.touch(determinants)
         return tensors, about
+
+    def touch(self, determinants: Mapping[str, Any]) -> None:
+        """Counts as a use of what was stored under these determinants, if anything was."""
+        # The folder may be somebody else's, or just have been cleaned.
+        with contextlib.suppress(OSError):
+            os.utime(self._path(determinants))
 
     def store_entry(
         self, determinants: Mapping[str, Any], tensors: Mapping[str, Tensor], about: Mapping[str, Any]

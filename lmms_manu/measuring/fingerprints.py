@@ -57,9 +57,9 @@ def edits(model: PreTrainedModel) -> tuple[str, ...]:
     return tuple(getattr(model, _EDITS, ()))
 
 
-def note_edit(model: PreTrainedModel, fingerprint: str) -> None:
-    """Records an edit of `model`, so that statistics of the unedited weights are not taken for its own."""
-    setattr(model, _EDITS, (*edits(model), fingerprint))
+def note_edits(model: PreTrainedModel, *fingerprints: str) -> None:
+    """Records all edits of `model` since it was loaded, lest statistics of other weights be taken for its own."""
+    setattr(model, _EDITS, fingerprints)
 
 
 def processor_fingerprint(processor: ProcessorMixin) -> str:

@@ -91,6 +91,9 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     elif model.device.type != "meta":
         # Where even the first weights are offloaded, inputs go to the device that computes, which is `device`.
         device = model.device
+    # transformers' own classes come so; code that comes with a checkpoint may not.
+    if model.training:
+        model.eval()
     return Checkpoint(model, processor, device, settings)
 
 
@@ -209,7 +212,7 @@ def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:
 
 def _merge_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
     merged: PreTrainedModel = _peft().PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    return merged.eval()
+    return merged
 
 
 def _peft() -> Any:

@@ -2,13 +2,14 @@ import dataclasses
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 from support.models import llava_model, save_llava
 
 from lmms_manu.measuring.cache import StatisticsCache
-from lmms_manu.measuring.fingerprints import note_edit, processor_fingerprint, weights_fingerprint
+from lmms_manu.measuring.fingerprints import note_edits, processor_fingerprint, weights_fingerprint
 from lmms_manu.measuring.measure import determinants_of, measure
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.models.blocks import find_mlp_blocks
@@ -64,7 +65,7 @@ def test_the_same_weights_in_another_folder_hit(load, parts, tmp_path):
 def test_an_edited_model_is_measured_anew(load, parts):
     measured_parts(load(), parts)
     checkpoint = load()
-    note_edit(checkpoint.model, "some mask")
+    note_edits(checkpoint.model, "some mask")
     assert measured_parts(checkpoint, parts) == 4
 
 
@@ -96,6 +97,16 @@ def test_a_damaged_file_is_measured_again_with_a_word(load, parts, damage, caplo
     assert measured_parts(load(), parts) == 1
     assert "made again" in caplog.text
     assert measured_parts(load(), parts) == 0
+
+
+def test_a_damaged_file_that_cannot_be_removed_is_none(cache, monkeypatch):
+    def refuse(path, missing_ok=False):
+        raise PermissionError(path)
+
+    cache.store({"tau": 0.1}, SUMS, {})
+    cache.parts()[0].path.write_bytes(b"no")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert cache.load({"tau": 0.1}) is None
 
 
 def test_a_folder_that_can_only_be_read_is_read(cache, monkeypatch):

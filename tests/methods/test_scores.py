@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmms_manu.measuring.sums import sum_activations
+from lmms_manu.methods.manu import scores
 from lmms_manu.methods.manu.scores import (
     MEASURED_SCORES,
     TermWeights,
@@ -140,3 +141,11 @@ def test_rescaling_a_neuron_changes_its_paper_score():
 def test_sums_of_another_shape_are_refused():
     with pytest.raises(ValueError, match="needed is"):
         score("paper", torch.zeros(2, 5, 3))
+
+
+@pytest.mark.parametrize("recipe", MEASURED_SCORES)
+def test_scores_do_not_depend_on_how_many_are_computed_at_once(recipe, monkeypatch):
+    sums, vision = sums_of(activations(3)), torch.tensor([False, False, True, True, True, False])
+    whole = score(recipe, sums, vision)
+    monkeypatch.setattr(scores, "_AT_ONCE", 4)
+    assert torch.equal(score(recipe, sums, vision), whole)

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.settings import Settings, setting
@@ -16,7 +17,7 @@ SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")
 PRUNE_MODES = ("zero", "remove")
 WEIGHTS = ("w_abs", "w_freq", "w_var", "w_rms")
-CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
+_CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
 
 _LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
@@ -98,7 +99,7 @@ class ManuSettings(Settings):
         if self.mask is None:
             return
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        idle = [f"{name}={value}" for name in CHOOSING if (value := getattr(self, name)) != defaults[name]]
+        idle = [f"{name}={value}" for name in _CHOOSING if (value := getattr(self, name)) != defaults[name]]
         if idle:
             raise SettingError(
                 f"{', '.join(idle)} would have no effect beside mask={self.mask!r}, which says which neurons to prune: "
@@ -110,6 +111,11 @@ class ManuSettings(Settings):
             if not os.path.exists(path):
                 raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")
             object.__setattr__(self, "mask", path)
+
+    def choosing(self) -> dict[str, Any]:
+        """The settings that say which neurons are pruned: all but those that say how, and where that is written."""
+        left_out = ("prune_mode", "save_mask", "mask")
+        return {name: value for name, value in self.as_dict().items() if name not in left_out}
 
     @property
     def own_scope(self) -> str:

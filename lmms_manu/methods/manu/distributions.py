@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,6 +30,14 @@ class Distribution:
     edges: tuple[float, ...]
     neurons: Mapping[str, tuple[int, ...]]
     pruned: Mapping[str, tuple[int, ...]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields as JSON gives them back."""
+        return {
+            "edges": list(self.edges),
+            "neurons": {part: list(counts) for part, counts in self.neurons.items()},
+            "pruned": {part: list(counts) for part, counts in self.pruned.items()},
+        }
 
 
 def distributions(layout: NeuronLayout, sums: Tensor, marked: Tensor) -> dict[str, Distribution]:

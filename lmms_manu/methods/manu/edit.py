@@ -17,7 +17,6 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -30,7 +29,7 @@ from lmms_manu.editing.remove import check_removable, remove_neurons
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.cache import StatisticsCache
-from lmms_manu.measuring.fingerprints import note_edit, weights_fingerprint
+from lmms_manu.measuring.fingerprints import edits, note_edits, weights_fingerprint
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.measure import Parts, determinants_of_parts, measure
 from lmms_manu.measuring.processes import Processes
@@ -46,6 +45,8 @@ from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 
+_Determinants = Mapping[str, Mapping[str, Any]]
+
 
 def edit(
     checkpoint: Checkpoint, data: UnlearningData | None, settings: ManuSettings, measuring: MeasureSettings
@@ -59,19 +60,6 @@ def edit(
         check_removable(checkpoint.model, blocks)
     editing = Editing(checkpoint, blocks, settings, measuring)
     return editing.apply_mask(settings.mask) if settings.mask is not None else editing.find_and_prune(data)
-
-
-@dataclass(frozen=True)
-class _Measurable:
-    """What neurons are measured on.
-
-    Args:
-        parts: what the model reads.
-        determinants: what the statistics of each part depend on.
-    """
-
-    parts: Parts
-    determinants: Mapping[str, Mapping[str, Any]]
 
 
 class Editing:
@@ -92,6 +80,8 @@ class Editing:
         self._settings = settings
         self._measuring = measuring
         self._layout = NeuronLayout.of(blocks)
+        # A round's mask holds those of the rounds before it.
+        self._before = edits(checkpoint.model)
         self._seconds = {"measuring": 0.0, "scoring": 0.0, "pruning": 0.0}
 
     def find_and_prune(self, data: UnlearningData | None) -> EditRecord:
@@ -100,10 +90,16 @@ class Editing:
         # Of the weights as they are now; only a mask that is kept has to tell it.
         weights = self._weights() if self._settings.save_mask is not None else ""
         processes = Processes.current()
-        measurable = self._measurable(data)
-        memory = self._memory(measurable)
-        remembered = processes.from_first(memory.load() if memory is not None and processes.first else None)
-        selection = remembered or self._select(measurable)
+        parts: Parts | None = None
+        determinants: _Determinants | None = None
+        if data is not None:
+            with self._timed("measuring"):
+                parts = data.passages(PromptEncoder(self._checkpoint))
+                determinants = determinants_of_parts(self._checkpoint, self._blocks, parts, self._measuring)
+        memory = self._memory(determinants)
+        with self._timed("scoring"):
+            remembered = processes.from_first(memory.load() if memory is not None and processes.first else None)
+        selection = remembered or self._select(parts, determinants)
         marked = selection.marked
         record = EditRecord(
             method=NAME,
@@ -158,27 +154,22 @@ class Editing:
         )
         return self._finish(mask, marked, record)
 
-    def _measurable(self, data: UnlearningData | None) -> _Measurable | None:
-        if data is None:
+    def _memory(self, determinants: _Determinants | None) -> SelectionMemory | None:
+        """Where the selection is kept; None for neurons that are drawn, and where the user wants no cache."""
+        if determinants is None or not self._measuring.statistics_cache:
             return None
-        with self._timed("measuring"):
-            parts = data.passages(PromptEncoder(self._checkpoint))
-            return _Measurable(parts, determinants_of_parts(self._checkpoint, self._blocks, parts, self._measuring))
+        return SelectionMemory(
+            StatisticsCache.default(), determinants, self._settings, self._layout.neurons, self._checkpoint.name
+        )
 
-    def _memory(self, measurable: _Measurable | None) -> SelectionMemory | None:
-        """Where the selection is kept; None where nothing is to be, or where drawing it again takes no time."""
-        if measurable is None or not self._measuring.statistics_cache:
-            return None
-        cache = StatisticsCache.default()
-        return SelectionMemory(cache, measurable.determinants, self._settings, self._checkpoint.name)
-
-    def _select(self, measurable: _Measurable | None) -> Selection:
+    def _select(self, parts: Parts | None, determinants: _Determinants | None) -> Selection:
         """Measures and scores, and prunes between rounds, but not after the last."""
         rounds: list[dict[str, Any]] = []
         marked: Tensor | None = None
         unedited: Statistics | None = None
         for step in range(1, self._settings.steps + 1):
-            statistics = self._measure(measurable, first=step == 1)
+            # A round before this one has changed the weights.
+            statistics = self._measure(parts, determinants if step == 1 else None)
             with self._timed("scoring"):
                 sums = statistics.sums if statistics is not None else None
                 choice = choose(self._layout, sums, self._settings, step / self._settings.steps, marked)
@@ -192,16 +183,14 @@ class Editing:
             return Selection(marked, rounds, {}, {})
         with self._timed("scoring"):
             drawn = distributions(self._layout, unedited.sums, marked)
-        activations = {tower: dict(vars(distribution)) for tower, distribution in drawn.items()}
+        activations = {tower: distribution.as_json() for tower, distribution in drawn.items()}
         return Selection(marked, rounds, unedited.about["data"], activations)
 
-    def _measure(self, measurable: _Measurable | None, first: bool) -> Statistics | None:
-        if measurable is None:
+    def _measure(self, parts: Parts | None, determinants: _Determinants | None) -> Statistics | None:
+        if parts is None:
             return None
         with self._timed("measuring"):
-            # A round before this one has changed the weights.
-            known = measurable.determinants if first else None
-            return measure(self._checkpoint, self._blocks, measurable.parts, self._measuring, determinants=known)
+            return measure(self._checkpoint, self._blocks, parts, self._measuring, determinants=determinants)
 
     def _mask(self, marked: Tensor, **told: Any) -> NeuronMask:
         indices = [part.nonzero().flatten() for part in self._layout.split(marked)]
@@ -211,7 +200,7 @@ class Editing:
         with self._timed("pruning"):
             zero_neurons(self._checkpoint.model, self._blocks, mask)
             verify_zeros(self._checkpoint.model, self._blocks, mask)
-            note_edit(self._checkpoint.model, mask.fingerprint)
+            note_edits(self._checkpoint.model, *self._before, mask.fingerprint)
 
     def _finish(self, mask: NeuronMask, marked: Tensor, record: EditRecord) -> EditRecord:
         """Prunes for good, keeps the mask where that is asked for, and completes the record."""
