@@ -77,6 +77,9 @@ def _dense_hook(index: int, callback: Callback) -> Callable[[nn.Module, tuple[An
         if changed is None:
             return None
         changed = changed.view(last.shape)
-        return (changed.movedim(-1, 1) if channels_first else changed, *arguments[1:])
+        if channels_first:
+            # In the same memory format: in another one a convolution may be computed, and rounded, in another way.
+            changed = torch.empty_like(activations).copy_(changed.movedim(-1, 1))
+        return (changed, *arguments[1:])
 
     return hook

@@ -57,8 +57,10 @@ def test_a_failure_ends_a_command_and_its_workers_but_lets_it_keep_what_it_has(t
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_who_is_told_to_end_takes_its_command_along(tmp_path, number):
     code = (
-        "import os, pathlib, sys\n"
+        "import os, pathlib, signal, sys\n"
         "from lmms_manu.evaluation import children\n"
+        # Tests that a shell runs in the background are born deaf to interrupts, and so is what they start.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "children._GRACE_SECONDS = 0.5\n"
         f"with children.child({COMMAND!r}, folder=pathlib.Path(sys.argv[1]), variables=os.environ) as lines:\n"
         "    for line in lines:\n"

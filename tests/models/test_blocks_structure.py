@@ -222,7 +222,7 @@ def test_experts_in_a_list_report_the_tokens_that_they_see():
     model = model_of(ListedMixture(), seed=2)
     blocks = assert_zeroing_equals_forcing(model)
     assert [block.name for block in blocks] == ["layers.0.mlp.experts.0", "layers.0.mlp.experts.1"]
-    hidden = torch.randn(2, 7, WIDTH)
+    hidden = torch.randn(2, 7, WIDTH, generator=torch.Generator().manual_seed(0))
     rows: dict[int, list[int]] = {}
     with torch.no_grad(), watch(model, blocks, lambda index, _, tokens, __: rows.update({index: tokens.tolist()})):
         model(hidden)
