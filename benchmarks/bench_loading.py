@@ -85,7 +85,7 @@ def main() -> None:
     result = {
         "benchmark": "loading",
         "clock": arguments.clock,
-        "target_ratio again / plain": TARGET,
+        "target_ratio": TARGET,
         "people's data, first load of a process: seconds": round(data_s, 3),
         "models": models,
     }
