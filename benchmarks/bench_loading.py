@@ -2,11 +2,12 @@
 
 `plain` is from_pretrained of model and processor and the pruning itself, of neurons that are given: finding the blocks,
 refusing weights that cannot be edited, zeroing, reading the zeros back. `again` is all that the model `manu_pruned`
-does at its start when it was started like this before: arguments, the people's data, loading, the choice from the
-cache, the same pruning, and the record. `another` is its start at a prune rate that is new, with statistics from the
-cache: scores and the choice in addition, which it keeps. They take turns in one process, at the default prune rate and
-at a high one, whose pruning itself takes longer. The people's data is read once in a process, by the first load; what
-that takes, in a process of its own, is a line of its own.
+does at its start when it was started like this before: arguments, the people's data, loading, the choice by scores from
+the cache, the same pruning, and the record. `another` is its start at a prune rate that is new. `ablated` is one whose
+score is new (a term's weight that nobody asked for before): it reads the statistics from the cache, and computes and
+keeps scores in addition. They take turns in one process, at the default prune rate and at a high one, whose pruning
+itself takes longer. The people's data is read once in a process, by the first load; what that takes, in a process of
+its own, is a line of its own.
 
     python benchmarks/bench_loading.py [--rounds 21] [--clock cpu] [--json FILE]
 
@@ -42,6 +43,7 @@ from lmms_manu.synthetic import make_dataset
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 RATES = (2, 5, 10, 20)
 COMPARED = (2, 20)
+ARMS = ("plain", "again", "another", "ablated")
 SHAPES = {"smaller": {}, "larger": {"hidden": 1024, "neurons": 2816, "layers": 20}}
 TARGET = 1.05
 
@@ -120,15 +122,17 @@ def run(scratch: Path, shape: dict[str, int], clock, rounds: int, samples: int) 
             (
                 seconds(clock, plain, folder, mask)[0],
                 seconds(clock, edited, folder, rate, max_samples=samples)[0],
-                # As good as the same rate, but none that was ever asked for.
+                # As good as the same rate or weight, but none that was ever asked for.
                 seconds(clock, edited, folder, rate + (turn + 1) / 1e4, max_samples=samples)[0],
+                seconds(clock, edited, folder, rate, max_samples=samples, w_var=1 + (turn + 1) / 1e6 / rate)[0],
             )
             for turn in range(rounds)
         ]
-        for what, column in zip(("plain", "again", "another"), zip(*turns, strict=True), strict=True):
-            rows[f"{what}, {rate} %: seconds"] = round(statistics.median(column), 3)
-        rows[f"again / plain, {rate} %"] = round(statistics.median(again / bare for bare, again, _ in turns), 3)
-        rows[f"another / plain, {rate} %"] = round(statistics.median(other / bare for bare, _, other in turns), 3)
+        columns = dict(zip(ARMS, zip(*turns, strict=True), strict=True))
+        rows |= {f"{arm}, {rate} %: seconds": round(statistics.median(column), 3) for arm, column in columns.items()}
+        for arm in ARMS[1:]:
+            ratios = [known / bare for bare, known in zip(columns["plain"], columns[arm], strict=True)]
+            rows[f"{arm} / plain, {rate} %"] = round(statistics.median(ratios), 3)
     return rows | {
         "seconds at 2, 5, 10, 20 %": [round(value, 2) for value in by_rate.values()],
         "parts measured": measured,

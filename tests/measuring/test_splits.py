@@ -17,7 +17,7 @@ from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.measuring.statistics import Statistics
 from lmms_manu.measuring.sums import MODALITIES, SETS
-from lmms_manu.methods.manu.choice import choose
+from lmms_manu.methods.manu.choice import choose, score
 from lmms_manu.methods.manu.config import RECIPES, ManuSettings
 from lmms_manu.methods.manu.scores import MEASURED_SCORES
 from lmms_manu.models.blocks import find_mlp_blocks
@@ -47,7 +47,7 @@ def test_the_mask_is_the_same_for_any_batch_size_but_for_near_ties(load, wide_fo
     choices = []
     for size in (1, 3, 8):
         sums = measure(checkpoint, blocks, parts, MeasureSettings(statistics_batch_size=size), progress=False).sums
-        choices.append(choose(layout, sums, settings))
+        choices.append(choose(layout, score(layout, sums, settings), settings))
     reference = choices[0]
     threshold = float(reference.scores[reference.marked].min())
     near = (reference.scores - threshold).abs() <= NEAR_TIE * abs(threshold)
@@ -68,7 +68,7 @@ from measuring.test_splits import measure_in_batches_of_two
 
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.passages import Passage
-from lmms_manu.methods.manu.choice import choose
+from lmms_manu.methods.manu.choice import choose, score
 from lmms_manu.methods.manu.config import ManuSettings
 
 out = Path({out!r})
@@ -77,7 +77,8 @@ dist.init_process_group("gloo")
 rank = dist.get_rank()
 statistics = measure_in_batches_of_two({folder!r})
 statistics.save(out / f"{{rank}}.safetensors")
-marked = choose(statistics.layout, statistics.sums, ManuSettings(prune_rate=10)).marked
+settings = ManuSettings(prune_rate=10)
+marked = choose(statistics.layout, score(statistics.layout, statistics.sums, settings), settings).marked
 (out / f"{{rank}}.json").write_text(json.dumps(marked.nonzero().flatten().tolist()))
 try:
     measure_in_batches_of_two({folder!r}, broken="!")

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
-from lmms_manu.methods.manu.distributions import distributions
+from lmms_manu.methods.manu.distributions import Levels
+
+NONE = torch.zeros(2, dtype=torch.bool)
 
 # Zero, or in the middle of a bin.
 MEANS = st.one_of(st.just(0.0), st.integers(-90, 40).map(lambda place: 10 ** ((place + 0.5) / 10)))
@@ -23,6 +25,10 @@ def sums_of(means, observations=4):
     sums[0, 0, 0] = observations
     sums[0, 0, 1] = observations * torch.tensor(means, dtype=torch.float64)
     return sums
+
+
+def distributions(layout, sums, marked):
+    return Levels.of(layout, sums).distributions(layout, marked)
 
 
 @given(st.lists(st.tuples(MEANS, st.booleans()), min_size=1, max_size=30))
@@ -45,8 +51,7 @@ def test_every_neuron_of_the_highest_six_decades_lies_in_its_bin(neurons):
 
 def test_bins_of_different_models_lie_on_one_grid():
     one, other = (
-        distributions(layout_of(2, 0), sums_of(means), torch.zeros(2, dtype=torch.bool))["language"].edges
-        for means in ([0.013, 0.9], [0.05, 3.0])
+        distributions(layout_of(2, 0), sums_of(means), NONE)["language"].edges for means in ([0.013, 0.9], [0.05, 3.0])
     )
     assert one == pytest.approx([10 ** (place / 10) for place in range(-19, 1)], rel=1e-5)
     assert set(other[:14]) <= set(one)
@@ -63,6 +68,6 @@ def test_what_was_not_measured_is_absent():
 def test_a_part_that_was_measured_and_silent_has_zeros():
     sums = sums_of([0.5, 0.05])
     sums[1, 1, 0] = 7
-    told = distributions(layout_of(2, 0), sums, torch.zeros(2, dtype=torch.bool))["language"]
+    told = distributions(layout_of(2, 0), sums, NONE)["language"]
     assert set(told.neurons) == {"forget/multimodal", "retain/text"}
     assert sum(told.neurons["retain/text"]) == 0

@@ -1,4 +1,4 @@
-"""What was chosen once is not chosen again, and nothing that it depends on changes unnoticed."""
+"""What was scored once is not scored again, and nothing that scores depend on changes unnoticed."""
 
 import inspect
 import os
@@ -15,13 +15,10 @@ from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.sums import sum_activations
-from lmms_manu.methods.manu import edit as editing
 from lmms_manu.methods.manu import remembered
-from lmms_manu.methods.manu.choice import choose
-from lmms_manu.methods.manu.config import ManuSettings
-from lmms_manu.methods.manu.distributions import distributions
+from lmms_manu.methods.manu.choice import score
+from lmms_manu.methods.manu.distributions import Levels
 from lmms_manu.methods.manu.scores import measured_scores
-from lmms_manu.methods.manu.selection import select
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.models.blocks import find_mlp_blocks
 
@@ -35,16 +32,15 @@ def start(arguments):
 
 
 @pytest.fixture
-def chosen(monkeypatch):
-    """One entry for each time that neurons are chosen by their scores."""
+def scored(monkeypatch):
+    """One entry for each time that neurons are scored."""
     calls = []
-    choose = editing.choose
-    monkeypatch.setattr(editing, "choose", lambda *given: calls.append(given) or choose(*given))
+    monkeypatch.setattr(remembered, "score", lambda *given: calls.append(given) or score(*given))
     return calls
 
 
-def kept_choices():
-    return [part for part in StatisticsCache.default().parts() if part.about()["part"].startswith("choice")]
+def kept_scores():
+    return [part for part in StatisticsCache.default().parts() if part.about()["part"].startswith("scores")]
 
 
 def without_times(record):
@@ -54,33 +50,45 @@ def without_times(record):
 
 
 @pytest.mark.parametrize("settings", [{}, {"recipe": "random", "random_like": "paper"}, {"steps": 2}])
-def test_the_same_start_chooses_once_and_tells_the_same(start, chosen, settings):
+def test_the_same_start_scores_once_and_tells_the_same(start, scored, settings):
     first = start(**settings)
-    rounds = len(chosen)
+    rounds = len(scored)
     second = start(**settings)
-    assert rounds == len(chosen) == settings.get("steps", 1)
+    assert rounds == len(scored) == settings.get("steps", 1)
     assert without_times(second) == without_times(first)
     assert {step["measured_parts"] for step in second.details["rounds"]} == {0}
-
-
-def test_no_statistics_are_needed_for_it(start, chosen):
-    first = start()
-    for part in StatisticsCache.default().parts():
-        if not part.about()["part"].startswith("choice"):
-            part.path.unlink()
-    assert start().mask_fingerprint == first.mask_fingerprint
-    assert len(chosen) == 1
 
 
 @pytest.mark.parametrize(
     "change",
     [
+        {},
         {"prune_rate": 5},
-        {"recipe": "ratio"},
-        {"w_var": 0},
+        {"prune_rate": 100},
         {"scope": "layer"},
         {"towers": "vision"},
         {"layers": "last1"},
+        {"seed": 3},
+        {"recipe": "random", "random_like": "paper"},
+    ],
+)
+def test_what_is_pruned_by_the_same_scores_needs_neither_statistics_nor_scoring(start, scored, change):
+    start()
+    for part in set(StatisticsCache.default().parts()) - set(kept_scores()):
+        part.path.unlink()
+    known = start(**change)
+    assert len(scored) == 1
+    assert without_times(start(**change, statistics_cache=False)) == {
+        **without_times(known),
+        "settings": {**known.settings, "statistics_cache": False},
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"recipe": "ratio"},
+        {"w_var": 0},
         {"tau": 0.2},
         {"forget_ratio": 5},
         {"tokens": "last"},
@@ -88,29 +96,25 @@ def test_no_statistics_are_needed_for_it(start, chosen):
         {"statistics_cache": False},
     ],
 )
-def test_whatever_it_depends_on_is_chosen_anew(start, chosen, change):
+def test_whatever_scores_depend_on_makes_new_ones(start, scored, change):
     start()
     assert start(**change).mask_fingerprint is not None
-    assert len(chosen) == 1 + change.get("steps", 1)
+    # The first of several rounds is known.
+    assert len(scored) == 2
 
 
-def test_how_neurons_are_pruned_and_where_the_mask_goes_change_nothing(start, chosen, tmp_path):
+def test_how_neurons_are_pruned_and_where_the_mask_goes_change_nothing(start, scored, tmp_path):
     plain = start()
     kept = start(save_mask=str(tmp_path / "mask"), prune_mode="remove")
-    assert (kept.mask_fingerprint, len(chosen)) == (plain.mask_fingerprint, 1)
+    assert (kept.mask_fingerprint, len(scored)) == (plain.mask_fingerprint, 1)
     assert NeuronMask.load(tmp_path / "mask").fingerprint == plain.mask_fingerprint
 
 
-def test_every_setting_counts_but_those_that_do_not_choose():
-    assert set(ManuSettings.names()) - set(ManuSettings().choosing()) == {"prune_mode", "save_mask", "mask"}
-
-
-def test_the_code_that_a_choice_runs_through_belongs_to_its_key():
+def test_the_code_that_scores_run_through_belongs_to_their_key():
     runs = (
-        choose,
-        select,
+        score,
         measured_scores,
-        distributions,
+        Levels,
         NeuronLayout,
         sum_activations,
         find_mlp_blocks,
@@ -119,12 +123,12 @@ def test_the_code_that_a_choice_runs_through_belongs_to_its_key():
     assert {Path(inspect.getfile(each)) for each in runs} <= set(remembered.code_files())
 
 
-def test_other_weights_in_the_same_folder_are_chosen_from_anew(start, chosen, tmp_path):
+def test_other_weights_in_the_same_folder_are_scored_anew(start, scored, tmp_path):
     folder = save_llava(tmp_path / "model")
     start(pretrained=str(folder))
     llava_model(seed=1).save_pretrained(folder)
     start(pretrained=str(folder))
-    assert len(chosen) == 2
+    assert len(scored) == 2
 
 
 def test_a_remembered_edit_leaves_the_same_weights_under_the_same_fingerprint(arguments):
@@ -132,7 +136,7 @@ def test_a_remembered_edit_leaves_the_same_weights_under_the_same_fingerprint(ar
     assert len({weights_fingerprint(checkpoint) for checkpoint in loads}) == 1
 
 
-def test_using_a_choice_counts_as_a_use_of_its_statistics(start):
+def test_using_scores_counts_as_a_use_of_their_statistics(start):
     start()
     for part in StatisticsCache.default().parts():
         os.utime(part.path, (1000.0, 1000.0))
@@ -140,23 +144,23 @@ def test_using_a_choice_counts_as_a_use_of_its_statistics(start):
     assert all(part.used > 2000 for part in StatisticsCache.default().parts())
 
 
-def test_other_code_never_gets_what_was_chosen_before(start, chosen, monkeypatch):
+def test_other_code_never_gets_what_was_scored_before(start, scored, monkeypatch):
     start()
     monkeypatch.setattr(remembered, "_code", lambda: "another score")
     start()
-    assert len(chosen) == 2
+    assert len(scored) == 2
 
 
-def test_a_damaged_choice_is_made_again_with_a_word(start, chosen, caplog):
+def test_damaged_scores_are_made_again_with_a_word(start, scored, caplog):
     first = start()
-    (kept,) = kept_choices()
+    (kept,) = kept_scores()
     content = kept.path.read_bytes()
     kept.path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert start().mask_fingerprint == first.mask_fingerprint
-    assert len(chosen) == 2
+    assert len(scored) == 2
     assert "made again" in caplog.text
     start()
-    assert len(chosen) == 2
+    assert len(scored) == 2
 
 
 @pytest.mark.parametrize("error", [PermissionError("read-only"), SafetensorError("no space left")])
@@ -168,8 +172,8 @@ def test_a_cache_that_takes_nothing_serves_and_stays_as_it_is(start, monkeypatch
 
     monkeypatch.setattr(StatisticsCache, "store_entry", refuse)
     assert start().mask_fingerprint is not None
-    assert start(prune_rate=5).mask_fingerprint is not None
-    assert len(kept_choices()) == 1
+    assert start(recipe="ratio").mask_fingerprint is not None
+    assert len(kept_scores()) == 1
 
 
 def test_what_processes_disagree_about_is_not_kept(start, monkeypatch):
@@ -179,7 +183,7 @@ def test_what_processes_disagree_about_is_not_kept(start, monkeypatch):
     monkeypatch.setattr(Processes, "check_same", disagree)
     with pytest.raises(RuntimeError, match="disagree"):
         start()
-    assert kept_choices() == []
+    assert kept_scores() == []
 
 
 def test_drawn_neurons_need_no_memory(start):

@@ -1,4 +1,4 @@
-"""From statistics and settings to the neurons that are pruned."""
+"""From statistics to scores, and from scores to the neurons that are pruned."""
 
 from __future__ import annotations
 
@@ -42,19 +42,32 @@ class Choice:
         }
 
 
+def score(layout: NeuronLayout, sums: Tensor, settings: ManuSettings) -> Tensor:
+    """The scores of the recipe that needs statistics, `[neurons]`, float64.
+
+    Args:
+        layout: which neuron is which.
+        sums: `[2, 2, 5, neurons]`.
+        settings: recipe (its `measured_recipe` is not None) and weights.
+    """
+    assert settings.measured_recipe is not None
+    weights = TermWeights(settings.w_abs, settings.w_freq, settings.w_var, settings.w_rms)
+    return measured_scores(settings.measured_recipe, sums, layout.vision, weights)
+
+
 def choose(
     layout: NeuronLayout,
-    sums: Tensor | None,
+    scores: Tensor | None,
     settings: ManuSettings,
     share: float = 1.0,
     chosen: Tensor | None = None,
 ) -> Choice:
-    """Scores the neurons and marks those to be pruned.
+    """Marks the neurons to be pruned.
 
     Args:
         layout: which neuron is which.
-        sums: `[2, 2, 5, neurons]`; None for a recipe that needs none.
-        settings: recipe, rate, scope, weights, and which towers and layers may be pruned.
+        scores: what `score` gives for the same settings; None for a recipe that needs no statistics.
+        settings: recipe, rate, scope, and which towers and layers may be pruned.
         share: the part of the prune rate to fill, below 1 in all rounds but the last.
         chosen: what earlier rounds pruned, `[neurons]`, bool; it counts and stays.
 
@@ -62,8 +75,11 @@ def choose(
         SettingError: the model has no tower or layer of those that may be pruned.
     """
     groups = _groups(layout, settings)
-    counts = _counts(layout, sums, settings, groups, settings.prune_rate * share)
-    scores = _scores(layout, sums, settings)
+    counts = _counts(layout, scores, settings, groups, settings.prune_rate * share)
+    if settings.recipe == "random":
+        scores = random(layout.neurons, settings.seed)
+    elif scores is None:
+        raise ValueError(f"The recipe {settings.recipe!r} needs statistics.")
     marked = torch.zeros(layout.neurons, dtype=torch.bool) if chosen is None else chosen.clone()
     scores_of, marked_of = layout.split(scores), layout.split(marked)
     for key, members in groups.items():
@@ -114,21 +130,12 @@ def _groups(layout: NeuronLayout, settings: ManuSettings) -> _Groups:
 
 
 def _counts(
-    layout: NeuronLayout, sums: Tensor | None, settings: ManuSettings, groups: _Groups, rate: float
+    layout: NeuronLayout, scores: Tensor | None, settings: ManuSettings, groups: _Groups, rate: float
 ) -> dict[tuple[str | int, ...], int]:
     """How many neurons to mark in each group."""
     if settings.random_like is None:
         sizes = [block.neurons for block in layout.blocks]
         return {key: neurons_to_prune(sum(sizes[number] for number in group), rate) for key, group in groups.items()}
     model = dataclasses.replace(settings, recipe=settings.random_like, random_like=None, prune_rate=rate)
-    like = [int(own.sum()) for own in layout.split(choose(layout, sums, model).marked)]
+    like = [int(own.sum()) for own in layout.split(choose(layout, scores, model).marked)]
     return {key: sum(like[number] for number in group) for key, group in groups.items()}
-
-
-def _scores(layout: NeuronLayout, sums: Tensor | None, settings: ManuSettings) -> Tensor:
-    if settings.recipe == "random":
-        return random(layout.neurons, settings.seed)
-    if sums is None:
-        raise ValueError(f"The recipe {settings.recipe!r} needs statistics.")
-    weights = TermWeights(settings.w_abs, settings.w_freq, settings.w_var, settings.w_rms)
-    return measured_scores(settings.recipe, sums, layout.vision, weights)

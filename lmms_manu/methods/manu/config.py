@@ -112,10 +112,9 @@ class ManuSettings(Settings):
                 raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")
             object.__setattr__(self, "mask", path)
 
-    def choosing(self) -> dict[str, Any]:
-        """The settings that say which neurons are pruned: all but those that say how, and where that is written."""
-        left_out = ("prune_mode", "save_mask", "mask")
-        return {name: value for name, value in self.as_dict().items() if name not in left_out}
+    def scoring(self) -> dict[str, Any]:
+        """What the scores of given statistics depend on."""
+        return {"recipe": self.measured_recipe, **{name: getattr(self, name) for name in WEIGHTS}}
 
     @property
     def own_scope(self) -> str:

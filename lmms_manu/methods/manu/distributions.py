@@ -15,6 +15,7 @@ from lmms_manu.measuring.sums import MODALITIES, SETS
 
 _BINS_PER_DECADE = 10
 _MOST_BINS = 6 * _BINS_PER_DECADE
+_PLACES = {f"{group}/{modality}": (s, m) for s, group in enumerate(SETS) for m, modality in enumerate(MODALITIES)}
 
 
 @dataclass(frozen=True)
@@ -40,48 +41,78 @@ class Distribution:
         }
 
 
-def distributions(layout: NeuronLayout, sums: Tensor, marked: Tensor) -> dict[str, Distribution]:
-    """The distribution of each tower that has a neuron that ever fired.
-
-    Neurons that are silent on a part, or more than six decades below the highest mean, are in none of its bins.
+@dataclass(frozen=True)
+class TowerLevels:
+    """The bins of a tower that has a neuron that ever fired.
 
     Args:
-        layout: which neuron is which.
-        sums: `[2, 2, 5, neurons]`.
-        marked: the neurons that are pruned, `[neurons]`, bool.
+        last: the place of the highest bin, in tenths of a decade from 1.
+        neurons: by set and modality, for each part that was measured, the number of neurons in each bin.
     """
-    count, absolute = sums[..., 0, :], sums[..., 1, :]
-    # Single precision is enough for a bin, and faster.
-    places = (absolute / count.clamp(min=1)).float().log10_().mul_(_BINS_PER_DECADE).floor_()
-    found = {}
-    for tower, inside in layout.towers.items():
-        own = places[..., inside]
-        last = float(own.max())
-        if last == -math.inf:
-            continue
-        # Number 0 takes what lies below the bins.
-        numbers = own.clamp_(min=last - _MOST_BINS).sub_(last - _MOST_BINS).short()
-        measured = count[..., inside].any(-1)
-        parts = {
-            f"{group}/{modality}": (s, m)
-            for s, group in enumerate(SETS)
-            for m, modality in enumerate(MODALITIES)
-            if measured[s, m]
-        }
-        every, pruned = _histograms(numbers), _histograms(numbers[..., marked[inside]])
-        empty = int(every.any(0).any(0).nonzero()[0])
-        grid = range(int(last) + 1 - _MOST_BINS + empty, int(last) + 2)
-        found[tower] = Distribution(
-            edges=tuple(float(f"{10 ** (place / _BINS_PER_DECADE):.6g}") for place in grid),
-            neurons={part: tuple(every[place][empty:].tolist()) for part, place in parts.items()},
-            pruned={part: tuple(pruned[place][empty:].tolist()) for part, place in parts.items()},
-        )
-    return found
+
+    last: int
+    neurons: Mapping[str, list[int]]
 
 
-def _histograms(numbers: Tensor) -> Tensor:
-    """How often each number but 0 occurs in each part of `[2, 2, neurons]`: `[2, 2, bins]`, counted all at once."""
+@dataclass(frozen=True)
+class Levels:
+    """In which bin each neuron's mean |z| lies, whatever is pruned.
+
+    Args:
+        bins: `[2, 2, neurons]`, uint8, counted from 1; 0 for neurons that are silent on a part, or more than six
+            decades below the highest mean.
+        towers: what the bins of each tower are.
+    """
+
+    bins: Tensor
+    towers: Mapping[str, TowerLevels]
+
+    @classmethod
+    def of(cls, layout: NeuronLayout, sums: Tensor) -> Levels:
+        """The levels that `sums`, `[2, 2, 5, neurons]`, tell."""
+        count, absolute = sums[..., 0, :], sums[..., 1, :]
+        # Single precision is enough for a bin, and faster.
+        places = (absolute / count.clamp(min=1)).float().log10_().mul_(_BINS_PER_DECADE).floor_()
+        bins = torch.zeros(places.shape, dtype=torch.uint8)
+        towers = {}
+        for tower, inside in layout.towers.items():
+            own = places[..., inside]
+            last = float(own.max())
+            if last == -math.inf:
+                continue
+            # Number 0 takes what lies below the bins.
+            bins[..., inside] = own.clamp_(min=last - _MOST_BINS).sub_(last - _MOST_BINS)
+            measured = count[..., inside].any(-1)
+            every = _histograms(bins[..., inside])
+            neurons = {part: every[place].tolist() for part, place in _PLACES.items() if measured[place]}
+            towers[tower] = TowerLevels(int(last), neurons)
+        return cls(bins, towers)
+
+    def distributions(self, layout: NeuronLayout, marked: Tensor) -> dict[str, Distribution]:
+        """The distribution of each tower that has a neuron that ever fired.
+
+        Args:
+            layout: which neuron is which.
+            marked: the neurons that are pruned, `[neurons]`, bool.
+        """
+        found = {}
+        for tower, levels in self.towers.items():
+            inside = layout.towers[tower]
+            pruned = _histograms(self.bins[..., inside][..., marked[inside]])
+            of_bins = zip(*levels.neurons.values(), strict=True)
+            empty = next(place for place, of_parts in enumerate(of_bins) if any(of_parts))
+            grid = range(levels.last + 1 - _MOST_BINS + empty, levels.last + 2)
+            found[tower] = Distribution(
+                edges=tuple(float(f"{10 ** (place / _BINS_PER_DECADE):.6g}") for place in grid),
+                neurons={part: tuple(counts[empty:]) for part, counts in levels.neurons.items()},
+                pruned={part: tuple(pruned[_PLACES[part]][empty:].tolist()) for part in levels.neurons},
+            )
+        return found
+
+
+def _histograms(bins: Tensor) -> Tensor:
+    """How often each bin but 0 occurs in each part of `[2, 2, neurons]`: `[2, 2, bins]`, counted all at once."""
     width = _MOST_BINS + 1
-    firsts = width * torch.arange(numbers.shape[:-1].numel(), dtype=numbers.dtype).view(*numbers.shape[:-1], 1)
-    counts = torch.bincount((numbers + firsts).flatten(), minlength=width * firsts.numel())
-    return counts.view(*numbers.shape[:-1], width)[..., 1:]
+    firsts = width * torch.arange(bins.shape[:-1].numel(), dtype=torch.int16).view(*bins.shape[:-1], 1)
+    counts = torch.bincount((bins + firsts).flatten(), minlength=width * firsts.numel())
+    return counts.view(*bins.shape[:-1], width)[..., 1:]

@@ -2,10 +2,10 @@
 
 edit
     find the MLP blocks, refuse weights that cannot be edited
-    the same choice was made before: read it
-    else for each step
-        measure both sets in both modalities (or read the statistics of an earlier measurement)
-        score, select; between two steps zero
+    for each step
+        read the scores of an earlier start
+        else measure both sets in both modalities (or read the statistics of an earlier measurement), score
+        select; between two steps zero
     or: take a mask that was made before
     zero, read the zeros back, record
 """
@@ -17,6 +17,7 @@ import platform
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,18 +35,31 @@ from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.measure import Parts, determinants_of_parts, measure
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.measuring.statistics import Statistics
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.data import UnlearningData
 from lmms_manu.methods.manu.choice import check_choice, choose
 from lmms_manu.methods.manu.config import NAME, ManuSettings
-from lmms_manu.methods.manu.distributions import distributions
-from lmms_manu.methods.manu.remembered import Selection, SelectionMemory
+from lmms_manu.methods.manu.remembered import Scored, ScoredMemory
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 
-_Determinants = Mapping[str, Mapping[str, Any]]
+
+@dataclass(frozen=True)
+class _Round:
+    """What one round knows of the neurons.
+
+    Args:
+        scored: their scores and levels; None where the recipe needs no statistics.
+        data: the fingerprint of each part of the data.
+        measured: how many parts were measured for it now.
+        memory: where the scores are to be kept; None where they are kept already, or nobody wants that.
+    """
+
+    scored: Scored | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    measured: int = 0
+    memory: ScoredMemory | None = None
 
 
 def edit(
@@ -89,18 +103,23 @@ class Editing:
         check_choice(self._layout, self._settings)
         # Of the weights as they are now; only a mask that is kept has to tell it.
         weights = self._weights() if self._settings.save_mask is not None else ""
-        processes = Processes.current()
         parts: Parts | None = None
-        determinants: _Determinants | None = None
         if data is not None:
             with self._timed("measuring"):
                 parts = data.passages(PromptEncoder(self._checkpoint))
-                determinants = determinants_of_parts(self._checkpoint, self._blocks, parts, self._measuring)
-        memory = self._memory(determinants)
-        with self._timed("scoring"):
-            remembered = processes.from_first(memory.load() if memory is not None and processes.first else None)
-        selection = remembered or self._select(parts, determinants)
-        marked = selection.marked
+        rounds: list[_Round] = []
+        summaries: list[dict[str, Any]] = []
+        marked: Tensor | None = None
+        for step in range(1, self._settings.steps + 1):
+            rounds.append(self._score(parts))
+            with self._timed("scoring"):
+                scores = scored.scores if (scored := rounds[-1].scored) is not None else None
+                choice = choose(self._layout, scores, self._settings, step / self._settings.steps, marked)
+            marked = choice.marked
+            summaries.append({**choice.summary(), "measured_parts": rounds[-1].measured})
+            if step < self._settings.steps:
+                self._prune(self._mask(marked))
+        assert marked is not None  # there is at least one step
         record = EditRecord(
             method=NAME,
             checkpoint=self._checkpoint.name,
@@ -115,19 +134,23 @@ class Editing:
                 **self._measuring.as_dict(),
             },
             versions=versions(),
-            details={"scope": self._settings.own_scope, "rounds": selection.rounds, "data": selection.data},
+            details={"scope": self._settings.own_scope, "rounds": summaries, "data": rounds[0].data},
         )
         told: dict[str, Any] = {}
         if self._settings.save_mask is not None:
             details = {"layout": self._layout.as_json(), "record": record.as_dict()}
             told = {"weights": weights, "details": details}
         mask = self._mask(marked, **told)
-        if selection.activations:
-            record = dataclasses.replace(record, details={**record.details, "activations": selection.activations})
+        if (unedited := rounds[0].scored) is not None:
+            with self._timed("scoring"):
+                drawn = unedited.levels.distributions(self._layout, marked)
+            activations = {tower: distribution.as_json() for tower, distribution in drawn.items()}
+            record = dataclasses.replace(record, details={**record.details, "activations": activations})
         record = self._finish(mask, marked, record)
         # Only now: what the processes do not agree about is an error, and must not be taken for known the next time.
-        if memory is not None and remembered is None and processes.first:
-            memory.store(selection)
+        for own in rounds:
+            if own.memory is not None and own.scored is not None and Processes.current().first:
+                own.memory.store(own.scored)
         return record
 
     def apply_mask(self, source: str) -> EditRecord:
@@ -154,43 +177,27 @@ class Editing:
         )
         return self._finish(mask, marked, record)
 
-    def _memory(self, determinants: _Determinants | None) -> SelectionMemory | None:
-        """Where the selection is kept; None for neurons that are drawn, and where the user wants no cache."""
-        if determinants is None or not self._measuring.statistics_cache:
-            return None
-        return SelectionMemory(
-            StatisticsCache.default(), determinants, self._settings, self._layout.neurons, self._checkpoint.name
-        )
-
-    def _select(self, parts: Parts | None, determinants: _Determinants | None) -> Selection:
-        """Measures and scores, and prunes between rounds, but not after the last."""
-        rounds: list[dict[str, Any]] = []
-        marked: Tensor | None = None
-        unedited: Statistics | None = None
-        for step in range(1, self._settings.steps + 1):
-            # A round before this one has changed the weights.
-            statistics = self._measure(parts, determinants if step == 1 else None)
-            with self._timed("scoring"):
-                sums = statistics.sums if statistics is not None else None
-                choice = choose(self._layout, sums, self._settings, step / self._settings.steps, marked)
-            marked = choice.marked
-            unedited = unedited or statistics
-            rounds.append({**choice.summary(), "measured_parts": statistics.measured if statistics else 0})
-            if step < self._settings.steps:
-                self._prune(self._mask(marked))
-        assert marked is not None  # there is at least one step
-        if unedited is None:
-            return Selection(marked, rounds, {}, {})
-        with self._timed("scoring"):
-            drawn = distributions(self._layout, unedited.sums, marked)
-        activations = {tower: distribution.as_json() for tower, distribution in drawn.items()}
-        return Selection(marked, rounds, unedited.about["data"], activations)
-
-    def _measure(self, parts: Parts | None, determinants: _Determinants | None) -> Statistics | None:
+    def _score(self, parts: Parts | None) -> _Round:
+        """Scores the model as it is now: by what an earlier start has left, else by its statistics."""
         if parts is None:
-            return None
+            return _Round()
+        processes = Processes.current()
         with self._timed("measuring"):
-            return measure(self._checkpoint, self._blocks, parts, self._measuring, determinants=determinants)
+            determinants = determinants_of_parts(self._checkpoint, self._blocks, parts, self._measuring)
+        data = {name: of_part["data"] for name, of_part in determinants.items()}
+        memory: ScoredMemory | None = None
+        if self._measuring.statistics_cache:
+            cache = StatisticsCache.default()
+            memory = ScoredMemory(cache, determinants, self._settings, self._checkpoint.name)
+        with self._timed("scoring"):
+            scored = processes.from_first(memory.load() if memory is not None and processes.first else None)
+        if scored is not None:
+            return _Round(scored, data)
+        with self._timed("measuring"):
+            statistics = measure(self._checkpoint, self._blocks, parts, self._measuring, determinants=determinants)
+        with self._timed("scoring"):
+            scored = Scored.of(self._layout, statistics.sums, self._settings)
+        return _Round(scored, data, statistics.measured, memory)
 
     def _mask(self, marked: Tensor, **told: Any) -> NeuronMask:
         indices = [part.nonzero().flatten() for part in self._layout.split(marked)]

@@ -17,7 +17,7 @@ from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
 from lmms_manu.measuring.statistics import Statistics
 from lmms_manu.measuring.stored import DamagedFileError, load_description
 from lmms_manu.measuring.sums import MODALITIES, SETS
-from lmms_manu.methods.manu.choice import Choice, choose
+from lmms_manu.methods.manu.choice import Choice, choose, score
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.manu.scores import Rates
 
@@ -99,7 +99,8 @@ def inspect_file(source: str, settings: ManuSettings) -> Inspection:
 
 def of_statistics(title: str, statistics: Statistics, settings: ManuSettings) -> Inspection:
     """What statistics hold, and what a recipe would prune by them."""
-    choice = choose(statistics.layout, statistics.sums, settings)
+    scores = score(statistics.layout, statistics.sums, settings) if settings.measured_recipe is not None else None
+    choice = choose(statistics.layout, scores, settings)
     facts = {
         "checkpoint": statistics.about.get("checkpoint", ""),
         "samples": ", ".join(f"{count} {part}" for part, count in statistics.about.get("samples", {}).items()),

@@ -10,7 +10,7 @@ import torch
 
 from lmms_manu.errors import SettingError
 from lmms_manu.files import atomic_path
-from lmms_manu.methods.manu.distributions import distributions
+from lmms_manu.methods.manu.distributions import Levels
 from lmms_manu.methods.manu.inspection import Inspection
 
 if TYPE_CHECKING:  # an optional dependency
@@ -69,7 +69,7 @@ def _pruned_per_layer(axes: list[Axes], inspection: Inspection) -> None:
 def _activations(axes: list[Axes], inspection: Inspection) -> None:
     """How many neurons have which mean |z|, on each part of the data."""
     assert inspection.sums is not None  # drawn for statistics only
-    found = distributions(inspection.layout, inspection.sums, inspection.marked)
+    found = Levels.of(inspection.layout, inspection.sums).distributions(inspection.layout, inspection.marked)
     for axis, tower in zip(axes, inspection.layout.per_layer(inspection.marked), strict=True):
         _label(axis, f"{tower}: activations", "mean |z| of a neuron", "neurons")
         if tower not in found:
