@@ -5,9 +5,10 @@ refusing weights that cannot be edited, zeroing, reading the zeros back. `again`
 does at its start when it was started like this before: arguments, the people's data, loading, the choice by scores from
 the cache, the same pruning, and the record. `another` is its start at a prune rate that is new. `ablated` is one whose
 score is new (a term's weight that nobody asked for before): it reads the statistics from the cache, and computes and
-keeps scores in addition. They take turns in one process, at the default prune rate and at a high one, whose pruning
-itself takes longer. The people's data is read once in a process, by the first load; what that takes, in a process of
-its own, is a line of its own.
+keeps scores in addition. `once more` is plain again: how far its ratio is from 1 is what the machine's noise does. All
+take turns in one process, in an order that is drawn, at the default prune rate and at a high one, whose pruning itself
+takes longer. The people's data is read once in a process, by the first load; what that takes, in a process of its own,
+is a line of its own.
 
     python benchmarks/bench_loading.py [--rounds 21] [--clock cpu] [--json FILE]
 
@@ -19,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -35,6 +37,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from lmms_manu import environment
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
+from lmms_manu.embedded import model_folder
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.models.blocks import find_mlp_blocks
@@ -43,8 +46,8 @@ from lmms_manu.synthetic import make_dataset
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 RATES = (2, 5, 10, 20)
 COMPARED = (2, 20)
-ARMS = ("plain", "again", "another", "ablated")
-SHAPES = {"smaller": {}, "larger": {"hidden": 1024, "neurons": 2816, "layers": 20}}
+ARMS = ("plain", "once more", "again", "another", "ablated")
+SHAPES = {"tiny": None, "smaller": {}, "larger": {"hidden": 1024, "neurons": 2816, "layers": 20}}
 TARGET = 1.05
 
 
@@ -104,8 +107,8 @@ def main() -> None:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def run(scratch: Path, shape: dict[str, int], clock, rounds: int, samples: int) -> dict[str, object]:
-    folder = save_random_llava(scratch / "model", **shape)
+def run(scratch: Path, shape: dict[str, int] | None, clock, rounds: int, samples: int) -> dict[str, object]:
+    folder = model_folder() if shape is None else save_random_llava(scratch / "model", **shape)
     # The digest of a file is remembered once its last change lies some seconds back.
     time.sleep(3)
     by_rate = {}
@@ -118,26 +121,33 @@ def run(scratch: Path, shape: dict[str, int], clock, rounds: int, samples: int) 
     for rate in COMPARED:
         mask = NeuronMask.load(scratch / f"mask-{rate}")
         plain(folder, mask)
-        turns = [
-            (
-                seconds(clock, plain, folder, mask)[0],
-                seconds(clock, edited, folder, rate, max_samples=samples)[0],
-                # As good as the same rate or weight, but none that was ever asked for.
-                seconds(clock, edited, folder, rate + (turn + 1) / 1e4, max_samples=samples)[0],
-                seconds(clock, edited, folder, rate, max_samples=samples, w_var=1 + (turn + 1) / 1e6 / rate)[0],
-            )
-            for turn in range(rounds)
-        ]
-        columns = dict(zip(ARMS, zip(*turns, strict=True), strict=True))
-        rows |= {f"{arm}, {rate} %: seconds": round(statistics.median(column), 3) for arm, column in columns.items()}
+        turns = [take_turns(folder, mask, rate, turn, clock, samples) for turn in range(rounds)]
+        times = {arm: [turn[arm] for turn in turns] for arm in ARMS}
+        rows |= {f"{arm}, {rate} %: seconds": round(statistics.median(column), 3) for arm, column in times.items()}
         for arm in ARMS[1:]:
-            ratios = [known / bare for bare, known in zip(columns["plain"], columns[arm], strict=True)]
+            ratios = [known / bare for bare, known in zip(times["plain"], times[arm], strict=True)]
             rows[f"{arm} / plain, {rate} %"] = round(statistics.median(ratios), 3)
     return rows | {
         "seconds at 2, 5, 10, 20 %": [round(value, 2) for value in by_rate.values()],
         "parts measured": measured,
         "four rates / one": round(sum(by_rate.values()) / by_rate[RATES[0]], 3),
     }
+
+
+def take_turns(folder: Path, mask: NeuronMask, rate: float, turn: int, clock, samples: int) -> dict[str, float]:
+    """The seconds of each of the `ARMS`, one after the other in an order drawn by `turn`."""
+    # As good as the same rate or weight, but none that was ever asked for.
+    near, ablation = rate + (turn + 1) / 1e4, 1 + (turn + 1) / 1e6 / rate
+    ways = {
+        "plain": lambda: plain(folder, mask),
+        "once more": lambda: plain(folder, mask),
+        "again": lambda: edited(folder, rate, max_samples=samples),
+        "another": lambda: edited(folder, near, max_samples=samples),
+        "ablated": lambda: edited(folder, rate, max_samples=samples, w_var=ablation),
+    }
+    # What one leaves behind in memory may slow the next.
+    order = random.Random(turn).sample(ARMS, len(ARMS))
+    return {arm: seconds(clock, ways[arm])[0] for arm in order}
 
 
 def seconds_of_data(clock: str) -> float:
@@ -155,7 +165,7 @@ def seconds_of_data(clock: str) -> float:
 
 
 def load_parameters(folder: Path) -> str:
-    return f"{AutoModelForImageTextToText.from_pretrained(folder).num_parameters() / 1e6:.0f} M"
+    return f"{AutoModelForImageTextToText.from_pretrained(folder).num_parameters() / 1e6:.3g} M"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Lists or cleans what is kept between runs: activation statistics and the neurons that were chosen by them,
+"""Lists or cleans what is kept between runs: activation statistics and the scores computed from them,
 unfinished measurements, the judge's verdicts.
 
 Everything in the cache can be made again; removing it costs time (and the judge's price), never a result. The folder is
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what",
         choices=("all", *KINDS),
         default="all",
-        help="which kind to clean (default all); what was chosen by statistics goes with them",
+        help="which kind to clean (default all); scores go with the statistics",
     )
     parser.add_argument(
         "--older_than", type=float, default=0, metavar="DAYS", help="clean only what was not used for so many days"
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit",
         metavar="SIZE",
-        help="clean only the statistics and choices used longest ago, until the rest fits (5GB, 500MB); by itself",
+        help="clean only the statistics and scores used longest ago, until the rest fits (5GB, 500MB); by itself",
     )
 
 
@@ -122,7 +122,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
     console.print(totals)
     if not parts:
         return
-    table = Table(title="statistics and what was chosen by them, the ones used last first", title_justify="left")
+    table = Table(title="statistics and scores, the ones used last first", title_justify="left")
     for head in ("checkpoint", "part", "MB", "last used"):
         table.add_column(head, justify="right" if head == "MB" else "left")
     for part in parts:
@@ -132,7 +132,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
 
 
 def _names(part: CachedPart) -> tuple[str, str]:
-    """The checkpoint that a cached file belongs to, and the part of the data that was measured, or what was chosen."""
+    """The checkpoint that a cached file belongs to, and the part of the data that was measured, or the scores."""
     from lmms_manu.measuring.stored import DamagedFileError
 
     try:

@@ -39,8 +39,9 @@ def scored(monkeypatch):
     return calls
 
 
-def kept_scores():
-    return [part for part in StatisticsCache.default().parts() if part.about()["part"].startswith("scores")]
+def kept(kind):
+    """The files of one kind, `scores` or `levels`."""
+    return [part for part in StatisticsCache.default().parts() if part.about()["part"].startswith(kind)]
 
 
 def without_times(record):
@@ -74,7 +75,7 @@ def test_the_same_start_scores_once_and_tells_the_same(start, scored, settings):
 )
 def test_what_is_pruned_by_the_same_scores_needs_neither_statistics_nor_scoring(start, scored, change):
     start()
-    for part in set(StatisticsCache.default().parts()) - set(kept_scores()):
+    for part in set(StatisticsCache.default().parts()) - {*kept("scores"), *kept("levels")}:
         part.path.unlink()
     known = start(**change)
     assert len(scored) == 1
@@ -151,16 +152,19 @@ def test_other_code_never_gets_what_was_scored_before(start, scored, monkeypatch
     assert len(scored) == 2
 
 
-def test_damaged_scores_are_made_again_with_a_word(start, scored, caplog):
+@pytest.mark.parametrize("kind", ["scores", "levels"])
+def test_what_is_damaged_is_made_again_with_a_word(start, scored, caplog, kind):
     first = start()
-    (kept,) = kept_scores()
-    content = kept.path.read_bytes()
-    kept.path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    (damaged,) = kept(kind)
+    content = damaged.path.read_bytes()
+    damaged.path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     assert start().mask_fingerprint == first.mask_fingerprint
-    assert len(scored) == 2
+    computed = len(scored)
+    assert computed == (2 if kind == "scores" else 1)
     assert "made again" in caplog.text
-    start()
-    assert len(scored) == 2
+    assert without_times(start()) == without_times(first)
+    assert len(scored) == computed
+    assert len(kept(kind)) == 1
 
 
 @pytest.mark.parametrize("error", [PermissionError("read-only"), SafetensorError("no space left")])
@@ -173,7 +177,7 @@ def test_a_cache_that_takes_nothing_serves_and_stays_as_it_is(start, monkeypatch
     monkeypatch.setattr(StatisticsCache, "store_entry", refuse)
     assert start().mask_fingerprint is not None
     assert start(recipe="ratio").mask_fingerprint is not None
-    assert len(kept_scores()) == 1
+    assert len(kept("scores")) == 1
 
 
 def test_what_processes_disagree_about_is_not_kept(start, monkeypatch):
@@ -183,7 +187,7 @@ def test_what_processes_disagree_about_is_not_kept(start, monkeypatch):
     monkeypatch.setattr(Processes, "check_same", disagree)
     with pytest.raises(RuntimeError, match="disagree"):
         start()
-    assert kept_scores() == []
+    assert kept("scores") == []
 
 
 def test_drawn_neurons_need_no_memory(start):

@@ -53,7 +53,7 @@ class _Round:
         scored: their scores and levels; None where the recipe needs no statistics.
         data: the fingerprint of each part of the data.
         measured: how many parts were measured for it now.
-        memory: where the scores are to be kept; None where they are kept already, or nobody wants that.
+        memory: what is to keep the scores; None where they are kept already.
     """
 
     scored: Scored | None = None
@@ -149,8 +149,8 @@ class Editing:
         record = self._finish(mask, marked, record)
         # Only now: what the processes do not agree about is an error, and must not be taken for known the next time.
         for own in rounds:
-            if own.memory is not None and own.scored is not None and Processes.current().first:
-                own.memory.store(own.scored)
+            if own.memory is not None and Processes.current().first:
+                own.memory.store()
         return record
 
     def apply_mask(self, source: str) -> EditRecord:
@@ -185,18 +185,16 @@ class Editing:
         with self._timed("measuring"):
             determinants = determinants_of_parts(self._checkpoint, self._blocks, parts, self._measuring)
         data = {name: of_part["data"] for name, of_part in determinants.items()}
-        memory: ScoredMemory | None = None
-        if self._measuring.statistics_cache:
-            cache = StatisticsCache.default()
-            memory = ScoredMemory(cache, determinants, self._settings, self._checkpoint.name)
+        cache = StatisticsCache.default() if self._measuring.statistics_cache else None
+        memory = ScoredMemory(cache, determinants, self._settings, self._checkpoint.name)
         with self._timed("scoring"):
-            scored = processes.from_first(memory.load() if memory is not None and processes.first else None)
+            scored = processes.from_first(memory.load() if processes.first else None)
         if scored is not None:
             return _Round(scored, data)
         with self._timed("measuring"):
             statistics = measure(self._checkpoint, self._blocks, parts, self._measuring, determinants=determinants)
         with self._timed("scoring"):
-            scored = Scored.of(self._layout, statistics.sums, self._settings)
+            scored = memory.compute(self._layout, statistics.sums)
         return _Round(scored, data, statistics.measured, memory)
 
     def _mask(self, marked: Tensor, **told: Any) -> NeuronMask:

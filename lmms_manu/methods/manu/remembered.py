@@ -26,7 +26,7 @@ from lmms_manu.methods.manu.choice import score
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.manu.distributions import Levels, TowerLevels
 
-_SCORES, _BINS, _TOWERS = "scores", "bins", "towers"
+_SCORES, _LEVELS, _TOWERS = "scores", "levels", "towers"
 _PACKAGE = Path(lmms_manu.__file__).parent
 _CODE = ("editing", "measuring", "methods/manu", "models")
 
@@ -43,17 +43,12 @@ class Scored:
     scores: Tensor
     levels: Levels
 
-    @classmethod
-    def of(cls, layout: NeuronLayout, sums: Tensor, settings: ManuSettings) -> Scored:
-        """What `sums`, `[2, 2, 5, neurons]`, say."""
-        return cls(score(layout, sums, settings), Levels.of(layout, sums))
-
 
 class ScoredMemory:
-    """The place of one model's scores in the cache.
+    """The place in the cache of one model's scores, and of its levels, which are the same for all recipes.
 
     Args:
-        cache: the cache of the statistics.
+        cache: the cache of the statistics; None where nothing is to be kept.
         parts: what the statistics of each part depend on.
         settings: what the scores depend on besides them.
         checkpoint: the name of the model, for people.
@@ -61,38 +56,59 @@ class ScoredMemory:
 
     def __init__(
         self,
-        cache: StatisticsCache,
+        cache: StatisticsCache | None,
         parts: Mapping[str, Mapping[str, Any]],
         settings: ManuSettings,
         checkpoint: str,
     ) -> None:
         self._cache = cache
         self._parts = parts
-        self._key = {
-            "parts": {name: key_of(determinants) for name, determinants in parts.items()},
-            "settings": settings.scoring(),
-            "code": _code(),
-        }
-        self._told = {"part": f"scores: {settings.measured_recipe}", "checkpoint": checkpoint}
+        self._settings = settings
+        self._checkpoint = checkpoint
+        self._scores: Tensor | None = None
+        self._levels: Levels | None = None
+        self._unkept: list[tuple[str, Tensor, Mapping[str, Any]]] = []
 
     def load(self) -> Scored | None:
-        """What was kept before; None if nothing was."""
-        found = self._cache.load_entry(self._key)
-        if found is None:
+        """What was kept before; None unless all of it was."""
+        if self._cache is None:
             return None
-        tensors, about = found
+        if (found := self._cache.load_entry(self._key(_SCORES))) is not None:
+            self._scores = found[0][_SCORES]
+        if (found := self._cache.load_entry(self._key(_LEVELS))) is not None:
+            towers = {tower: TowerLevels(**levels) for tower, levels in found[1][_TOWERS].items()}
+            self._levels = Levels(found[0][_LEVELS], towers)
+        if self._scores is None or self._levels is None:
+            return None
         # What they were computed from is worth more than they are, and must not be cleaned away before them.
         for determinants in self._parts.values():
             self._cache.touch(determinants)
-        towers = {tower: TowerLevels(**levels) for tower, levels in about[_TOWERS].items()}
-        return Scored(tensors[_SCORES], Levels(tensors[_BINS], towers))
+        return Scored(self._scores, self._levels)
 
-    def store(self, scored: Scored) -> None:
-        """Keeps scores for the next start; where there is no place for them, the next start computes them again."""
-        tensors = {_SCORES: scored.scores, _BINS: scored.levels.bins}
-        towers = {tower: dataclasses.asdict(levels) for tower, levels in scored.levels.towers.items()}
+    def compute(self, layout: NeuronLayout, sums: Tensor) -> Scored:
+        """Computes what was not kept from `sums`, `[2, 2, 5, neurons]`."""
+        scores, levels = self._scores, self._levels
+        if scores is None:
+            scores = score(layout, sums, self._settings)
+            self._unkept.append((_SCORES, scores, {"part": f"scores: {self._settings.measured_recipe}"}))
+        if levels is None:
+            levels = Levels.of(layout, sums)
+            towers = {tower: dataclasses.asdict(own) for tower, own in levels.towers.items()}
+            self._unkept.append((_LEVELS, levels.bins, {"part": "levels", _TOWERS: towers}))
+        return Scored(scores, levels)
+
+    def store(self) -> None:
+        """Keeps what was computed for the next start; where there is no place, the next start computes it again."""
+        if self._cache is None:
+            return
         with contextlib.suppress(OSError, SafetensorError):
-            self._cache.store_entry(self._key, tensors, {**self._told, _TOWERS: towers})
+            for name, tensor, told in self._unkept:
+                self._cache.store_entry(self._key(name), {name: tensor}, {**told, "checkpoint": self._checkpoint})
+
+    def _key(self, name: str) -> dict[str, Any]:
+        parts = {part: key_of(determinants) for part, determinants in self._parts.items()}
+        settings = self._settings.scoring() if name == _SCORES else {}
+        return {"of": name, "parts": parts, "settings": settings, "code": _code()}
 
 
 def code_files() -> list[Path]:
