@@ -120,22 +120,7 @@ class Editing:
             if step < self._settings.steps:
                 self._prune(self._mask(marked))
         assert marked is not None  # there is at least one step
-        record = EditRecord(
-            method=NAME,
-            checkpoint=self._checkpoint.name,
-            recipe=self._settings.recipe,
-            prune_rate=self._settings.prune_rate,
-            forget_ratio=data.settings.forget_ratio if data is not None else None,
-            pruned=self._layout.per_tower(marked),
-            settings={
-                **self._checkpoint.settings.as_dict(),
-                **(data.settings.as_dict() if data is not None else {}),
-                **{name: value for name, value in self._settings.as_dict().items() if name != "save_mask"},
-                **self._measuring.as_dict(),
-            },
-            versions=versions(),
-            details={"scope": self._settings.own_scope, "rounds": summaries, "data": rounds[0].data},
-        )
+        record = self._record(data, marked, {"rounds": summaries, "data": rounds[0].data})
         told: dict[str, Any] = {}
         if self._settings.save_mask is not None:
             details = {"layout": self._layout.as_json(), "record": record.as_dict()}
@@ -196,6 +181,25 @@ class Editing:
         with self._timed("scoring"):
             scored = memory.compute(self._layout, statistics.sums)
         return _Round(scored, data, statistics.measured, memory)
+
+    def _record(self, data: UnlearningData | None, marked: Tensor, details: Mapping[str, Any]) -> EditRecord:
+        """What there is to tell before the model is edited."""
+        return EditRecord(
+            method=NAME,
+            checkpoint=self._checkpoint.name,
+            recipe=self._settings.recipe,
+            prune_rate=self._settings.prune_rate,
+            forget_ratio=data.settings.forget_ratio if data is not None else None,
+            pruned=self._layout.per_tower(marked),
+            settings={
+                **self._checkpoint.settings.as_dict(),
+                **(data.settings.as_dict() if data is not None else {}),
+                **{name: value for name, value in self._settings.as_dict().items() if name != "save_mask"},
+                **self._measuring.as_dict(),
+            },
+            versions=versions(),
+            details={"scope": self._settings.own_scope, **details},
+        )
 
     def _mask(self, marked: Tensor, **told: Any) -> NeuronMask:
         indices = [part.nonzero().flatten() for part in self._layout.split(marked)]
