@@ -137,7 +137,7 @@ def run(scratch: Path, shape: dict[str, int] | None, clock, rounds: int, samples
 def take_turns(folder: Path, mask: NeuronMask, rate: float, turn: int, clock, samples: int) -> dict[str, float]:
     """The seconds of each of the `ARMS`, one after the other in an order drawn by `turn`."""
     # As good as the same rate or weight, but none that was ever asked for.
-    near, ablation = rate + (turn + 1) / 1e4, 1 + (turn + 1) / 1e6 / rate
+    near, ablation = rate + (turn + 1) / 1e5, 1 + (turn + 1) / 1e6 + rate / 1e3
     ways = {
         "plain": lambda: plain(folder, mask),
         "once more": lambda: plain(folder, mask),

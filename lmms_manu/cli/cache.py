@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what",
         choices=("all", *KINDS),
         default="all",
-        help="which kind to clean (default all); scores go with the statistics",
+        help="which kind to clean (default all); what was made of statistics goes with them",
     )
     parser.add_argument(
         "--older_than", type=float, default=0, metavar="DAYS", help="clean only what was not used for so many days"
@@ -122,7 +122,10 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
     console.print(totals)
     if not parts:
         return
-    table = Table(title="statistics and scores, the ones used last first", title_justify="left")
+    table = Table(
+        title="statistics, and scores and levels of activation made of them, the ones used last first",
+        title_justify="left",
+    )
     for head in ("checkpoint", "part", "MB", "last used"):
         table.add_column(head, justify="right" if head == "MB" else "left")
     for part in parts:
@@ -132,7 +135,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
 
 
 def _names(part: CachedPart) -> tuple[str, str]:
-    """The checkpoint that a cached file belongs to, and the part of the data that was measured, or the scores."""
+    """The checkpoint that a cached file belongs to, and the part that was measured, or what was made of all parts."""
     from lmms_manu.measuring.stored import DamagedFileError
 
     try:

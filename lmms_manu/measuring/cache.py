@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import Tensor
 
 from lmms_manu.environment import cache_folder
@@ -75,9 +76,9 @@ class StatisticsCache:
         found = self.load_entry(determinants)
         return found[0]["sums"] if found is not None else None
 
-    def store(self, determinants: Mapping[str, Any], sums: Tensor, about: Mapping[str, Any]) -> None:
-        """Keeps `sums`, `[5, neurons]`, with a description for people."""
-        self.store_entry(determinants, {"sums": sums}, about)
+    def store(self, determinants: Mapping[str, Any], sums: Tensor, about: Mapping[str, Any]) -> bool:
+        """Keeps `sums`, `[5, neurons]`, as `store_entry` does."""
+        return self.store_entry(determinants, {"sums": sums}, about)
 
     def load_entry(self, determinants: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The tensors that were stored under these determinants, and what is told about them; None for none."""
@@ -105,18 +106,30 @@ class StatisticsCache:
 
     def store_entry(
         self, determinants: Mapping[str, Any], tensors: Mapping[str, Tensor], about: Mapping[str, Any]
-    ) -> None:
-        """Keeps `tensors` with a description for people, which names their `part` and `checkpoint`."""
-        store_tensors(self._path(determinants), tensors, {**about, "determinants": determinants})
-        self.shrink(self.limit)
+    ) -> bool:
+        """Keeps `tensors` with a description for people, which names their `part` and `checkpoint`.
+
+        Returns:
+            Whether there was a place for them; nobody's work ends for the lack of one.
+        """
+        try:
+            store_tensors(self._path(determinants), tensors, {**about, "determinants": determinants})
+            self.shrink(self.limit)
+        except (OSError, SafetensorError) as error:
+            _logger.warning("%s: it could not be kept for the next time (%s).", self._path(determinants), error)
+            return False
+        return True
 
     def partial(self, determinants: Mapping[str, Any]) -> PartialSums:
         """The place for the unfinished sums of the same determinants."""
         return PartialSums(self.folder / "unfinished" / key_of(determinants))
 
     def parts(self) -> list[CachedPart]:
-        """The complete parts, the one used last first."""
-        return sorted(self._files("*.safetensors"), key=lambda part: part.used, reverse=True)
+        """The complete parts, the one used last first; of those used at once the smaller ones come last.
+
+        Times are told in ticks, and what was made of statistics is used with them, is smaller and worth less.
+        """
+        return sorted(self._files("*.safetensors"), key=lambda part: (part.used, part.size), reverse=True)
 
     def unfinished(self) -> list[CachedPart]:
         """The files of interrupted measurements."""

@@ -123,7 +123,8 @@ def _read_digest(path: Path) -> str:
         while block := opened.read(_READ_BYTES):
             digest.update(block)
     if time.time() - max(state.st_mtime, state.st_ctime) > _SETTLED_SECONDS:
-        write_json(_note(real, state), {"path": str(real), "sha256": digest.hexdigest()})
+        with contextlib.suppress(OSError):  # where there is no place for it, it is read again the next time
+            write_json(_note(real, state), {"path": str(real), "sha256": digest.hexdigest()})
     return digest.hexdigest()
 
 

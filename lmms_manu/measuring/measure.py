@@ -95,8 +95,8 @@ def measure(
                     kept.partial(own) if kept else None,
                 )
                 known = measurement.run(processes, f"measuring {group} set, {modality}", progress)
-                if kept and processes.first:
-                    kept.store(own, known, {"part": f"{group} {modality}", "checkpoint": checkpoint.name})
+                about_part = {"part": f"{group} {modality}", "checkpoint": checkpoint.name}
+                if kept and processes.first and kept.store(own, known, about_part):
                     measurement.forget_unfinished()
             sums.append(known)
     about = {

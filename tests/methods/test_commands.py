@@ -100,6 +100,13 @@ def test_inspecting_a_mask_shows_each_layer(model_options, tmp_path, capsys):
     assert (tmp_path / "plots" / "pruned-per-layer.svg").is_file()
 
 
+def test_inspecting_a_file_of_the_cache_says_what_to_inspect_instead(model_options, tmp_path, capsys):
+    main(["prune", *model_options, "--out", str(tmp_path / "kept")])
+    for part in StatisticsCache.default().parts():
+        assert main(["inspect", str(part.path)]) == 2
+        assert "measure --out" in capsys.readouterr().err
+
+
 def test_inspecting_something_else_is_an_error(tmp_path, capsys):
     (tmp_path / "letter.txt").write_text("hello")
     assert main(["inspect", str(tmp_path / "letter.txt")]) == 2

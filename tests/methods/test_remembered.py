@@ -8,15 +8,19 @@ import pytest
 from safetensors import SafetensorError
 from support.models import llava_model, save_llava
 
+from lmms_manu import environment
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.zero import zero_neurons
+from lmms_manu.measuring import cache
 from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.sums import sum_activations
+from lmms_manu.methods.manu import edit as editing
 from lmms_manu.methods.manu import remembered
 from lmms_manu.methods.manu.choice import score
+from lmms_manu.methods.manu.config import WEIGHTS, ManuSettings
 from lmms_manu.methods.manu.distributions import Levels
 from lmms_manu.methods.manu.scores import measured_scores
 from lmms_manu.methods.unlearn import plan
@@ -79,6 +83,7 @@ def test_what_is_pruned_by_the_same_scores_needs_neither_statistics_nor_scoring(
         part.path.unlink()
     known = start(**change)
     assert len(scored) == 1
+    assert {step["measured_parts"] for step in known.details["rounds"]} == {0}
     assert without_times(start(**change, statistics_cache=False)) == {
         **without_times(known),
         "settings": {**known.settings, "statistics_cache": False},
@@ -89,7 +94,7 @@ def test_what_is_pruned_by_the_same_scores_needs_neither_statistics_nor_scoring(
     "change",
     [
         {"recipe": "ratio"},
-        {"w_var": 0},
+        *({name: 0.5} for name in WEIGHTS),
         {"tau": 0.2},
         {"forget_ratio": 5},
         {"tokens": "last"},
@@ -109,6 +114,12 @@ def test_how_neurons_are_pruned_and_where_the_mask_goes_change_nothing(start, sc
     kept = start(save_mask=str(tmp_path / "mask"), prune_mode="remove")
     assert (kept.mask_fingerprint, len(scored)) == (plain.mask_fingerprint, 1)
     assert NeuronMask.load(tmp_path / "mask").fingerprint == plain.mask_fingerprint
+
+
+def test_only_what_is_pruned_by_scores_and_how_is_left_out_of_their_key():
+    by_and_how = {"prune_rate", "scope", "towers", "layers", "steps", "seed", "prune_mode", "save_mask", "mask"}
+    # The recipe that is scored is `recipe` or `random_like`.
+    assert set(ManuSettings.names()) - set(ManuSettings().scoring()) == {*by_and_how, "random_like"}
 
 
 def test_the_code_that_scores_run_through_belongs_to_their_key():
@@ -137,12 +148,35 @@ def test_a_remembered_edit_leaves_the_same_weights_under_the_same_fingerprint(ar
     assert len({weights_fingerprint(checkpoint) for checkpoint in loads}) == 1
 
 
-def test_using_scores_counts_as_a_use_of_their_statistics(start):
+def test_using_scores_counts_as_a_use_of_their_statistics(start, monkeypatch):
     start()
     for part in StatisticsCache.default().parts():
         os.utime(part.path, (1000.0, 1000.0))
+    monkeypatch.delattr(editing, "measure")
     start()
     assert all(part.used > 2000 for part in StatisticsCache.default().parts())
+
+
+@pytest.mark.parametrize("lost", ["", "scores", "levels"])
+def test_statistics_give_way_after_what_was_made_of_them(start, lost):
+    start()
+    for part in kept(lost) if lost else []:
+        part.path.unlink()
+    start()
+    in_order = [part.about()["part"].split(":")[0] for part in StatisticsCache.default().parts()]
+    assert sorted(in_order[-2:]) == ["levels of activation", "scores"]
+    assert len(in_order) == 6
+
+
+def test_levels_are_kept_of_the_model_before_its_edit_alone(start):
+    start(steps=3)
+    assert (len(kept("scores")), len(kept("levels"))) == (3, 1)
+
+
+def test_levels_serve_another_recipe(start, monkeypatch):
+    start()
+    monkeypatch.delattr(Levels, "of")
+    assert start(recipe="ratio").details["activations"]
 
 
 def test_other_code_never_gets_what_was_scored_before(start, scored, monkeypatch):
@@ -168,16 +202,24 @@ def test_what_is_damaged_is_made_again_with_a_word(start, scored, caplog, kind):
 
 
 @pytest.mark.parametrize("error", [PermissionError("read-only"), SafetensorError("no space left")])
-def test_a_cache_that_takes_nothing_serves_and_stays_as_it_is(start, monkeypatch, error):
+def test_a_cache_that_takes_nothing_serves_and_stays_as_it_is(start, monkeypatch, caplog, error):
     start()
 
     def refuse(*given, **named):
         raise error
 
-    monkeypatch.setattr(StatisticsCache, "store_entry", refuse)
+    monkeypatch.setattr(cache, "store_tensors", refuse)
     assert start().mask_fingerprint is not None
     assert start(recipe="ratio").mask_fingerprint is not None
     assert len(kept("scores")) == 1
+    assert str(error) in caplog.text
+
+
+def test_no_place_for_a_cache_costs_no_start(start, monkeypatch, tmp_path):
+    known = start()
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv(environment.CACHE, str(tmp_path / "a file"))
+    assert without_times(start()) == without_times(known)
 
 
 def test_what_processes_disagree_about_is_not_kept(start, monkeypatch):

@@ -13,9 +13,10 @@ edit
 from __future__ import annotations
 
 import dataclasses
+import functools
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,16 +51,16 @@ class _Round:
     """What one round knows of the neurons.
 
     Args:
-        scored: their scores and levels; None where the recipe needs no statistics.
+        scored: their scores, in the first round also their levels; neither where the recipe needs no statistics.
         data: the fingerprint of each part of the data.
         measured: how many parts were measured for it now.
-        memory: what is to keep the scores; None where they are kept already.
+        keep: keeps what was computed for it now, for the next start.
     """
 
-    scored: Scored | None = None
+    scored: Scored = field(default_factory=Scored)
     data: Mapping[str, str] = field(default_factory=dict)
     measured: int = 0
-    memory: ScoredMemory | None = None
+    keep: Callable[[], None] | None = None
 
 
 def edit(
@@ -111,9 +112,9 @@ class Editing:
         summaries: list[dict[str, Any]] = []
         marked: Tensor | None = None
         for step in range(1, self._settings.steps + 1):
-            rounds.append(self._score(parts))
+            rounds.append(self._score(parts, levels=step == 1))
             with self._timed("scoring"):
-                scores = scored.scores if (scored := rounds[-1].scored) is not None else None
+                scores = rounds[-1].scored.scores
                 choice = choose(self._layout, scores, self._settings, step / self._settings.steps, marked)
             marked = choice.marked
             summaries.append({**choice.summary(), "measured_parts": rounds[-1].measured})
@@ -126,16 +127,16 @@ class Editing:
             details = {"layout": self._layout.as_json(), "record": record.as_dict()}
             told = {"weights": weights, "details": details}
         mask = self._mask(marked, **told)
-        if (unedited := rounds[0].scored) is not None:
+        if (levels := rounds[0].scored.levels) is not None:
             with self._timed("scoring"):
-                drawn = unedited.levels.distributions(self._layout, marked)
+                drawn = levels.distributions(self._layout, marked)
             activations = {tower: distribution.as_json() for tower, distribution in drawn.items()}
             record = dataclasses.replace(record, details={**record.details, "activations": activations})
         record = self._finish(mask, marked, record)
         # Only now: what the processes do not agree about is an error, and must not be taken for known the next time.
         for own in rounds:
-            if own.memory is not None and Processes.current().first:
-                own.memory.store()
+            if own.keep is not None and Processes.current().first:
+                own.keep()
         return record
 
     def apply_mask(self, source: str) -> EditRecord:
@@ -162,7 +163,7 @@ class Editing:
         )
         return self._finish(mask, marked, record)
 
-    def _score(self, parts: Parts | None) -> _Round:
+    def _score(self, parts: Parts | None, *, levels: bool) -> _Round:
         """Scores the model as it is now: by what an earlier start has left, else by its statistics."""
         if parts is None:
             return _Round()
@@ -171,16 +172,16 @@ class Editing:
             determinants = determinants_of_parts(self._checkpoint, self._blocks, parts, self._measuring)
         data = {name: of_part["data"] for name, of_part in determinants.items()}
         cache = StatisticsCache.default() if self._measuring.statistics_cache else None
-        memory = ScoredMemory(cache, determinants, self._settings, self._checkpoint.name)
+        memory = ScoredMemory(cache, determinants, self._settings, levels, self._checkpoint.name)
         with self._timed("scoring"):
-            scored = processes.from_first(memory.load() if processes.first else None)
-        if scored is not None:
-            return _Round(scored, data)
+            known = processes.from_first(memory.load() if processes.first else None)
+        if memory.is_complete(known):
+            return _Round(known, data)
         with self._timed("measuring"):
             statistics = measure(self._checkpoint, self._blocks, parts, self._measuring, determinants=determinants)
         with self._timed("scoring"):
-            scored = memory.compute(self._layout, statistics.sums)
-        return _Round(scored, data, statistics.measured, memory)
+            scored = memory.complete(known, self._layout, statistics.sums)
+        return _Round(scored, data, statistics.measured, functools.partial(memory.store, scored, known))
 
     def _record(self, data: UnlearningData | None, marked: Tensor, details: Mapping[str, Any]) -> EditRecord:
         """What there is to tell before the model is edited."""

@@ -136,9 +136,15 @@ def of_mask(title: str, mask: NeuronMask) -> Inspection:
 
 def _is_statistics(path: Path) -> bool:
     try:
-        return "kind" in load_description(path)
+        about = load_description(path)
     except DamagedFileError:
         return False
+    if "determinants" in about:
+        raise DataError(
+            f"{path} is a file of the cache, which holds statistics in parts: write all of them into one file with "
+            "lmms-manu measure --out, and inspect that."
+        )
+    return "kind" in about
 
 
 def _share(pruned: int, total: int) -> str:

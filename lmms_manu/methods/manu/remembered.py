@@ -1,13 +1,12 @@
 """Scores that were computed before, kept beside the statistics that they were computed from.
 
-Whatever is pruned by them, another prune rate, another scope or the same start again, then reads one short file and no
-statistics. What the scores depend on is their key, the code that measures and scores included: whoever changes a score
-never gets what another one gave.
+Another prune rate, another scope and the same start again then read two short files and no statistics. What scores
+depend on is their key, the code that measures and scores included: whoever changes a score never gets what another one
+gave.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import Tensor
 
 import lmms_manu
@@ -36,12 +34,12 @@ class Scored:
     """What a model's statistics say, whatever is pruned by them.
 
     Args:
-        scores: of the recipe that needs statistics, `[neurons]`, float64.
-        levels: of the neurons' mean activations.
+        scores: of the recipe that needs statistics, `[neurons]`, float64; None where they are not known.
+        levels: of the neurons' mean activations; None where they are not known, or nobody asks for them.
     """
 
-    scores: Tensor
-    levels: Levels
+    scores: Tensor | None = None
+    levels: Levels | None = None
 
 
 class ScoredMemory:
@@ -51,6 +49,7 @@ class ScoredMemory:
         cache: the cache of the statistics; None where nothing is to be kept.
         parts: what the statistics of each part depend on.
         settings: what the scores depend on besides them.
+        levels: whether the levels are asked for, too.
         checkpoint: the name of the model, for people.
     """
 
@@ -59,51 +58,59 @@ class ScoredMemory:
         cache: StatisticsCache | None,
         parts: Mapping[str, Mapping[str, Any]],
         settings: ManuSettings,
+        levels: bool,
         checkpoint: str,
     ) -> None:
         self._cache = cache
         self._parts = parts
         self._settings = settings
+        self._with_levels = levels
         self._checkpoint = checkpoint
-        self._scores: Tensor | None = None
-        self._levels: Levels | None = None
-        self._unkept: list[tuple[str, Tensor, Mapping[str, Any]]] = []
 
-    def load(self) -> Scored | None:
-        """What was kept before; None unless all of it was."""
+    def load(self) -> Scored:
+        """What was kept before."""
         if self._cache is None:
-            return None
-        if (found := self._cache.load_entry(self._key(_SCORES))) is not None:
-            self._scores = found[0][_SCORES]
-        if (found := self._cache.load_entry(self._key(_LEVELS))) is not None:
-            towers = {tower: TowerLevels(**levels) for tower, levels in found[1][_TOWERS].items()}
-            self._levels = Levels(found[0][_LEVELS], towers)
-        if self._scores is None or self._levels is None:
-            return None
-        # What they were computed from is worth more than they are, and must not be cleaned away before them.
-        for determinants in self._parts.values():
-            self._cache.touch(determinants)
-        return Scored(self._scores, self._levels)
-
-    def compute(self, layout: NeuronLayout, sums: Tensor) -> Scored:
-        """Computes what was not kept from `sums`, `[2, 2, 5, neurons]`."""
-        scores, levels = self._scores, self._levels
-        if scores is None:
-            scores = score(layout, sums, self._settings)
-            self._unkept.append((_SCORES, scores, {"part": f"scores: {self._settings.measured_recipe}"}))
-        if levels is None:
-            levels = Levels.of(layout, sums)
-            towers = {tower: dataclasses.asdict(own) for tower, own in levels.towers.items()}
-            self._unkept.append((_LEVELS, levels.bins, {"part": "levels", _TOWERS: towers}))
+            return Scored()
+        found = self._cache.load_entry(self._key(_SCORES))
+        scores = found[0][_SCORES] if found is not None else None
+        levels: Levels | None = None
+        if self._with_levels and (found := self._cache.load_entry(self._key(_LEVELS))) is not None:
+            towers = {tower: TowerLevels(**of_tower) for tower, of_tower in found[1][_TOWERS].items()}
+            levels = Levels(found[0][_LEVELS], towers)
+        self._touch_parts()
         return Scored(scores, levels)
 
-    def store(self) -> None:
-        """Keeps what was computed for the next start; where there is no place, the next start computes it again."""
+    def is_complete(self, scored: Scored) -> bool:
+        """Whether all is known that was asked for."""
+        return scored.scores is not None and (scored.levels is not None or not self._with_levels)
+
+    def complete(self, known: Scored, layout: NeuronLayout, sums: Tensor) -> Scored:
+        """Computes what is not `known` yet from `sums`, `[2, 2, 5, neurons]`."""
+        scores, levels = known.scores, known.levels
+        if scores is None:
+            scores = score(layout, sums, self._settings)
+        if levels is None and self._with_levels:
+            levels = Levels.of(layout, sums)
+        return Scored(scores, levels)
+
+    def store(self, scored: Scored, known: Scored) -> None:
+        """Keeps what was not `known` yet for the next start."""
         if self._cache is None:
             return
-        with contextlib.suppress(OSError, SafetensorError):
-            for name, tensor, told in self._unkept:
-                self._cache.store_entry(self._key(name), {name: tensor}, {**told, "checkpoint": self._checkpoint})
+        if known.scores is None and scored.scores is not None:
+            about = {"part": f"scores: {self._settings.measured_recipe}", "checkpoint": self._checkpoint}
+            self._cache.store_entry(self._key(_SCORES), {_SCORES: scored.scores}, about)
+        if known.levels is None and scored.levels is not None:
+            towers = {tower: dataclasses.asdict(levels) for tower, levels in scored.levels.towers.items()}
+            told = {"part": "levels of activation", "checkpoint": self._checkpoint, _TOWERS: towers}
+            self._cache.store_entry(self._key(_LEVELS), {_LEVELS: scored.levels.bins}, told)
+        self._touch_parts()
+
+    def _touch_parts(self) -> None:
+        """Counts as a use of the statistics: they are worth more than what was made of them, and give way after it."""
+        if self._cache is not None:
+            for determinants in self._parts.values():
+                self._cache.touch(determinants)
 
     def _key(self, name: str) -> dict[str, Any]:
         parts = {part: key_of(determinants) for part, determinants in self._parts.items()}
