@@ -38,6 +38,7 @@ from lmms_manu import environment
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.embedded import model_folder
+from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.models.blocks import find_mlp_blocks
@@ -121,7 +122,14 @@ def run(scratch: Path, shape: dict[str, int] | None, clock, rounds: int, samples
     for rate in COMPARED:
         mask = NeuronMask.load(scratch / f"mask-{rate}")
         plain(folder, mask)
-        turns = [take_turns(folder, mask, rate, turn, clock, samples) for turn in range(rounds)]
+        kept = {part.path for part in StatisticsCache.default().parts()}
+        turns = []
+        for turn in range(rounds):
+            turns.append(take_turns(folder, mask, rate, turn, clock, samples))
+            # Nobody's cache holds hundreds of scores of one model, and every file that is kept counts all others.
+            for part in StatisticsCache.default().parts():
+                if part.path not in kept:
+                    part.path.unlink()
         times = {arm: [turn[arm] for turn in turns] for arm in ARMS}
         rows |= {f"{arm}, {rate} %: seconds": round(statistics.median(column), 3) for arm, column in times.items()}
         for arm in ARMS[1:]:
