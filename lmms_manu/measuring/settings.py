@@ -29,7 +29,7 @@ class MeasureSettings(Settings):
     statistics_batch_size: int = setting(4, "Samples in one forward pass of the measurement.", minimum=1)
     statistics_cache: bool = setting(
         True,
-        "Keeps statistics, for other prune rates, recipes and scopes, and the scores computed from them.",
+        "Keeps the statistics and the scores computed from them, for other prune rates, recipes and scopes.",
     )
     mlp_blocks: str | None = setting(
         None, "Patterns that name the MLP blocks of a model whose structure is not recognised."

@@ -95,16 +95,16 @@ class ScoredMemory:
 
     def store(self, scored: Scored, known: Scored) -> None:
         """Keeps what was not `known` yet for the next start."""
-        if self._cache is None:
-            return
         if known.scores is None and scored.scores is not None:
-            about = {"part": f"scores: {self._settings.measured_recipe}", "checkpoint": self._checkpoint}
-            self._cache.store_entry(self._key(_SCORES), {_SCORES: scored.scores}, about)
+            self._store(_SCORES, scored.scores, {"part": f"scores: {self._settings.measured_recipe}"})
         if known.levels is None and scored.levels is not None:
             towers = {tower: dataclasses.asdict(levels) for tower, levels in scored.levels.towers.items()}
-            told = {"part": "levels of activation", "checkpoint": self._checkpoint, _TOWERS: towers}
-            self._cache.store_entry(self._key(_LEVELS), {_LEVELS: scored.levels.bins}, told)
+            self._store(_LEVELS, scored.levels.bins, {"part": "levels of activation", _TOWERS: towers})
         self._touch_parts()
+
+    def _store(self, name: str, tensor: Tensor, about: Mapping[str, Any]) -> None:
+        if self._cache is not None:
+            self._cache.store_entry(self._key(name), {name: tensor}, {**about, "checkpoint": self._checkpoint})
 
     def _touch_parts(self) -> None:
         """Counts as a use of the statistics: they are worth more than what was made of them, and give way after it."""
