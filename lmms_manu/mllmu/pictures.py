@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import threading
+from collections.abc import Iterator
 
 import numpy
 import pyarrow
@@ -47,12 +48,28 @@ class EncodedPicture:
 
     def decode(self) -> Image.Image:
         """The picture in RGB; raises whatever Pillow does if it is none, or cut off."""
+        with self._opened() as opened:
+            return opened.convert("RGB")
+
+    def is_whole(self) -> bool:
+        """Whether the file is a picture up to its end; reads all of it, of a JPEG for half of what `decode` takes."""
+        try:
+            with self._opened() as opened:
+                # The smallest size that a format offers: every byte is read all the same.
+                opened.draft(None, (1, 1))
+                opened.load()
+        except Exception:  # as above
+            return False
+        return True
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[Image.Image]:
         if self.content is None and not self.path:
             raise ValueError("it has neither bytes nor a path")
         # Copied first: some of Pillow's decoders want a file of Python's own.
         file = self.path if self.content is None else io.BytesIO(self.content)
         with _whole_pictures_only, Image.open(file) as opened:  # type: ignore[arg-type]
-            return opened.convert("RGB")
+            yield opened
 
 
 def pictures_of(table: pyarrow.Table, row: int) -> list[EncodedPicture]:

@@ -97,6 +97,8 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
     names = person_names(source)
     rows = people_of(source, FINE_TUNING_SET).rows
     metadata = source.column(FINE_TUNING_SET, "metadata")
+    asked = [rows[person] for person in ids if person in rows]
+    usable = source.rows_that_decode(FINE_TUNING_SET, asked) if modality == "multimodal" else frozenset(asked)
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for person in ids:
@@ -104,7 +106,7 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
         if row is None:
             skipped.append(Skipped(FINE_TUNING_SET, None, person, "the person has no row"))
             continue
-        if modality == "multimodal" and not source.decodes(FINE_TUNING_SET, row):
+        if row not in usable:
             skipped.append(Skipped(FINE_TUNING_SET, row, person, "the picture is missing or does not decode"))
             continue
         pairs = read_pairs(metadata[row])
@@ -117,8 +119,8 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
             if reason:
                 skipped.append(Skipped(FINE_TUNING_SET, row, person, reason, number))
                 continue
-            asked = question if modality == "multimodal" else name_the_person(question, name)
-            samples.append(Sample(person, name, asked, answer, modality, row, source))
+            worded = question if modality == "multimodal" else name_the_person(question, name)
+            samples.append(Sample(person, name, worded, answer, modality, row, source))
     report_skipped(skipped, f"{modality} measuring samples")
     if not samples:
         raise DataError(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lmms_manu.mllmu.pictures import COLUMNS, EncodedPicture, pictures_of
 HUB_NAME = "MLLMMU/MLLMU-Bench"
 
 _DECODES: dict[tuple[str, str, int, int], bool] = {}
-"""What this process has found out about pictures that it decoded."""
+"""What this process has found out about pictures that it decoded, or read through."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,12 +128,19 @@ class DatasetSource:
         return picture
 
     def decodes(self, config: str, row: int, index: int = 0) -> bool:
-        """Whether `image` gives this picture; decodes it only if `image` was never asked for it."""
+        """Whether `image` gives this picture; its file is read through only if `image` was never asked for it."""
         key = (self.path, config, row, index)
         if key not in _DECODES:
-            with contextlib.suppress(DataError):
-                self.image(config, row, index)
+            encoded = _encoded(self.path, config, row)
+            _DECODES[key] = index < len(encoded) and encoded[index].is_whole()
         return _DECODES[key]
+
+    def rows_that_decode(self, config: str, rows: Iterable[int]) -> frozenset[int]:
+        """Those of `rows` whose picture decodes, looked at side by side."""
+        asked = list(rows)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            found = pool.map(lambda row: self.decodes(config, row), asked)
+            return frozenset(row for row, decodes in zip(asked, found, strict=True) if decodes)
 
     def offers_picture(self, config: str, row: int, index: int = 0) -> bool:
         """Whether a row has anything in the place of a picture; reads nothing of it."""
