@@ -1,6 +1,6 @@
 """Fingerprints of what statistics depend on: weights and processor.
 
-Hashing a checkpoint takes as long as reading it, so the digest of a weight file is remembered under everything the file
+Hashing a checkpoint takes as long as reading it, so the digest of a large file is remembered under everything the file
 system knows about that file, including the time of its last change, which no program can set back.
 """
 
@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel, ProcessorMixin
+from transformers import PreTrainedModel
 from transformers.utils import cached_file
 
 from lmms_manu.environment import cache_folder
@@ -26,11 +26,13 @@ from lmms_manu.files import write_json
 from lmms_manu.models.loading import Checkpoint
 
 _CONFIGURATIONS = ("config.json", "adapter_config.json")
-_DETERMINING = ("*.safetensors", *_CONFIGURATIONS)
+_WEIGHTS = ".safetensors"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # File systems keep times in ticks: a file changed this recently may change again without its times showing it.
 _SETTLED_SECONDS = 2.0
 _READ_BYTES = 1 << 24
+# Read in less time than it takes to look its digest up.
+_SMALL_BYTES = 1 << 18
 
 # Set on a model by whoever changes its weights after loading; part of its fingerprint from then on.
 _EDITS = "_lmms_manu_edits"
@@ -42,13 +44,13 @@ def weights_fingerprint(checkpoint: Checkpoint) -> str:
     Raises:
         ModelError: there are no such files, and the weights are not in memory either.
     """
-    settings = checkpoint.settings
-    folders = [
-        _folder(source, settings.revision if source == settings.checkpoint else None) for source in _sources(checkpoint)
-    ]
-    files = [file for folder in folders if folder is not None for file in _files(folder)]
-    complete = bool(folders) and all(folder is not None and any(folder.glob("*.safetensors")) for folder in folders)
-    of_weights = _digest(file_digests(files)) if complete else _memory_digest(checkpoint.model)
+    files: list[Path] = []
+    complete = True
+    for source in _sources(checkpoint):
+        own = [file for file in _files(checkpoint, source) if _is_determining(file)]
+        complete = complete and any(file.suffix == _WEIGHTS for file in own)
+        files += own
+    of_weights = _digest(file_digests(files)) if files and complete else _memory_digest(checkpoint.model)
     return _digest([of_weights, *edits(checkpoint.model)])
 
 
@@ -62,12 +64,34 @@ def note_edits(model: PreTrainedModel, *fingerprints: str) -> None:
     setattr(model, _EDITS, fingerprints)
 
 
-def processor_fingerprint(processor: ProcessorMixin) -> str:
-    """Changes whenever the tokenizer, its vocabulary or the treatment of pictures does."""
-    tokenizer = processor.tokenizer
+def processor_fingerprint(checkpoint: Checkpoint) -> str:
+    """Changes whenever the tokenizer, its vocabulary or the treatment of pictures does.
+
+    A vocabulary is told by the files that it was read from: one of 150,000 words takes a tenth of a second to write
+    out. Words that were added to it in memory show, other changes of a tokenizer in memory do not.
+    """
+    processor, tokenizer = checkpoint.processor, checkpoint.tokenizer
+    return _digest(
+        [
+            type(processor).__name__,
+            processor.to_json_string(),
+            f"{len(tokenizer)} {tokenizer.special_tokens_map}",
+            *_vocabulary(checkpoint),
+        ]
+    )
+
+
+def _vocabulary(checkpoint: Checkpoint) -> list[str]:
+    """The files of the vocabulary, or where there are none the vocabulary itself."""
+    tokenizer = checkpoint.tokenizer
+    names = set(tokenizer.vocab_files_names.values())
+    files = [
+        file for file in _files(checkpoint, tokenizer.name_or_path) if file.name in names or "token" in file.name.lower()
+    ]
+    if any(file.name in names for file in files):
+        return file_digests(files)
     backend = getattr(tokenizer, "backend_tokenizer", None)
-    words = backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)
-    return _digest([type(processor).__name__, processor.to_json_string(), words])
+    return [backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)]
 
 
 def file_digests(files: Iterable[Path]) -> list[str]:
@@ -87,6 +111,14 @@ def _sources(checkpoint: Checkpoint) -> list[str]:
     return list(dict.fromkeys(source for source in named if source))
 
 
+def _files(checkpoint: Checkpoint, source: str) -> list[Path]:
+    """The files of the folder or of the hub's repository `source`, as far as they are here; none for no name."""
+    if not source:
+        return []
+    folder = _folder(source, checkpoint.settings.revision if source == checkpoint.settings.checkpoint else None)
+    return [file for file in folder.iterdir() if file.is_file()] if folder is not None else []
+
+
 def _folder(source: str, revision: str | None) -> Path | None:
     if Path(source).is_dir():
         return Path(source)
@@ -98,18 +130,21 @@ def _folder(source: str, revision: str | None) -> Path | None:
     return None
 
 
-def _files(folder: Path) -> list[Path]:
-    return [file for pattern in _DETERMINING for file in folder.glob(pattern)]
+def _is_determining(file: Path) -> bool:
+    return file.suffix == _WEIGHTS or file.name in _CONFIGURATIONS
 
 
 def _known_digest(path: Path) -> str | None:
-    """The digest of a file that was read before and has not changed since; None for another one."""
+    """The digest of a file that is small, or was read before and has not changed since; None for another one."""
+    state = path.stat()
+    if state.st_size <= _SMALL_BYTES:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
     # The hub's cache names large files by their SHA-256 and links to them.
     real = path.resolve()
     if path.is_symlink() and _SHA256.fullmatch(real.name):
         return real.name
     try:
-        return str(json.loads(_note(real, real.stat()).read_text())["sha256"])
+        return str(json.loads(_note(real, state).read_text())["sha256"])
     except (OSError, ValueError, KeyError):
         return None
 

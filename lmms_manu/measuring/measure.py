@@ -137,7 +137,7 @@ def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings
     return {
         "format": _FORMAT,
         "weights": weights_fingerprint(checkpoint),
-        "processor": processor_fingerprint(checkpoint.processor),
+        "processor": processor_fingerprint(checkpoint),
         "blocks": _digest_of_blocks(blocks),
         "tokens": settings.tokens,
         "tau": settings.tau,

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -82,11 +83,45 @@ def test_a_remembered_digest_notices_a_file_that_changed_in_place(load, tmp_path
     assert weights_fingerprint(load(folder)) != before
 
 
-def test_another_chat_template_or_picture_size_is_another_processor(load):
-    plain, changed = load().processor, load().processor
-    assert processor_fingerprint(plain) == processor_fingerprint(load().processor)
-    changed.image_processor.image_mean = [0.1, 0.2, 0.3]
+def test_another_treatment_of_pictures_is_another_processor(load):
+    plain, changed = load(), load()
+    assert processor_fingerprint(plain) == processor_fingerprint(load())
+    changed.processor.image_processor.image_mean = [0.1, 0.2, 0.3]
     assert processor_fingerprint(plain) != processor_fingerprint(changed)
+
+
+def _exchange_two_words(folder):
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    words = content["model"]["vocab"]
+    words["a"], words["b"] = words["b"], words["a"]
+    file.write_text(json.dumps(content))
+
+
+def _lower_case(folder):
+    file = folder / "tokenizer_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "do_lower_case": True}))
+
+
+@pytest.mark.parametrize("change", [_exchange_two_words, _lower_case])
+def test_other_files_of_a_tokenizer_are_another_processor(load, tmp_path, change):
+    folder = save_llava(tmp_path / "model")
+    before = processor_fingerprint(load(folder))
+    assert processor_fingerprint(load(folder)) == before
+    change(folder)
+    assert processor_fingerprint(load(folder)) != before
+
+
+def test_a_tokenizer_of_no_files_is_told_by_its_words(load):
+    def fingerprint(*words, folder=""):
+        checkpoint = load()
+        checkpoint.tokenizer.name_or_path = folder
+        checkpoint.tokenizer.add_tokens(list(words))
+        return processor_fingerprint(checkpoint)
+
+    assert fingerprint("one") == fingerprint("one") != fingerprint("two")
+    # Where there are files, their number shows.
+    assert fingerprint("one", folder=load().name) != fingerprint(folder=load().name)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data[:-1] + b"\x7f", lambda data: b"no"])
