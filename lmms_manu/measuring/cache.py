@@ -82,7 +82,8 @@ class StatisticsCache:
 
     def load_entry(self, determinants: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The tensors that were stored under these determinants, and what is told about them; None for none."""
-        path = self._path(determinants)
+        key = key_of(determinants)
+        path = self._path(key)
         try:
             tensors, about = load_tensors(path)
         except FileNotFoundError:
@@ -95,14 +96,14 @@ class StatisticsCache:
         if about["determinants"] != json.loads(json.dumps(determinants)):
             _logger.warning("%s belongs to something else than its name says. It is made again.", path)
             return None
-        self.touch(determinants)
+        self.touch(key)
         return tensors, about
 
-    def touch(self, determinants: Mapping[str, Any]) -> None:
-        """Counts as a use of what was stored under these determinants, if anything was."""
+    def touch(self, key: str) -> None:
+        """Counts as a use of what was stored under determinants of this key, if anything was."""
         # The folder may be somebody else's, or just have been cleaned.
         with contextlib.suppress(OSError):
-            os.utime(self._path(determinants))
+            os.utime(self._path(key))
 
     def store_entry(
         self, determinants: Mapping[str, Any], tensors: Mapping[str, Tensor], about: Mapping[str, Any]
@@ -112,11 +113,12 @@ class StatisticsCache:
         Returns:
             Whether there was a place for them; nobody's work ends for the lack of one.
         """
+        path = self._path(key_of(determinants))
         try:
-            store_tensors(self._path(determinants), tensors, {**about, "determinants": determinants})
+            store_tensors(path, tensors, {**about, "determinants": determinants})
             self.shrink(self.limit)
         except (OSError, SafetensorError) as error:
-            _logger.warning("%s: it could not be kept for the next time (%s).", self._path(determinants), error)
+            _logger.warning("%s: it could not be kept for the next time (%s).", path, error)
             return False
         return True
 
@@ -149,8 +151,8 @@ class StatisticsCache:
                 removed.append(part)
         return removed
 
-    def _path(self, determinants: Mapping[str, Any]) -> Path:
-        return self.folder / f"{key_of(determinants)}.safetensors"
+    def _path(self, key: str) -> Path:
+        return self.folder / f"{key}.safetensors"
 
     def _files(self, pattern: str) -> list[CachedPart]:
         found = []

@@ -43,11 +43,8 @@ class ShardState:
 
     def with_batch(self, batch: Sequence[ActivationSums]) -> ShardState:
         """The state after one more batch."""
-        merged = (
-            ActivationSums(own.values.to(new.values.device) + new.values)
-            for own, new in zip(self.sums, batch, strict=True)
-        )
-        return ShardState(tuple(merged), self.batches + 1)
+        merged = tuple(own.merge(new) for own, new in zip(self.sums, batch, strict=True))
+        return ShardState(merged, self.batches + 1)
 
     def total(self) -> Tensor:
         """The sums of all blocks side by side, `[5, neurons]`, on the CPU."""

@@ -59,8 +59,8 @@ class ActivationSums:
         return self.values[4]
 
     def merge(self, other: ActivationSums) -> ActivationSums:
-        """The sums over the observations of both."""
-        return ActivationSums(self.values + other.values)
+        """The sums over the observations of both, on the device of `other`."""
+        return ActivationSums(self.values.to(other.values.device) + other.values)
 
 
 def sum_activations(

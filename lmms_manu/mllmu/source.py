@@ -138,9 +138,10 @@ class DatasetSource:
     def rows_that_decode(self, config: str, rows: Iterable[int]) -> frozenset[int]:
         """Those of `rows` whose picture decodes, looked at side by side."""
         asked = list(rows)
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            found = pool.map(lambda row: self.decodes(config, row), asked)
-            return frozenset(row for row, decodes in zip(asked, found, strict=True) if decodes)
+        if new := [row for row in asked if (self.path, config, row, 0) not in _DECODES]:
+            with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+                list(pool.map(lambda row: self.decodes(config, row), new))
+        return frozenset(row for row in asked if self.decodes(config, row))
 
     def offers_picture(self, config: str, row: int, index: int = 0) -> bool:
         """Whether a row has anything in the place of a picture; reads nothing of it."""

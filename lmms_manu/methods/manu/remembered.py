@@ -62,7 +62,7 @@ class ScoredMemory:
         checkpoint: str,
     ) -> None:
         self._cache = cache
-        self._parts = parts
+        self._parts = {part: key_of(determinants) for part, determinants in parts.items()}
         self._settings = settings
         self._with_levels = levels
         self._checkpoint = checkpoint
@@ -109,13 +109,12 @@ class ScoredMemory:
     def _touch_parts(self) -> None:
         """Counts as a use of the statistics: they are worth more than what was made of them, and give way after it."""
         if self._cache is not None:
-            for determinants in self._parts.values():
-                self._cache.touch(determinants)
+            for key in self._parts.values():
+                self._cache.touch(key)
 
     def _key(self, name: str) -> dict[str, Any]:
-        parts = {part: key_of(determinants) for part, determinants in self._parts.items()}
         settings = self._settings.scoring() if name == _SCORES else {}
-        return {"of": name, "parts": parts, "settings": settings, "code": _code()}
+        return {"of": name, "parts": self._parts, "settings": settings, "code": _code()}
 
 
 def code_files() -> list[Path]:
