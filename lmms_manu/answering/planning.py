@@ -76,12 +76,7 @@ class Planner:
 
     def pictures(self, prompt: PlannedPrompt, *, skip: int = 0) -> list[PreparedPicture]:
         """The prepared pictures of a separable prompt but for the first `skip` ones."""
-        digests = prompt.tokens.digests[skip:]
-        kept = [self._encoder.pictures.find(digest) for digest in digests]
-        found = [picture for picture in kept if picture is not None]
-        if len(found) == len(digests):
-            return found
-        return [self._encoder.pictures.get(picture) for picture in self.open(prompt.request)[skip:]]
+        return self._encoder.prepared(prompt.tokens, lambda: self.open(prompt.request), skip=skip)
 
     def check_length(self, request: PromptRequest | ContinuationRequest, tokens: int) -> None:
         """Refuses a request that needs more `tokens` than the model's context has.

@@ -86,7 +86,9 @@ def _vocabulary(checkpoint: Checkpoint) -> list[str]:
     tokenizer = checkpoint.tokenizer
     names = set(tokenizer.vocab_files_names.values())
     files = [
-        file for file in _files(checkpoint, tokenizer.name_or_path) if file.name in names or "token" in file.name.lower()
+        file
+        for file in _files(checkpoint, tokenizer.name_or_path)
+        if file.name in names or "token" in file.name.lower()
     ]
     if any(file.name in names for file in files):
         return file_digests(files)

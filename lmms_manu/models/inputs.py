@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -84,7 +85,10 @@ class PromptEncoder(PromptRenderer):
         """
         prompts = self.tokenize(texts, pictures)
         if all(prompt.separable for prompt in prompts):
-            prepared = [[self.pictures.get(picture) for picture in own] for own in pictures]
+            prepared = [
+                self.prepared(prompt, functools.partial(list, own))
+                for prompt, own in zip(prompts, pictures, strict=True)
+            ]
             joined = self.join(prompts, prepared)
             if joined is not None:
                 return joined
@@ -121,6 +125,22 @@ class PromptEncoder(PromptRenderer):
             except _NotSeparableError:
                 prompts.append(self._by_processor(text, own))
         return prompts
+
+    def prepared(
+        self, prompt: TokenizedPrompt, pictures: Callable[[], Sequence[Image.Image]], *, skip: int = 0
+    ) -> list[PreparedPicture]:
+        """The prepared pictures of a separable prompt but for the first `skip` ones.
+
+        Args:
+            prompt: its tokens.
+            pictures: opens its pictures, all of them; called only where one of them is no longer kept.
+            skip: how many are not wanted.
+        """
+        kept = [self.pictures.find(digest) for digest in prompt.digests[skip:]]
+        found = [picture for picture in kept if picture is not None]
+        if len(found) == len(kept):
+            return found
+        return [self.pictures.get(picture) for picture in pictures()[skip:]]
 
     def join(
         self,
