@@ -32,6 +32,7 @@ NOT_BUILT = "cannot be built from its configuration"
 REASONS = (NO_LANGUAGE_MLP, NO_VISION_TOWER, NO_VISION_MLP, NOT_BUILT)
 
 EXCEPTIONS = {
+    "apertus1p5": NO_VISION_MLP,
     "chameleon": NO_VISION_MLP,
     "emu3": NO_VISION_MLP,
     "evolla": NO_VISION_TOWER,
