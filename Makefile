@@ -9,12 +9,13 @@ export VENV PYTHON
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help environment demo test lint types bench
+.PHONY: help environment demo test lint types bench constraints
 
 help:
 	@echo "make demo   make a tiny model forget people, print what it forgot and kept"
 	@echo "make test   lint, types and tests"
 	@echo "make lint | types | bench | environment"
+	@echo "make constraints   take the newest versions that setup.cfg allows"
 
 environment:
 	@scripts/environment
@@ -33,3 +34,9 @@ test: lint types
 
 bench:
 	@venv=$$(scripts/environment) && for file in benchmarks/bench_*.py; do PATH="$$venv/bin:$$PATH" "$$venv/bin/python" "$$file" || exit 1; done
+
+constraints:
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $${PYTHON:-python3} -m venv "$$folder" && \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test]' && \
+	{ sed '/^[^#]/d' constraints.txt && "$$folder/bin/python" -m pip freeze --disable-pip-version-check --exclude-editable | \
+	grep -vE '^(nvidia|cuda|triton)'; } >"$$folder/constraints.txt" && mv "$$folder/constraints.txt" constraints.txt
