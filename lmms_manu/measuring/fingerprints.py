@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -17,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from lmms_manu.environment import cache_folder
@@ -26,7 +27,8 @@ from lmms_manu.files import write_json
 from lmms_manu.models.loading import Checkpoint
 
 _CONFIGURATIONS = ("config.json", "adapter_config.json")
-_WEIGHTS = ".safetensors"
+_WEIGHTS, _INDEX = ".safetensors", ".index.json"
+_REMOTE_CODE = "transformers_modules"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # File systems keep times in ticks: a file changed this recently may change again without its times showing it.
 _SETTLED_SECONDS = 2.0
@@ -39,7 +41,7 @@ _EDITS = "_lmms_manu_edits"
 
 
 def weights_fingerprint(checkpoint: Checkpoint) -> str:
-    """Changes whenever the weights do: of the files that a checkpoint was loaded from, and of the edits since.
+    """Changes whenever the weights do: of the files and the code that a checkpoint was loaded from, and of later edits.
 
     Raises:
         ModelError: there are no such files, and the weights are not in memory either.
@@ -47,11 +49,11 @@ def weights_fingerprint(checkpoint: Checkpoint) -> str:
     files: list[Path] = []
     complete = True
     for source in _sources(checkpoint):
-        own = [file for file in _files(checkpoint, source) if _is_determining(file)]
+        own = _weight_files(_files(checkpoint, source))
         complete = complete and any(file.suffix == _WEIGHTS for file in own)
         files += own
-    of_weights = _digest(file_digests(files)) if files and complete else _memory_digest(checkpoint.model)
-    return _digest([of_weights, *edits(checkpoint.model)])
+    of_weights = file_digests(files) if files and complete else [_memory_digest(checkpoint.model)]
+    return _digest([*of_weights, *_code(checkpoint.model, checkpoint.model.config), *edits(checkpoint.model)])
 
 
 def edits(model: PreTrainedModel) -> tuple[str, ...]:
@@ -65,32 +67,33 @@ def note_edits(model: PreTrainedModel, *fingerprints: str) -> None:
 
 
 def processor_fingerprint(checkpoint: Checkpoint) -> str:
-    """Changes whenever the tokenizer, its vocabulary or the treatment of pictures does.
+    """Changes whenever a tokenizer, its vocabulary or the treatment of pictures does.
 
     A vocabulary is told by the files that it was read from: one of 150,000 words takes a tenth of a second to write
     out. Words that were added to it in memory show, other changes of a tokenizer in memory do not.
     """
-    processor, tokenizer = checkpoint.processor, checkpoint.tokenizer
-    return _digest(
-        [
-            type(processor).__name__,
-            processor.to_json_string(),
-            f"{len(tokenizer)} {tokenizer.special_tokens_map}",
-            *_vocabulary(checkpoint),
-        ]
-    )
+    processor = checkpoint.processor
+    parts = {name: part for name in processor.get_attributes() if (part := getattr(processor, name, None)) is not None}
+    told = [processor.to_json_string(), *_code(processor, *parts.values())]
+    for name, part in parts.items():
+        # The same files may be read by one class or another, which a configuration decides.
+        told.append(f"{name} {type(part).__module__} {type(part).__qualname__}")
+        if isinstance(part, PreTrainedTokenizerBase):
+            told += [f"{len(part)} {part.special_tokens_map}", *_vocabulary(checkpoint, name, part)]
+    return _digest(told)
 
 
-def _vocabulary(checkpoint: Checkpoint) -> list[str]:
-    """The files of the vocabulary, or where there are none the vocabulary itself."""
-    tokenizer = checkpoint.tokenizer
-    names = set(tokenizer.vocab_files_names.values())
+def _vocabulary(checkpoint: Checkpoint, name: str, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """The files of the vocabulary of the tokenizer called `name`, or where there are none the vocabulary itself."""
+    names = {*tokenizer.vocab_files_names.values(), *_CONFIGURATIONS}
+    # A processor's second tokenizer has a folder of its own.
     files = [
         file
-        for file in _files(checkpoint, tokenizer.name_or_path)
+        for subfolder in ("", name)
+        for file in _files(checkpoint, tokenizer.name_or_path, subfolder)
         if file.name in names or "token" in file.name.lower()
     ]
-    if any(file.name in names for file in files):
+    if any(file.name in tokenizer.vocab_files_names.values() for file in files):
         return file_digests(files)
     backend = getattr(tokenizer, "backend_tokenizer", None)
     return [backend.to_str() if backend is not None else json.dumps(tokenizer.get_vocab(), sort_keys=True)]
@@ -113,12 +116,14 @@ def _sources(checkpoint: Checkpoint) -> list[str]:
     return list(dict.fromkeys(source for source in named if source))
 
 
-def _files(checkpoint: Checkpoint, source: str) -> list[Path]:
+def _files(checkpoint: Checkpoint, source: str, subfolder: str = "") -> list[Path]:
     """The files of the folder or of the hub's repository `source`, as far as they are here; none for no name."""
     if not source:
         return []
     folder = _folder(source, checkpoint.settings.revision if source == checkpoint.settings.checkpoint else None)
-    return [file for file in folder.iterdir() if file.is_file()] if folder is not None else []
+    if folder is None or not (folder / subfolder).is_dir():
+        return []
+    return [file for file in (folder / subfolder).iterdir() if file.is_file()]
 
 
 def _folder(source: str, revision: str | None) -> Path | None:
@@ -132,8 +137,29 @@ def _folder(source: str, revision: str | None) -> Path | None:
     return None
 
 
-def _is_determining(file: Path) -> bool:
-    return file.suffix == _WEIGHTS or file.name in _CONFIGURATIONS
+def _weight_files(files: Iterable[Path]) -> list[Path]:
+    """Those of the `files` of a folder that weights are read from, and those that an index of them names elsewhere."""
+    chosen = set()
+    for file in files:
+        if file.suffix == _WEIGHTS or file.name in _CONFIGURATIONS:
+            chosen.add(file)
+        elif file.name.endswith(_INDEX):
+            chosen.add(file)
+            with contextlib.suppress(ValueError, KeyError, AttributeError):
+                chosen.update(file.parent / name for name in json.loads(file.read_text())["weight_map"].values())
+    return [file for file in chosen if file.is_file()]
+
+
+def _code(*objects: object) -> list[str]:
+    """The files with the classes of `objects` where these come with a checkpoint or from a user's own program."""
+    files: set[Path] = set()
+    for kind in map(type, objects):
+        if kind.__module__.startswith("transformers."):
+            continue
+        with contextlib.suppress(TypeError, OSError):  # a class that was typed in has no file
+            file = Path(inspect.getfile(kind))
+            files.update(file.parent.rglob("*.py") if kind.__module__.startswith(f"{_REMOTE_CODE}.") else [file])
+    return file_digests(files)
 
 
 def _known_digest(path: Path) -> str | None:

@@ -10,14 +10,16 @@ measure
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 import torch
-import transformers
 from torch import Tensor
 
 from lmms_manu._version import __version__
@@ -38,6 +40,8 @@ from lmms_manu.models.loading import Checkpoint
 
 Parts = Mapping[tuple[str, str], Sequence[Passage]]
 """The passages of each set (of `SETS`) in each modality (of `MODALITIES`)."""
+
+_LIBRARIES = ("transformers", "tokenizers", "pillow", "torchvision", "peft")
 
 # Raised whenever the sums that the same input gives would change.
 _FORMAT = 1
@@ -145,8 +149,18 @@ def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings
         "dtype": str(model.dtype),
         "device": checkpoint.device.type,
         "attention": str(getattr(model.config, "_attn_implementation", None)),
-        "versions": {"torch": torch.__version__, "transformers": transformers.__version__, "lmms-manu": __version__},
+        "versions": _versions(),
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    """Of the libraries that read a checkpoint, make inputs of texts and pictures, and compute."""
+    versions = {"lmms-manu": __version__, "torch": torch.__version__}
+    for name in _LIBRARIES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def _in_order(passages: Sequence[Passage]) -> list[Passage]:

@@ -1,7 +1,5 @@
 import dataclasses
-import json
 import os
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,7 +8,7 @@ import torch
 from support.models import llava_model, save_llava
 
 from lmms_manu.measuring.cache import StatisticsCache
-from lmms_manu.measuring.fingerprints import note_edits, processor_fingerprint, weights_fingerprint
+from lmms_manu.measuring.fingerprints import note_edits
 from lmms_manu.measuring.measure import determinants_of, measure
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.models.blocks import find_mlp_blocks
@@ -68,60 +66,6 @@ def test_an_edited_model_is_measured_anew(load, parts):
     checkpoint = load()
     note_edits(checkpoint.model, "some mask")
     assert measured_parts(checkpoint, parts) == 4
-
-
-def test_a_remembered_digest_notices_a_file_that_changed_in_place(load, tmp_path):
-    folder = save_llava(tmp_path / "model")
-    weights = folder / "model.safetensors"
-    past = time.time() - 100
-    os.utime(weights, (past, past))
-    before = weights_fingerprint(load(folder))
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    os.utime(weights, (past, past))
-    assert weights_fingerprint(load(folder)) != before
-
-
-def test_another_treatment_of_pictures_is_another_processor(load):
-    plain, changed = load(), load()
-    assert processor_fingerprint(plain) == processor_fingerprint(load())
-    changed.processor.image_processor.image_mean = [0.1, 0.2, 0.3]
-    assert processor_fingerprint(plain) != processor_fingerprint(changed)
-
-
-def _exchange_two_words(folder):
-    file = folder / "tokenizer.json"
-    content = json.loads(file.read_text())
-    words = content["model"]["vocab"]
-    words["a"], words["b"] = words["b"], words["a"]
-    file.write_text(json.dumps(content))
-
-
-def _lower_case(folder):
-    file = folder / "tokenizer_config.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "do_lower_case": True}))
-
-
-@pytest.mark.parametrize("change", [_exchange_two_words, _lower_case])
-def test_other_files_of_a_tokenizer_are_another_processor(load, tmp_path, change):
-    folder = save_llava(tmp_path / "model")
-    before = processor_fingerprint(load(folder))
-    assert processor_fingerprint(load(folder)) == before
-    change(folder)
-    assert processor_fingerprint(load(folder)) != before
-
-
-def test_a_tokenizer_of_no_files_is_told_by_its_words(load):
-    def fingerprint(*words, folder=""):
-        checkpoint = load()
-        checkpoint.tokenizer.name_or_path = folder
-        checkpoint.tokenizer.add_tokens(list(words))
-        return processor_fingerprint(checkpoint)
-
-    assert fingerprint("one") == fingerprint("one") != fingerprint("two")
-    # Where there are files, their number shows.
-    assert fingerprint("one", folder=load().name) != fingerprint(folder=load().name)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-3], lambda data: data[:-1] + b"\x7f", lambda data: b"no"])
