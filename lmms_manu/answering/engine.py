@@ -75,9 +75,9 @@ class _Group:
 class AnsweringEngine:
     """Answers prompts with one model.
 
-    Prompts with equal generation settings are sorted by length and answered in batches; those of one task that begin
-    alike share the computation of their start. Greedy answers do not depend on batch size or order, but for the
-    rounding of floating-point sums, which differs with the shape of a batch.
+    Prompts with equal generation settings, with pictures or without, are sorted by length and answered in batches;
+    those of one task that begin alike share the computation of their start. Greedy answers do not depend on batch size
+    or order, but for the rounding of floating-point sums, which differs with the shape of a batch.
 
     Args:
         checkpoint: the model that answers.
@@ -240,10 +240,13 @@ class AnsweringEngine:
 
 
 def _alike(planned: Sequence[PlannedPrompt]) -> list[list[int]]:
-    """Positions of the requests by generation settings."""
+    """Positions of the requests that may share a batch: by generation settings, and pictured or not.
+
+    Not every processor takes texts with and without pictures at once, nor does every model.
+    """
     groups = defaultdict(list)
     for position, prompt in enumerate(planned):
-        groups[prompt.request.generation].append(position)
+        groups[prompt.request.generation, bool(prompt.tokens.picture_bytes)].append(position)
     return list(groups.values())
 
 

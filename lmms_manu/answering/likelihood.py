@@ -22,12 +22,13 @@ from lmms_manu.models.loading import Checkpoint
 
 @dataclass(frozen=True)
 class _Scored:
-    """A request, its place, its length and the number of tokens at its end that are the continuation."""
+    """A request, its place, its length, the number of tokens at its end that are the continuation, and its pictures."""
 
     request: ContinuationRequest
     place: int
     length: int
     new_tokens: int
+    picture_bytes: int
 
 
 class LikelihoodScorer:
@@ -74,12 +75,14 @@ class LikelihoodScorer:
         scored.sort(key=lambda one: -one.length)
         results: list[Likelihood | None] = [None] * len(scored)
         with tqdm(total=len(scored), desc="Scoring", unit=" continuations", disable=not self._progress) as bar:
-            done = 0
-            for some in self._batches.run(scored, self._batch_size, self._score, lambda one: one.request.label):
-                for one, likelihood in zip(scored[done:], some, strict=False):
-                    results[one.place] = likelihood
-                done += len(some)
-                bar.update(len(some))
+            # Not every model takes texts with and without pictures at once.
+            for alike in ([one for one in scored if bool(one.picture_bytes) is pictured] for pictured in (True, False)):
+                done = 0
+                for some in self._batches.run(alike, self._batch_size, self._score, lambda one: one.request.label):
+                    for one, likelihood in zip(alike[done:], some, strict=False):
+                        results[one.place] = likelihood
+                    done += len(some)
+                    bar.update(len(some))
         return [likelihood for likelihood in results if likelihood is not None]
 
     def _read(self, request: ContinuationRequest, place: int) -> _Scored:
@@ -91,7 +94,7 @@ class LikelihoodScorer:
         if new_tokens < 1:
             raise DataError(f"{request.label}: the continuation {request.continuation!r} has no token of its own.")
         self._planner.check_length(request, len(whole))
-        return _Scored(request, place, len(whole), new_tokens)
+        return _Scored(request, place, len(whole), new_tokens, sum(whole.picture_bytes))
 
     def _score(self, batch: Sequence[_Scored]) -> list[Likelihood]:
         inputs = self._encoder.encode(

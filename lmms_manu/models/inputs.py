@@ -14,10 +14,9 @@ import torch
 from PIL import Image
 from transformers import BatchFeature
 
-from lmms_manu.errors import ModelError
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.models.pictures import KEEP_BYTES, PictureCache, PreparedPicture
-from lmms_manu.models.rendering import PromptRenderer
+from lmms_manu.models.pictures import KEEP_BYTES, PictureCache, PreparedPicture, bytes_of
+from lmms_manu.models.processing import PromptProcessing
 
 _TOKENS = ("input_ids", "attention_mask")
 
@@ -31,21 +30,23 @@ class TokenizedPrompt:
     Args:
         ids: int32 `[tokens]`, pictures included.
         spans: first and last-but-one column of each picture; empty where `separable` is false.
-        digests: the digest of each picture, in order.
+        digests: the digest of each picture, in order; empty where `separable` is false.
+        picture_bytes: how much memory the inputs of each picture take, in order.
         separable: whether the tokens and the pictures can be joined to batches without the processor.
     """
 
     ids: np.ndarray
     spans: tuple[tuple[int, int], ...] = ()
     digests: tuple[bytes, ...] = ()
+    picture_bytes: tuple[int, ...] = ()
     separable: bool = True
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-class PromptEncoder(PromptRenderer):
-    """Renders prompts with a model's own placeholders and encodes them, text-only and pictured ones mixed.
+class PromptEncoder(PromptProcessing):
+    """Encodes prompts as the processor does, with less work.
 
     Processors prepare every picture of every prompt anew. Where a model's picture is nothing but tokens of its own and
     a block of its inputs, prompts are put together from tokens and pictures that are prepared once; this is taken up
@@ -58,10 +59,8 @@ class PromptEncoder(PromptRenderer):
     """
 
     def __init__(self, checkpoint: Checkpoint, keep_bytes: int = KEEP_BYTES) -> None:
-        super().__init__(checkpoint.processor)
-        self.tokenizer.padding_side = "left"
+        super().__init__(checkpoint)
         self.pictures = PictureCache(self._prepare, keep_bytes)
-        self._nested_pictures = False
         # Whether prompts are separable whose pictures stand between these kinds of characters; absent if untried.
         self._separable: dict[_Surroundings, bool] = {}
         # The dimension along which a prompt's pictures are joined, for each of their inputs.
@@ -70,19 +69,7 @@ class PromptEncoder(PromptRenderer):
         self._marked_ids: dict[str, set[int]] = {}
 
     def encode(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> BatchFeature:
-        """Encodes a batch on the CPU.
-
-        Args:
-            texts: rendered prompts, one placeholder for each picture.
-            pictures: the pictures of each prompt, in the order of the placeholders; empty for text only.
-
-        Returns:
-            The model's inputs, padded on the left: `input_ids` and `attention_mask` `[batch, tokens]`, and whatever
-            the processor makes of the pictures.
-
-        Raises:
-            ModelError: a prompt has another number of placeholders than pictures.
-        """
+        """The same as `process`."""
         prompts = self.tokenize(texts, pictures)
         if all(prompt.separable for prompt in prompts):
             prepared = [
@@ -94,27 +81,8 @@ class PromptEncoder(PromptRenderer):
                 return joined
         return self.process(texts, pictures)
 
-    def process(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> BatchFeature:
-        """The same as `encode`, always by the processor itself."""
-        self._check_placeholders(texts, pictures)
-        options: dict[str, Any] = {
-            "text": [self._without_bos(text) for text in texts],
-            "padding": True,
-            "padding_side": "left",
-            "return_tensors": "pt",
-        }
-        if not any(pictures):
-            return self.processor(**options)
-        if not self._nested_pictures:
-            try:
-                return self.processor(images=[picture for own in pictures for picture in own], **options)
-            except (ValueError, TypeError, IndexError):
-                # Some processors want a list for each prompt; one that fails on both raises its own error below.
-                self._nested_pictures = True
-        return self.processor(images=[list(own) for own in pictures], **options)
-
     def tokenize(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> list[TokenizedPrompt]:
-        """The tokens of each prompt by itself; arguments and errors as in `encode`."""
+        """The tokens of each prompt by itself; arguments and errors as in `process`."""
         self._check_placeholders(texts, pictures)
         quick = [self._is_separable(text, own) for text, own in zip(texts, pictures, strict=True)]
         ids = iter(self._tokenizer_ids([text for text, fits in zip(texts, quick, strict=True) if fits]))
@@ -157,7 +125,7 @@ class PromptEncoder(PromptRenderer):
             shared_tokens: the number of tokens that all prompts begin with; padding goes behind them.
 
         Returns:
-            As `encode`; None if the pictures are of shapes that only the processor can join.
+            As `process`; None if the pictures are of shapes that only the processor can join.
         """
         rests = [prompt.ids[shared_tokens:] for prompt in prompts]
         width = max(len(rest) for rest in rests)
@@ -188,16 +156,10 @@ class PromptEncoder(PromptRenderer):
         """The token ids of a piece of text, such as an answer, without any special token added."""
         return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def _check_placeholders(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> None:
-        for text, own in zip(texts, pictures, strict=True):
-            if text.count(self.image_token) != len(own):
-                raise ModelError(
-                    f"A prompt has {text.count(self.image_token)} placeholders {self.image_token!r} "
-                    f"for {len(own)} pictures: {text[:200]!r}"
-                )
-
     def _is_separable(self, text: str, pictures: Sequence[Image.Image]) -> bool:
         """Whether putting such a prompt together gives exactly what the processor gives."""
+        if pictures and self._writes_pictures:
+            return False
         surroundings = self._surroundings(text)
         if surroundings not in self._separable:
             self._separable[surroundings] = self._agrees(text, pictures)
@@ -264,7 +226,8 @@ class PromptEncoder(PromptRenderer):
             if not isinstance(tensor, torch.Tensor) or name not in double:
                 raise _NotSeparableError
             shape, grown = tuple(tensor.shape), tuple(double[name].shape)
-            fitting = [axis for axis in (0, 1) if grown == (*shape[:axis], 2 * shape[axis], *shape[axis + 1 :])]
+            axes_there = range(min(2, len(shape)))
+            fitting = [axis for axis in axes_there if grown == (*shape[:axis], 2 * shape[axis], *shape[axis + 1 :])]
             if not fitting:
                 raise _NotSeparableError
             axes[name] = fitting[0]
@@ -284,12 +247,17 @@ class PromptEncoder(PromptRenderer):
             length, last = start + len(picture.ids), place + 1
             spans.append((start, length))
         return TokenizedPrompt(
-            np.concatenate([*pieces, ids[last:]]), tuple(spans), tuple(picture.digest for picture in prepared)
+            np.concatenate([*pieces, ids[last:]]),
+            tuple(spans),
+            tuple(picture.digest for picture in prepared),
+            tuple(picture.size for picture in prepared),
         )
 
     def _by_processor(self, text: str, pictures: Sequence[Image.Image]) -> TokenizedPrompt:
-        ids = self.process([text], [pictures])["input_ids"][0].numpy().astype(np.int32)
-        return TokenizedPrompt(ids, separable=False)
+        inputs = self.process([text], [pictures])
+        ids = inputs["input_ids"][0].numpy().astype(np.int32)
+        size = bytes_of(value for name, value in inputs.items() if name not in _TOKENS)
+        return TokenizedPrompt(ids, picture_bytes=tuple(size // len(pictures) for _ in pictures), separable=False)
 
     def _tokenizer_ids(self, texts: Sequence[str]) -> list[np.ndarray]:
         if not texts:
@@ -298,22 +266,9 @@ class PromptEncoder(PromptRenderer):
         return [np.asarray(ids, dtype=np.int32) for ids in encoded]
 
     @cached_property
-    def _image_token_id(self) -> int:
-        return int(self.tokenizer.convert_tokens_to_ids(self.image_token))
-
-    @cached_property
     def _unmergeable(self) -> set[int]:
         """The ids of tokens that the tokenizer cuts out before it looks at the text around them."""
         return set(self.tokenizer.added_tokens_decoder)
-
-    @cached_property
-    def _adds_bos(self) -> bool:
-        ids = self.tokenizer("a")["input_ids"]
-        return bool(ids) and self.tokenizer.bos_token_id is not None and ids[0] == self.tokenizer.bos_token_id
-
-    def _without_bos(self, text: str) -> str:
-        """Templates may write the begin-of-text token that the tokenizer then adds a second time."""
-        return text.removeprefix(self.tokenizer.bos_token) if self._adds_bos else text
 
 
 class _NotSeparableError(Exception):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,7 @@ class PreparedPicture:
     @property
     def size(self) -> int:
         """Bytes in memory."""
-        return sum(value.numel() * value.element_size() for value in self.inputs.values())
+        return bytes_of(self.inputs.values())
 
 
 class PictureCache:
@@ -69,6 +69,11 @@ class PictureCache:
     def clear(self) -> None:
         self._pictures.clear()
         self._bytes = 0
+
+
+def bytes_of(inputs: Iterable[object]) -> int:
+    """How much memory the tensors among `inputs` take."""
+    return sum(value.numel() * value.element_size() for value in inputs if isinstance(value, torch.Tensor))
 
 
 def digest_of(picture: Image.Image) -> bytes:

@@ -32,12 +32,11 @@ class PromptRenderer:
         Raises:
             ModelError: the processor names none.
         """
-        # Gemma's processors expand the begin-of-image token; their image token is what it is expanded to.
-        for name in ("boi_token", "image_token"):
-            for owner in (self.processor, self.tokenizer):
-                token = getattr(owner, name, None)
-                if token is not None:
-                    return str(token)
+        # The processor's own comes first: Gemma 3's tokenizer calls by that name what the processor expands it to.
+        for owner in (self.processor, self.tokenizer):
+            token = getattr(owner, "image_token", None)
+            if token is not None:
+                return str(token)
         raise ModelError(f"{type(self.processor).__name__} does not say which token stands for a picture.")
 
     @cached_property

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from support.asking import mixed_requests
-from support.families import FAMILIES
+from support.families import SEVERAL_PICTURES, save_family
 
 from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import ContinuationRequest
@@ -49,9 +49,9 @@ def test_likelihoods_are_the_sums_over_tokens_for_any_batch_size(checkpoint, enc
         assert score.tokens == len(request.continuation)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SEVERAL_PICTURES)
 def test_padding_leaves_the_likelihoods_of_other_families_as_they_are(family, tmp_path):
-    checkpoint = load_checkpoint(ModelSettings(pretrained=str(FAMILIES[family](tmp_path)), device="cpu"))
+    checkpoint = load_checkpoint(ModelSettings(pretrained=str(save_family(family, tmp_path)), device="cpu"))
     requests = continuations(PromptEncoder(checkpoint))
     alone, together = (scorer_of(checkpoint, size).score(requests) for size in ("1", "5"))
     for one, other in zip(alone, together, strict=True):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from support.families import FAMILIES
+from support.families import SEVERAL_PICTURES, save_family
 
+from lmms_manu.errors import ModelError
 from lmms_manu.measuring.measure import measure
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.settings import MeasureSettings
@@ -47,11 +48,16 @@ def sums(checkpoint, **settings):
 
 
 @pytest.mark.parametrize("tokens", ["all", "answer"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", SEVERAL_PICTURES)
 def test_a_batch_of_all_gives_the_sums_of_one_after_the_other(load, tmp_path, family, tokens):
-    checkpoint = load(FAMILIES[family](tmp_path / family))
+    checkpoint = load(save_family(family, tmp_path / family))
     together = sums(checkpoint, tokens=tokens, statistics_batch_size=5)
     alone = sums(checkpoint, tokens=tokens, statistics_batch_size=1)
     assert torch.equal(together.sums[:, :, 0], alone.sums[:, :, 0])
     torch.testing.assert_close(together.sums, alone.sums, rtol=1e-3, atol=1e-3)
     assert (together.sums[:, 0, 0] > 0).all()
+
+
+def test_a_model_that_takes_no_text_alone_is_refused(load, tmp_path):
+    with pytest.raises(ModelError, match="takes no text without a picture"):
+        sums(load(save_family("blip-2", tmp_path)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from support.asking import mixed_requests
-from support.families import FAMILIES
+from support.families import SEVERAL_PICTURES, save_family
 from support.models import llava_processor, save_llava
 from support.stock_tasks import picture
 
@@ -43,20 +43,43 @@ def test_prompts_put_together_equal_those_of_the_processor(encoder):
     assert all(prompt.separable for prompt in encoder.tokenize(texts, pictures))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_gets_what_its_processor_gives(family, tmp_path):
-    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(FAMILIES[family](tmp_path)), device="cpu")))
-    requests = mixed_requests(encoder, count=6)
+@pytest.mark.parametrize("pictured", [True, False])
+@pytest.mark.parametrize("family", SEVERAL_PICTURES)
+def test_every_family_gets_what_its_processor_gives(family, pictured, tmp_path):
+    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(save_family(family, tmp_path)), device="cpu")))
+    requests = [one for one in mixed_requests(encoder, count=6) if bool(one.pictures()) is pictured]
     texts, pictures = [request.text for request in requests], [request.pictures() for request in requests]
     encoded = encoder.encode(texts, pictures)
     assert same_inputs(encoded, encoder.process(texts, pictures))
-    lengths = [len(prompt) for prompt in encoder.tokenize(texts, pictures)]
-    assert lengths == encoded["attention_mask"].sum(1).tolist()
+    prompts = encoder.tokenize(texts, pictures)
+    assert [len(prompt) for prompt in prompts] == encoded["attention_mask"].sum(1).tolist()
+    assert [len(prompt.picture_bytes) for prompt in prompts] == [len(own) for own in pictures]
+
+
+def test_a_processor_that_wants_pictures_gives_the_same_text_without(tmp_path):
+    encoder = PromptEncoder(
+        load_checkpoint(ModelSettings(pretrained=str(save_family("paligemma", tmp_path)), device="cpu"))
+    )
+    with_picture = encoder.encode(["<image>Who?"], [[picture(1)]])["input_ids"][0].tolist()
+    alone = encoder.encode(["Who?", "Who is it?"], [[], []])
+    marks = [token for token in with_picture if token != encoder.tokenizer.convert_tokens_to_ids("<image>")]
+    assert alone["input_ids"][0][alone["attention_mask"][0].bool()].tolist() == marks
+    assert "pixel_values" not in alone
+
+
+def test_a_processor_that_writes_the_picture_itself_is_given_the_text_without(tmp_path):
+    encoder = PromptEncoder(
+        load_checkpoint(ModelSettings(pretrained=str(save_family("blip-2", tmp_path)), device="cpu"))
+    )
+    encoded = encoder.encode(["<image>Who?"], [[picture(1)]])["input_ids"][0].tolist()
+    assert encoded.count(encoder.tokenizer.convert_tokens_to_ids("<image>")) == 4
+    with pytest.raises(ModelError, match="one picture at a time"):
+        encoder.encode(["<image><image>Who?"], [[picture(1), picture(2)]])
 
 
 def test_pictures_become_what_the_processor_makes_of_them_wherever_they_stand(tmp_path):
     # Its processor merges the marks of pictures that meet, and parts a mark from a word that follows it.
-    folder = FAMILIES["idefics2"](tmp_path)
+    folder = save_family("idefics2", tmp_path)
     encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")))
     texts = ["a <image> b", "a <image>word", "<image><image> a", "a<image>", "<image>\n<image>", "a <image>, b"]
     pictures = [[picture(number, (20 + number, 24)) for number in range(text.count("<image>"))] for text in texts]
@@ -106,7 +129,7 @@ def test_without_a_template_messages_are_written_out_all_the_same():
 
 
 def test_released_prompts_take_the_placeholder_of_the_model(tmp_path):
-    folder = FAMILIES["qwen2_vl"](tmp_path)
+    folder = save_family("qwen2_vl", tmp_path)
     encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")))
     assert encoder.released_text("USER: <image>\nQ") == "USER: <|vision_start|><|image_pad|><|vision_end|>\nQ"
 
