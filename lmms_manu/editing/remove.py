@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -46,8 +47,8 @@ def remove_neurons(
     for all of them), or to a block whose neurons see each other behind the activation.
 
     A model whose layers have different widths is nothing that a configuration can describe: saving it is refused from
-    then on. Where every layer of a tower keeps the same width (`scope=layer`), the configuration gets that width and
-    the model saves and loads as any other.
+    then on. Where every layer of a tower keeps the same width (`scope=layer`), and nothing else takes its width from
+    the same setting, the configuration gets that width and the model saves and loads as any other.
 
     Args:
         model: the model that `blocks` were found in, not offloaded.
@@ -140,16 +141,34 @@ def _describe_widths(model: nn.Module, before: Sequence[MlpBlock], after: Sequen
         widths.setdefault(id(config), set()).add(candidate.neurons)
         if candidate.holder in changed:
             old_widths.setdefault(id(config), set()).add(changed[candidate.holder])
+    told: list[tuple[Any, str, int]] = []
     for key, old in old_widths.items():
         names = [name for name in _WIDTH_SETTINGS if getattr(configs[key], name, None) in old]
         if len(widths[key]) == len(old) == 1 and names:
+            told.append((configs[key], names[0], getattr(configs[key], names[0])))
             setattr(configs[key], names[0], next(iter(widths[key])))
-        else:
-            model.save_pretrained = _refuse_to_save  # type: ignore[assignment]
+    # Other parts of a model may take their width from the same setting: a connector, a head of the vision tower.
+    if len(told) < len(old_widths) or not _is_described(model):
+        for config, name, width in told:
+            setattr(config, name, width)
+        model.save_pretrained = _refuse_to_save  # type: ignore[assignment]
+
+
+def _is_described(model: nn.Module) -> bool:
+    """Whether a model that is made from the configuration, written and read, has the shapes of this one."""
+    config: Any = model.config
+    try:
+        with torch.device("meta"):
+            made = type(model)(type(config).from_dict(json.loads(config.to_json_string())))
+    except Exception:  # configurations fail in as many ways as there are
+        return False
+    shapes = {name: parameter.shape for name, parameter in made.named_parameters()}
+    return shapes == {name: parameter.shape for name, parameter in model.named_parameters()}
 
 
 def _refuse_to_save(*arguments: Any, **settings: Any) -> NoReturn:
     raise ModelError(
-        "This model cannot be saved: prune_mode=remove left its layers with different widths, which no configuration "
-        "of transformers can describe. Use prune_mode=zero to write a checkpoint."
+        "This model cannot be saved: prune_mode=remove left it with widths that no configuration of transformers can "
+        "describe (of its layers, or of a part that shares a setting with them). Use prune_mode=zero to write a "
+        "checkpoint, or leave a tower out with towers=."
     )
