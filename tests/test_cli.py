@@ -50,6 +50,15 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
         (["report", "results", "--out", "site"], "holds a report.html that is no report of lmms-manu"),
         (["report", "results", "--rank-by", "loudness"], "rank_by='loudness' is not known"),
         (["lay-out", "--out", "kept.json/below"], "kept.json/below"),
+        (
+            ["prune", "--out", "new", "--recipe", "random", "--seed", "1e30"],
+            "seed=1000000000000000019884624838656 is out",
+        ),
+        (["prune", "--out", "new", "--w_abs", "1e308"], "w_abs=1e+308 is out of range"),
+        (
+            ["prune", "--out", "new", "--prune_mode", "remove"],
+            "with scope=global and layers=all leaves layers of different",
+        ),
         (["cache", "clean", "--older_than", "-1"], "older_than=-1 is out of range"),
         (["cache", "clean", "--limit", "5GB", "--what", "judgements"], "limit='5GB' is of the statistics"),
     ],

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 import time
 from pathlib import Path
@@ -86,23 +87,34 @@ def size_of(text: str) -> int:
     return int(float(found[1]) * 1024 ** _UNITS[found[2].upper()])
 
 
-def _files(kind: str) -> list[Path]:
-    folder = cache_folder()
+def _files(kind: str) -> list[tuple[Path, os.stat_result]]:
+    """The files of a kind."""
+    statistics = cache_folder() / "statistics"
     if kind == "statistics":
-        return sorted((folder / kind).glob("*.safetensors"))
+        return [(path, state) for path, state in _walk(statistics) if path.match("statistics/*.safetensors")]
     if kind == "unfinished":
         # Beside interrupted measurements, what a process that was killed was just writing.
-        left = (folder / "statistics").glob(".*.part")
-        return sorted([*left, *(path for path in (folder / "statistics" / kind).rglob("*") if path.is_file())])
-    return sorted(path for path in (folder / kind).rglob("*") if path.is_file())
+        left = [(path, state) for path, state in _walk(statistics) if path.match("statistics/.*.part")]
+        return left + _walk(statistics / kind)
+    return _walk(cache_folder() / kind)
+
+
+def _walk(folder: Path) -> list[tuple[Path, os.stat_result]]:
+    """All files below a folder; other processes may add and remove some meanwhile."""
+    found = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                path = Path(place, name)
+                found.append((path, path.stat()))
+    return sorted(found)
 
 
 def _clean(what: str, days: float) -> list[tuple[Path, int]]:
     latest = time.time() - days * 86400
     removed = []
     for kind in KINDS if what == "all" else (what,):
-        for path in _files(kind):
-            state = path.stat()
+        for path, state in _files(kind):
             if state.st_mtime <= latest:
                 path.unlink(missing_ok=True)
                 removed.append((path, state.st_size))
@@ -117,7 +129,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
         totals.add_column(head, justify="left" if head == "kind" else "right")
     for kind in KINDS:
         files = _files(kind)
-        totals.add_row(kind, str(len(files)), f"{sum(path.stat().st_size for path in files) / 1e6:.1f}")
+        totals.add_row(kind, str(len(files)), f"{sum(state.st_size for _, state in files) / 1e6:.1f}")
     console = Console()
     console.print(totals)
     if not parts:

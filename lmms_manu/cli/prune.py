@@ -39,15 +39,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    out: Path = arguments.out.expanduser()
-    if out.resolve() == Path.cwd():
+    # Through links, for what is written whole takes the place of what is there.
+    out: Path = arguments.out.expanduser().resolve()
+    if out == Path.cwd():
         raise SettingError(f"out={str(arguments.out)!r} is the folder that you are in: name one to be made.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"out={str(out)!r} exists: name a new folder, nothing is overwritten.")
     classes = [*_CLASSES, *(settings for own in _other_methods().values() for settings in own)]
     given = given_settings(arguments, *classes)
     manu = next(made for made in from_arguments(given, *classes) if isinstance(made, ManuSettings))
-    if "save_mask" in given and Path(given["save_mask"]).expanduser().resolve().is_relative_to(out.resolve()):
+    if "save_mask" in given and Path(given["save_mask"]).expanduser().resolve().is_relative_to(out):
         raise SettingError(f"save_mask={given['save_mask']!r} lies in --out, which gets the mask anyway: leave it out.")
     if manu.prune_mode == "remove" and manu.mask is None and (manu.own_scope, manu.layers) != ("layer", "all"):
         raise SettingError(

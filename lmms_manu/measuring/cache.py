@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import logging
@@ -156,10 +157,10 @@ class StatisticsCache:
 
     def _files(self, pattern: str) -> list[CachedPart]:
         found = []
-        for path in self.folder.glob(pattern):
-            try:
+        # Unlike the method of a path, this one lives with folders that go while it looks.
+        for name in glob.glob(pattern, root_dir=self.folder):
+            path = self.folder / name
+            with contextlib.suppress(FileNotFoundError):
                 state = path.stat()
-            except FileNotFoundError:  # another process has just removed it
-                continue
-            found.append(CachedPart(path, state.st_size, state.st_mtime))
+                found.append(CachedPart(path, state.st_size, state.st_mtime))
         return found

@@ -34,17 +34,19 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        DamagedFileError: it is no safetensors file, or its contents are not what was written.
+        DamagedFileError: it is no safetensors file, its contents are not what was written, or it must not be read.
     """
-    if not path.is_file():
-        raise FileNotFoundError(path)
     try:
+        if not path.is_file():
+            raise FileNotFoundError(path)
         with safe_open(path, framework="pt") as opened:
             metadata = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (not a mapping)
         if metadata[_DIGEST] != _digest(tensors, metadata[_ABOUT]):
             raise DamagedFileError(f"{path} is damaged: its contents do not match their checksum.")
         return tensors, json.loads(metadata[_ABOUT])
+    except FileNotFoundError:
+        raise
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise DamagedFileError(f"{path} cannot be read: {error}") from error
 

@@ -58,7 +58,8 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     """Loads processor, weights (safetensors only) and adapter.
 
     Raises:
-        ModelError: there is no such checkpoint, it has no processor, or its weights are pickled.
+        ModelError: there is no such checkpoint, it has no processor, its weights are pickled, or an adapter cannot be
+            merged into them.
         SettingError: the device does not exist here.
     """
     device = resolve_device(settings)
@@ -211,6 +212,12 @@ def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:
 
 
 def _merge_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    if any(parameter.device.type == "meta" for parameter in model.parameters()):
+        raise ModelError(
+            f"adapter={adapter!r} cannot be merged: the devices have no room for all weights, so that some of them are "
+            "offloaded. Merge the adapter where they fit (peft's merge_and_unload) and give what is saved there as "
+            "pretrained=."
+        )
     merged: PreTrainedModel = _peft().PeftModel.from_pretrained(model, adapter).merge_and_unload()
     return merged
 

@@ -97,6 +97,14 @@ def test_a_folder_that_can_only_be_read_is_read(cache, monkeypatch):
     assert torch.equal(cache.load({"tau": 0.1}), SUMS)
 
 
+def test_a_folder_that_must_not_be_entered_holds_nothing(cache, monkeypatch):
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    assert cache.load({"tau": 0.1}) is None
+
+
 def test_activations_read_elsewhere_are_other_statistics(load):
     checkpoint = load()
     first, *others = find_mlp_blocks(checkpoint.model)

@@ -1,6 +1,10 @@
 """The subcommands measure, prune, inspect and cache, called as the command line calls them."""
 
+import contextlib
+import itertools
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -126,6 +130,42 @@ def test_the_cache_can_be_listed_limited_and_cleaned(model_options, capsys):
     assert len(StatisticsCache.default().parts()) == 2
     assert main(["cache", "clean"]) == 0
     assert StatisticsCache.default().parts() == StatisticsCache.default().unfinished() == []
+
+
+def test_the_cache_is_listed_and_cleaned_while_others_use_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LMMS_MANU_CACHE", str(tmp_path))
+    over = threading.Event()
+
+    def use():
+        cache = StatisticsCache.default()
+        sums = torch.zeros(5, 10, dtype=torch.float64)
+        for number in itertools.cycle(range(50)):
+            if over.is_set():
+                return
+            cache.store({"number": number}, sums, {"part": "a part", "checkpoint": "a model"})
+            unfinished = cache.partial({"number": number})
+            with contextlib.suppress(OSError):  # where the cleaning takes the folder away meanwhile
+                unfinished.save(0, sums, 1)
+            unfinished.clear()
+
+    with ThreadPoolExecutor(1) as pool:
+        used = pool.submit(use)
+        codes = [main(["cache", action]) for _ in range(25) for action in ("list", "clean")]
+        over.set()
+        used.result()
+    assert codes == [0] * 50
+    assert "Errno" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_checkpoint_is_written_through_a_link(model_options, tmp_path, is_there):
+    place, link = tmp_path / "place", tmp_path / "link"
+    if is_there:
+        place.mkdir()
+    link.symlink_to(place)
+    assert main(["prune", *model_options, "--out", str(link)]) == 0
+    assert link.is_symlink()
+    assert (place / "model.safetensors").is_file()
 
 
 @pytest.mark.parametrize("command", ["measure", "prune", "inspect", "cache"])

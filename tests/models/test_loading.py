@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import peft
 import pytest
@@ -128,6 +129,22 @@ def test_an_adapter_is_merged(folder, tmp_path, as_pretrained):
     loaded = load_checkpoint(settings).model.state_dict()
     assert loaded.keys() == wanted.keys()
     assert all(torch.equal(loaded[name], wanted[name]) for name in wanted)
+
+
+def test_an_adapter_beside_offloaded_weights_is_refused(folder, tmp_path, monkeypatch):
+    base = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")).model
+    adapted = peft.get_peft_model(base, peft.LoraConfig(target_modules=["down_proj"]))
+    adapted.save_pretrained(tmp_path / "adapter")
+    # A machine whose memory holds a part of the model only.
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=60_000))
+    settings = ModelSettings(
+        pretrained=str(folder),
+        adapter=str(tmp_path / "adapter"),
+        device_map="auto",
+        offload_folder=str(tmp_path / "offloaded"),
+    )
+    with pytest.raises(ModelError, match="cannot be merged"):
+        load_checkpoint(settings)
 
 
 def test_an_adapter_whose_base_is_nowhere_is_refused(folder, tmp_path):

@@ -19,6 +19,9 @@ PRUNE_MODES = ("zero", "remove")
 WEIGHTS = ("w_abs", "w_freq", "w_var", "w_rms")
 _CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
 
+# Only their ratios matter, and no score may overflow.
+_HEAVIEST = 1e6
+
 _LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
 
@@ -45,11 +48,11 @@ class ManuSettings(Settings):
         "all", "The layers of each tower whose neurons may be pruned: `all`, `last4`, or such as `0-3+8`."
     )
     steps: int = setting(1, "Rounds of measuring and pruning that share the prune rate.", minimum=1)
-    w_abs: float = setting(1.0, "Weight of the term of the mean magnitude.", minimum=0)
-    w_freq: float = setting(1.0, "Weight of the term of the frequency.", minimum=0)
-    w_var: float = setting(1.0, "Weight of the term of the variance.", minimum=0)
-    w_rms: float = setting(1.0, "Weight of the term of the root mean square.", minimum=0)
-    seed: int = setting(0, "Seed of the recipe `random`.")
+    w_abs: float = setting(1.0, "Weight of the term of the mean magnitude.", minimum=0, maximum=_HEAVIEST)
+    w_freq: float = setting(1.0, "Weight of the term of the frequency.", minimum=0, maximum=_HEAVIEST)
+    w_var: float = setting(1.0, "Weight of the term of the variance.", minimum=0, maximum=_HEAVIEST)
+    w_rms: float = setting(1.0, "Weight of the term of the root mean square.", minimum=0, maximum=_HEAVIEST)
+    seed: int = setting(0, "Seed of the recipe `random`.", minimum=-(2**63), maximum=2**63 - 1)
     random_like: str | None = setting(
         None,
         "With the recipe `random`: prunes as many neurons of each layer as this recipe would, for a fair control.",
@@ -70,9 +73,6 @@ class ManuSettings(Settings):
         super().__post_init__()
         if not any(getattr(self, name) for name in WEIGHTS):
             raise SettingError(f"{', '.join(f'{name}=0' for name in WEIGHTS)}: at least one term needs a weight.")
-        for name in WEIGHTS:
-            if getattr(self, name) == float("inf"):
-                raise SettingError(f"{name}=inf is not allowed: a weight is a finite number.")
         layers_chosen(self.layers, depth=0)
         if self.random_like is not None and self.recipe != "random":
             raise SettingError(f"random_like={self.random_like!r} needs recipe=random, not recipe={self.recipe}.")
