@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
-import psutil
 import torch
 
 from lmms_manu.errors import ModelError
+from lmms_manu.memory import free_memory, is_out_of_memory, release_memory
 from lmms_manu.models.loading import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -23,21 +22,30 @@ LARGEST = 64
 _CPU_TOKENS = 16384
 """Tokens beyond which a larger batch gains nothing on a CPU."""
 _MEMORY_SHARE = 0.5
+_PICTURE_BYTES = 2 * 2**30
+"""Inputs of pictures that are put together at once, outside of the device."""
 _ACTIVATION_COPIES = 24
 """Hidden states that one token takes at the worst moment of a forward pass, in units of the model's width."""
+_PATCH_COPIES = 8
+"""The same of a patch in the vision tower, beside two copies of what is inside its MLP."""
+_UNKNOWN_TOWER = 16.0
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Memory that one token takes while a batch is answered.
+    """Memory that a batch takes while it is answered.
 
     Args:
         cache: bytes in the key-value cache, for each token of prompt and answer.
         activations: bytes while the prompt is read, for each token that is not shared.
+        pictures: bytes on the device, for each byte of the pictures' inputs in single precision.
+        row: bytes for each prompt, however long.
     """
 
     cache: int
     activations: int
+    pictures: float = 0.0
+    row: int = 0
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Footprint:
@@ -46,10 +54,47 @@ class Footprint:
         heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
         head_width = getattr(config, "head_dim", None) or width // config.num_attention_heads
         size = checkpoint.model.dtype.itemsize
-        return cls(2 * config.num_hidden_layers * heads * head_width * size, _ACTIVATION_COPIES * width * size)
+        return cls(
+            cache=2 * config.num_hidden_layers * heads * head_width * size,
+            activations=_ACTIVATION_COPIES * width * size,
+            pictures=_of_pictures(getattr(checkpoint.model.config, "vision_config", None), size),
+            # Where each token has experts of its own, an accelerator copies their weights for each row.
+            row=0 if checkpoint.device.type == "cpu" else _of_experts(config, width) * size,
+        )
 
 
-def automatic_batch_size(footprint: Footprint, device: torch.device, shared: int, own: int, new: int) -> int:
+def _of_pictures(config: Any, size: int) -> float:
+    """Bytes that a vision tower takes for each byte of a picture's inputs, with numbers of `size` bytes."""
+    width = next((own for name in ("hidden_size", "embed_dim") if (own := getattr(config, name, None))), None)
+    patch = getattr(config, "patch_size", None)
+    if not isinstance(width, int) or not isinstance(patch, int):
+        return _UNKNOWN_TOWER
+    inside = getattr(config, "intermediate_size", None) or int(getattr(config, "mlp_ratio", 4) * width)
+    single = torch.float32.itemsize
+    values = 3 * patch**2 * (getattr(config, "temporal_patch_size", None) or 1)
+    return (2 * inside + _PATCH_COPIES * width) * size / (values * single) + size / single
+
+
+def _of_experts(config: Any, width: int) -> int:
+    """How many weights the experts of one token have in one layer."""
+    return (
+        3
+        * width
+        * (getattr(config, "num_experts_per_tok", 0) or 0)
+        * (getattr(config, "moe_intermediate_size", 0) or 0)
+    )
+
+
+def automatic_batch_size(
+    footprint: Footprint,
+    device: torch.device,
+    *,
+    shared: int = 0,
+    own: int,
+    new: int,
+    pictures: Sequence[int],
+    beside: int = 0,
+) -> int:
     """The number of prompts to answer at once.
 
     Args:
@@ -58,40 +103,28 @@ def automatic_batch_size(footprint: Footprint, device: torch.device, shared: int
         shared: tokens of the prompt that are computed once for all.
         own: tokens of the longest prompt that are not.
         new: the most tokens that an answer may have.
+        pictures: bytes of the inputs of each prompt's own pictures, for as many prompts as there are.
+        beside: bytes that each prompt takes beside what the footprint tells.
     """
-    row = footprint.cache * (shared + own + new) + footprint.activations * own
-    fitting = int(_MEMORY_SHARE * free_memory(device)) // max(row, 1)
-    if device.type == "cpu":
-        fitting = min(fitting, _CPU_TOKENS // max(own, 1))
-    return max(1, min(LARGEST, fitting))
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that are free on `device`."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return int(free) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return int(psutil.virtual_memory().available)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether a smaller batch may succeed where this error came up."""
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
-        return True
-    words = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in words or "can't allocate memory" in words)
+    row = footprint.cache * (shared + own + new) + footprint.activations * own + footprint.row + beside
+    room = int(_MEMORY_SHARE * free_memory(device))
+    most = min(LARGEST, len(pictures), _CPU_TOKENS // max(own, 1) if device.type == "cpu" else LARGEST)
+    count = shown = 0
+    while count < most:
+        shown += pictures[count]
+        if (count + 1) * row + footprint.pictures * shown > room or shown > _PICTURE_BYTES:
+            break
+        count += 1
+    return max(1, count)
 
 
 class BatchRunner:
-    """Runs items batch by batch; out of memory halves the batch for good and tries again."""
-
-    def __init__(self) -> None:
-        self._fitting: int | None = None
+    """Runs items batch by batch; out of memory halves the batch for the items that follow and tries again."""
 
     def run(
         self,
         items: Sequence[Item],
-        size: Callable[[Item], int],
+        size: Callable[[Sequence[Item]], int],
         work: Callable[[Sequence[Item]], Sequence[Result]],
         label: Callable[[Item], str],
     ) -> Iterator[Sequence[Result]]:
@@ -99,7 +132,7 @@ class BatchRunner:
 
         Args:
             items: what to work on, the largest first.
-            size: the number of items to take at once, by the largest one of them.
+            size: the number of items to take at once, given the next ones, at most `LARGEST` of them.
             work: gives a result for each item of a batch.
             label: names an item in a message.
 
@@ -107,9 +140,10 @@ class BatchRunner:
             ModelError: a single item does not fit into memory.
         """
         begin = 0
+        fitting: int | None = None
         while begin < len(items):
-            count = size(items[begin])
-            batch = items[begin : begin + (count if self._fitting is None else min(count, self._fitting))]
+            count = size(items[begin : begin + LARGEST])
+            batch = items[begin : begin + (count if fitting is None else min(count, fitting))]
             results = None
             try:
                 results = work(batch)
@@ -123,16 +157,9 @@ class BatchRunner:
                     ) from error
             if results is None:
                 # Behind the except block, or the error would keep the failed batch's tensors alive.
-                self._fitting = len(batch) // 2
-                logger.warning("out of memory with %d prompts at once: going on with %d", len(batch), self._fitting)
+                fitting = len(batch) // 2
+                logger.warning("out of memory with %d prompts at once: going on with %d", len(batch), fitting)
                 release_memory()
                 continue
             yield results
             begin += len(batch)
-
-
-def release_memory() -> None:
-    """Gives back what a failed batch left behind."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

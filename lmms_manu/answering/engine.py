@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 from transformers import BatchFeature
 
-from lmms_manu.answering.batching import BatchRunner, Footprint, automatic_batch_size, is_out_of_memory, release_memory
+from lmms_manu.answering.batching import BatchRunner, Footprint, automatic_batch_size
 from lmms_manu.answering.decoding import Decoder
 from lmms_manu.answering.planning import PlannedPrompt, Planner
 from lmms_manu.answering.prefix import (
@@ -24,6 +24,7 @@ from lmms_manu.answering.prefix import (
 )
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.memory import is_out_of_memory, release_memory
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 
@@ -199,7 +200,7 @@ class AnsweringEngine:
     def _answer_group(self, planned: Sequence[PlannedPrompt], group: _Group) -> Iterator[Sequence[Answer]]:
         return self._batches.run(
             [planned[position] for position in group.members],
-            lambda longest: self._batch_size(longest, group.start),
+            lambda following: self._batch_size(following, group.start),
             lambda batch: self._answer_batch(batch, group),
             lambda prompt: prompt.request.label,
         )
@@ -231,12 +232,18 @@ class AnsweringEngine:
         texts = [prompt.request.text for prompt in batch]
         return self._encoder.process(texts, [self._planner.open(prompt.request) for prompt in batch]), None
 
-    def _batch_size(self, longest: PlannedPrompt, start: SharedStart) -> int:
+    def _batch_size(self, following: Sequence[PlannedPrompt], start: SharedStart) -> int:
         if self._settings.fixed_batch_size is not None:
             return self._settings.fixed_batch_size
-        new = self._decoder.room(len(longest.tokens), longest.request.generation)
-        own = len(longest.tokens) - start.tokens
-        return automatic_batch_size(self._footprint, self._checkpoint.device, start.tokens, own, new)
+        longest = following[0]
+        return automatic_batch_size(
+            self._footprint,
+            self._checkpoint.device,
+            shared=start.tokens,
+            own=len(longest.tokens) - start.tokens,
+            new=self._decoder.room(len(longest.tokens), longest.request.generation),
+            pictures=[sum(prompt.tokens.picture_bytes[start.pictures :]) for prompt in following],
+        )
 
 
 def _alike(planned: Sequence[PlannedPrompt]) -> list[list[int]]:

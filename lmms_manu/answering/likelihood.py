@@ -19,6 +19,9 @@ from lmms_manu.errors import DataError
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import Checkpoint
 
+# The logits of one token and word: as they come, in single precision, and normalised.
+_LOGIT_BYTES = 12
+
 
 @dataclass(frozen=True)
 class _Scored:
@@ -123,7 +126,15 @@ class LikelihoodScorer:
             logits: torch.Tensor = model(**placed, **options, use_cache=False).logits
         return logits
 
-    def _batch_size(self, longest: _Scored) -> int:
+    def _batch_size(self, following: Sequence[_Scored]) -> int:
         if self._settings.fixed_batch_size is not None:
             return self._settings.fixed_batch_size
-        return automatic_batch_size(self._footprint, self._checkpoint.device, 0, longest.length, 0)
+        new_tokens = max(one.new_tokens for one in following)
+        return automatic_batch_size(
+            self._footprint,
+            self._checkpoint.device,
+            own=following[0].length,
+            new=0,
+            pictures=[one.picture_bytes for one in following],
+            beside=_LOGIT_BYTES * (new_tokens + 1) * len(self._checkpoint.tokenizer),
+        )

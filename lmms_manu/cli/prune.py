@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingError(f"save_mask={given['save_mask']!r} lies in --out, which gets the mask anyway: leave it out.")
     if manu.prune_mode == "remove" and manu.mask is None and (manu.own_scope, manu.layers) != ("layer", "all"):
         raise SettingError(
-            f"prune_mode=remove with scope={manu.own_scope} and layers={manu.layers} leaves layers of different widths, "
-            "which no checkpoint can hold: use scope=layer and layers=all, or prune_mode=zero."
+            f"prune_mode=remove with scope={manu.own_scope} and layers={manu.layers} leaves layers of different "
+            "widths, which no checkpoint can hold: use scope=layer and layers=all, or prune_mode=zero."
         )
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.editing.mask import FILE_NAME, NeuronMask

@@ -19,6 +19,7 @@ from lmms_manu.measuring.observations import UnknownRowsError, token_rows
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.measuring.sums import ActivationSums
+from lmms_manu.memory import is_out_of_memory, release_memory
 from lmms_manu.models.blocks import VISION, MlpBlock
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import Checkpoint
@@ -114,15 +115,14 @@ class BatchRunner:
                 if size == 1:
                     raise ModelError(_unknown_rows(self._settings.tokens)) from None
                 self._largest = 1
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _is_out_of_memory(error):
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
                     raise
                 if size == 1:
                     raise ModelError(f"Out of memory while measuring {batch.passages[0].label} alone.") from error
                 self._largest = max(1, size // 2)
             # Outside of the handlers, whose traceback would keep the tensors of the failed pass alive.
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release_memory()
         half = size // 2
         first, second = (self.run(self.encode(part)) for part in (batch.passages[:half], batch.passages[half:]))
         return [one.merge(other) for one, other in zip(first, second, strict=True)]
@@ -202,11 +202,6 @@ def _first_not_finite(sums: Sequence[ActivationSums], blocks: Sequence[MlpBlock]
     wrong = [number for number, finite in enumerate(flags) if not finite]
     # What a vision tower sees goes on into the language tower, whose blocks come first here.
     return min(wrong, key=lambda number: (blocks[number].tower != VISION, number), default=None)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
 def _unknown_rows(tokens: str) -> str:
