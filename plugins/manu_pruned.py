@@ -11,7 +11,6 @@ answer
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -33,6 +32,7 @@ from lmms_manu.environment import rank_and_world, record_file
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
+from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
 from lmms_manu.methods.base import publish
 from lmms_manu.models.inputs import PromptEncoder
@@ -69,6 +69,8 @@ class ManuPruned(lmms):
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
             self.accelerator: Accelerator = join_processes(self._device, plan.model)
+            # The harness's evaluation before this one keeps its model in a cycle, beside which this may not fit.
+            release_memory()
             self._checkpoint, self.record = plan.load()
             publish(self.record)
             self._encoder = PromptEncoder(self._checkpoint)
@@ -145,9 +147,7 @@ class ManuPruned(lmms):
         """
         self._report()
         self._encoder.pictures.clear()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
 
     def _convert(self, converter: RequestConverter, request: Instance) -> PromptRequest:
         return converter.chat(request)

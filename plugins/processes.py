@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import InitProcessGroupKwargs
 from loguru import logger
 from transformers.utils import logging as transformers_logging
 
-from lmms_manu.environment import rank_and_world
+from lmms_manu.environment import LONGEST_WAIT, rank_and_world
 from lmms_manu.errors import ManuError, SettingError
 from lmms_manu.models.settings import ModelSettings
 
@@ -31,7 +32,7 @@ def join_processes(device: torch.device, settings: ModelSettings) -> Accelerator
             f"device_map={settings.device_map!r} spreads one model over all devices, but {world} processes would each "
             "do so: start one process, or leave device_map out."
         )
-    accelerator = Accelerator()
+    accelerator = Accelerator(kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)])
     if world > 1 and (accelerator.num_processes != world or accelerator.device.type != device.type):
         raise SettingError(
             f"{world} processes were started, but on {device.type} they do not work together: "

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from lmms_manu.environment import rank_and_world
+from lmms_manu.environment import LONGEST_WAIT, rank_and_world
 from lmms_manu.settings import Settings
 
 
@@ -49,4 +49,5 @@ def join_processes() -> None:
     import torch  # only here, so that a mistyped option is answered at once
 
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        torch.distributed.init_process_group(backend, timeout=LONGEST_WAIT)

@@ -9,6 +9,7 @@ from typing import Any
 import torch.distributed as dist
 from torch import Tensor
 
+from lmms_manu.environment import LONGEST_WAIT
 from lmms_manu.errors import ModelError
 
 
@@ -87,4 +88,6 @@ class Processes:
 @lru_cache(maxsize=1)
 def _cpu_group() -> Any:
     """A group that can send CPU tensors; with NCCL alone there is none."""
-    return dist.group.WORLD if "gloo" in str(dist.get_backend()) else dist.new_group(backend="gloo")
+    return (
+        dist.group.WORLD if "gloo" in str(dist.get_backend()) else dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
+    )

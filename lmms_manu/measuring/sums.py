@@ -78,12 +78,15 @@ def sum_activations(
         The sums, on the device of `activations`. They are not finite if an activation that counts is not, or if its
         square does not fit into `dtype`.
     """
+    # Metal has no float64.
+    on_metal = activations.device.type == "mps"
+    if on_metal and dtype == torch.float64:
+        activations, rows = activations.cpu(), rows.cpu() if rows is not None else None
     neurons = activations.shape[1]
     total = len(activations) if rows is None else len(rows)
     device = activations.device
     size = max(_FEWEST_ROWS, (_AT_ONCE_ON_CPU if device.type == "cpu" else _AT_ONCE) // max(neurons, 1))
-    # Metal has no float64: there the partial sums are widened on the CPU.
-    home = device if device.type != "mps" else torch.device("cpu")
+    home = torch.device("cpu") if on_metal else device
     values = torch.zeros(len(SUMS), neurons, dtype=torch.float64, device=home)
     values[0] = total
     buffer = torch.empty(min(size, total), neurons, dtype=dtype, device=device)

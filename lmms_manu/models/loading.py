@@ -12,6 +12,7 @@ from huggingface_hub import model_info, try_to_load_from_cache
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
 from transformers.utils import cached_file
 
+from lmms_manu.environment import rank_and_world
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.models.settings import DEFAULT_PROCESSOR, ModelSettings, nearest_folder
 
@@ -127,19 +128,26 @@ def resolve_device(settings: ModelSettings) -> torch.device:
     """The device that `settings.device` means in this process; with several processes each has its own GPU.
 
     Raises:
-        SettingError: there is no such device here.
+        SettingError: there is no such device here, or it belongs to another process.
     """
+    own = f"cuda:{int(os.environ.get('LOCAL_RANK') or 0)}"
     name = settings.device
     if name == "auto":
         name = _best_device()
     if name == "cuda":
-        name = f"cuda:{int(os.environ.get('LOCAL_RANK') or 0)}"
+        name = own
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise SettingError(
             f"device={settings.device!r} is not a device: use auto, cpu, mps, cuda or cuda:0."
         ) from error
+    world = rank_and_world()[1]
+    if world > 1 and device.type == "cuda" and str(device) != own:
+        raise SettingError(
+            f"device={settings.device!r} is one GPU for {world} processes, of which each has one of its own (this one "
+            f"{own}): leave device out."
+        )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SettingError(
             f"device={str(device)!r} is not there: this machine has {torch.cuda.device_count()} CUDA devices. "

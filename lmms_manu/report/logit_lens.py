@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Sequence
 
@@ -62,6 +63,7 @@ class LogitLens:
         if head is None or not isinstance(norm, nn.Module):
             raise ModelError(f"{checkpoint.name}: there is no output head or final norm to read its layers through.")
         self._head, self._norm = head, norm
+        self._keeps_logits = "logits_to_keep" in inspect.signature(self._model.forward).parameters
 
     def read(self, encoder: PromptEncoder, passages: Sequence[Passage]) -> Tensor:
         """The mean probability of each passage's answer tokens after each layer, `[passages, layers]`."""
@@ -70,7 +72,8 @@ class LogitLens:
         counts = [_answer_tokens(encoder, *pair) for pair in zip(passages, pictures, strict=True)]
         moved = to_device(inputs, self._device, self._model.dtype)
         with torch.inference_mode():
-            output = self._model(**moved, output_hidden_states=True, use_cache=False)
+            options = {"logits_to_keep": max(counts) + 1} if self._keeps_logits else {}
+            output = self._model(**moved, **options, output_hidden_states=True, use_cache=False)
             states = output.hidden_states
             if not states or states[-1].shape[1] != inputs["input_ids"].shape[1]:
                 raise ModelError("The model does not give one hidden state for each token of its language model.")
@@ -83,7 +86,7 @@ class LogitLens:
                 logits = [self._head(self._norm(state[row, asked])) for state in states[1:-1]]
                 logits.append(output.logits[row, asked])
                 rows.append(torch.stack([_mean_probability(layer, gold) for layer in logits]))
-        return torch.stack(rows).cpu()
+        return torch.stack(rows)
 
 
 def _answer_tokens(encoder: PromptEncoder, passage: Passage, pictures: Sequence[Image.Image]) -> int:
@@ -96,5 +99,6 @@ def _answer_tokens(encoder: PromptEncoder, passage: Passage, pictures: Sequence[
 
 def _mean_probability(logits: Tensor, gold: Tensor) -> Tensor:
     """The mean over `[tokens]` of the probability that `logits`, `[tokens, vocabulary]`, give to `gold`, `[tokens]`."""
-    chosen = logits.double().log_softmax(-1).gather(-1, gold.unsqueeze(-1).to(logits.device))
-    return chosen.exp().mean()
+    # Layers may lie on several devices, and not every device has float64.
+    chosen = logits.float().log_softmax(-1).gather(-1, gold.unsqueeze(-1).to(logits.device))
+    return chosen.cpu().double().exp().mean()

@@ -196,6 +196,14 @@ def test_a_device_that_is_not_there_is_refused(settings, message):
         resolve_device(ModelSettings(**settings))
 
 
+def test_one_gpu_for_several_processes_is_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    with pytest.raises(SettingError, match=r"device='cuda:0' is one GPU for 2 processes.*this one cuda:1"):
+        resolve_device(ModelSettings(device="cuda:0"))
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

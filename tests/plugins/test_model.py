@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 
 import pytest
@@ -15,6 +16,7 @@ from support.stock_tasks import judge_of_stock_tasks, judge_variables
 
 from lmms_manu.answering.engine import AnsweringEngine
 from lmms_manu.errors import DataError, ManuError, ModelError, SettingError
+from lmms_manu.methods.unlearn import Plan
 from lmms_manu.models.rendering import PromptRenderer
 from lmms_manu.plugins.conversion import RequestConverter
 from lmms_manu.plugins.manu_pruned import ManuPruned, ManuPrunedSimple
@@ -121,6 +123,26 @@ def test_the_pictures_of_a_whole_multiple_choice_task_never_lie_in_memory_togeth
     scores = model.loglikelihood([instance("loglikelihood", one) for one in arguments])
     assert len(scores) == 9
     assert max(together) <= 3
+
+
+def test_the_model_of_one_evaluation_is_gone_before_the_next_one_is_loaded(here, evaluate, monkeypatch):
+    loaded, still_there = [], []
+    load = Plan.load
+
+    def watched(plan):
+        still_there.append(sum(model() is not None for model in loaded))
+        checkpoint, record = load(plan)
+        loaded.append(weakref.ref(checkpoint.model))
+        return checkpoint, record
+
+    monkeypatch.setattr(Plan, "load", watched)
+    gc.disable()
+    try:
+        for _ in range(2):
+            evaluate("manu_pruned", "mmstar", model_args=VANILLA_TEXT, limit=1)
+    finally:
+        gc.enable()
+    assert still_there == [0, 0]
 
 
 def test_mia_bench_runs_with_its_own_form_of_the_judges_url(vanilla, evaluate, monkeypatch):
