@@ -27,8 +27,7 @@ class PromptProcessing(PromptRenderer):
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint.processor)
         self.tokenizer.padding_side = "left"
-        pixels = inspect.signature(checkpoint.model.forward).parameters.get("pixel_values")
-        self._needs_picture = pixels is not None and pixels.default is pixels.empty
+        self._model = checkpoint.model
 
     def process(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> BatchFeature:
         """Encodes a batch on the CPU.
@@ -106,6 +105,12 @@ class PromptProcessing(PromptRenderer):
                     f"A prompt has {text.count(self.image_token)} placeholders {self.image_token!r} "
                     f"for {len(own)} pictures: {text[:200]!r}"
                 )
+
+    @cached_property
+    def _needs_picture(self) -> bool:
+        """Whether the model takes no text alone."""
+        pixels = inspect.signature(self._model.forward).parameters.get("pixel_values")
+        return pixels is not None and pixels.default is pixels.empty
 
     @cached_property
     def _writes_pictures(self) -> bool:
