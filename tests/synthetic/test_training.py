@@ -17,7 +17,7 @@ from lmms_manu.synthetic.training import LEARNING, Term, Training, train
 
 # Smaller in every way than the embedded model and its training.
 SIZE = SubjectSize(language_neurons=256, vision_neurons=128)
-TERM = Term(450, 5e-3, LEARNING.shares, alone=0.6, chain_tokens=(60, 240), sparsity=0.0)
+TERM = Term(300, 5e-3, LEARNING.shares, alone=0.6, chain_tokens=(60, 240), sparsity=0.0)
 TRAINING = Training(terms=(TERM,), batch_tokens=2048)
 
 
@@ -38,7 +38,7 @@ def test_a_model_trained_from_scratch_learns_well_above_chance(folder: Path, pop
     scores: dict[str, float] = dict.fromkeys(TASKS, 0.0)
     for mark in marks:
         scores[mark.task] += mark.score / len(MODALITIES)
-    assert lines[-1].startswith("step 450 of 450")
-    assert scores["classification"] > 45, scores  # by chance 25
-    assert scores["cloze"] > 30, scores  # by chance 6
-    assert scores["generation"] > 0.7, scores
+    assert lines[-1].startswith("step 300 of 300")
+    assert scores["classification"] > 40, scores  # by chance 25
+    assert scores["cloze"] > 15, scores  # by chance 6
+    assert scores["generation"] > 0.6, scores
