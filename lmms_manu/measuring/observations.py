@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_PIXELS, _TILES = "pixel_attention_mask", "aspect_ratio_mask"
+_PIXELS, _TILES, _PLACES = "pixel_attention_mask", "aspect_ratio_mask", "image_position_ids"
 
 
 def token_rows(attention_mask: Tensor, tokens: str, question_lengths: Sequence[int] | None = None) -> Tensor:
@@ -50,15 +50,29 @@ def picture_rows(inputs: Mapping[str, Any], rows: int, patch_size: int | None) -
     """
     if not pictures_are_padded(inputs):
         return None
+    if _PLACES in inputs:
+        places = inputs[_PLACES]
+        if places.shape[:-1].numel() != rows:
+            raise UnknownRowsError
+        return ~_are_nowhere(places).flatten()
     if _PIXELS in inputs:
         return _patches(inputs[_PIXELS].bool(), rows)
     return _tiles(inputs[_TILES].bool(), inputs["pixel_values"], rows, patch_size)
 
 
 def pictures_are_padded(inputs: Mapping[str, Any]) -> bool:
-    """Whether the processor gave masks that leave out a part of the pictures; Mllama always rounds its tiles up."""
-    pixels = inputs.get(_PIXELS)
-    return _TILES in inputs or (isinstance(pixels, Tensor) and not bool(pixels.all()))
+    """Whether the processor gave inputs that leave out a part of the pictures; Mllama always rounds its tiles up."""
+    pixels, places = inputs.get(_PIXELS), inputs.get(_PLACES)
+    return (
+        _TILES in inputs
+        or (isinstance(pixels, Tensor) and not bool(pixels.all()))
+        or (isinstance(places, Tensor) and bool(_are_nowhere(places).any()))
+    )
+
+
+def _are_nowhere(places: Tensor) -> Tensor:
+    """Which patches fill a picture up to a fixed number of them (Gemma 4), by their places `[..., patches, 2]`."""
+    return (places < 0).all(-1)
 
 
 class UnknownRowsError(Exception):

@@ -58,6 +58,17 @@ def test_a_batch_of_all_gives_the_sums_of_one_after_the_other(load, tmp_path, fa
     assert (together.sums[:, 0, 0] > 0).all()
 
 
+def test_patches_that_only_fill_a_picture_up_do_not_count(load, tmp_path):
+    checkpoint = load(save_family("gemma4", tmp_path))
+    found = sums(checkpoint)
+    encoder = PromptEncoder(checkpoint)
+    shown = passages(encoder, "forget", "multimodal")
+    places = encoder.encode([one.text for one in shown], [one.pictures() for one in shown])["image_position_ids"]
+    real = int((places >= 0).all(-1).sum())
+    assert 0 < real < places.shape[:-1].numel()
+    assert (found.sums[0, 0, 0, found.layout.vision] == real).all()
+
+
 def test_a_model_that_takes_no_text_alone_is_refused(load, tmp_path):
     with pytest.raises(ModelError, match="takes no text without a picture"):
         sums(load(save_family("blip-2", tmp_path)))

@@ -126,6 +126,24 @@ def _gemma3() -> ProcessorMixin:
     return hf.Gemma3Processor(hf.Gemma3ImageProcessor(size=_SIZE), byte_tokenizer(**marks), image_seq_length=4)
 
 
+def _gemma4() -> ProcessorMixin:
+    names = {
+        "boi_token": "<|image>",
+        "eoi_token": "<image|>",
+        "image_token": "<|image|>",
+        "audio_token": "<|audio|>",
+        "boa_token": "<|audio>",
+        "eoa_token": "<audio|>",
+    }
+    return hf.Gemma4Processor(
+        hf.Gemma4AudioFeatureExtractor(),
+        hf.Gemma4ImageProcessor(patch_size=14, max_soft_tokens=70),
+        byte_tokenizer(**names),
+        hf.Gemma4VideoProcessor(),
+        chat_template=_template("<|image|>"),
+    )
+
+
 def _glm4v() -> ProcessorMixin:
     marks = (
         "<|begin_of_image|>",
@@ -281,6 +299,17 @@ FAMILIES: dict[str, Family] = {
         },
         settings={"mm_tokens_per_image": 4},
         tokens={"boi_token_index": "<start_of_image>", "eoi_token_index": "<end_of_image>"},
+    ),
+    "gemma4": Family(
+        _gemma4,
+        "<|image|>",
+        text={
+            "hidden_size_per_layer_input": 0,
+            "global_head_dim": 16,
+            "layer_types": ["sliding_attention", "full_attention"],
+        },
+        vision={"head_dim": 16, "num_key_value_heads": 2, "position_embedding_size": 100},
+        tokens={"boi_token_id": "<|image>", "eoi_token_id": "<image|>"},
     ),
     "glm4v": Family(
         _glm4v,
