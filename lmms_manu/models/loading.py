@@ -130,12 +130,11 @@ def resolve_device(settings: ModelSettings) -> torch.device:
     Raises:
         SettingError: there is no such device here, or it belongs to another process.
     """
-    own = f"cuda:{int(os.environ.get('LOCAL_RANK') or 0)}"
     name = settings.device
     if name == "auto":
         name = _best_device()
     if name == "cuda":
-        name = own
+        name = _own_gpu()
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -143,10 +142,10 @@ def resolve_device(settings: ModelSettings) -> torch.device:
             f"device={settings.device!r} is not a device: use auto, cpu, mps, cuda or cuda:0."
         ) from error
     world = rank_and_world()[1]
-    if world > 1 and device.type == "cuda" and str(device) != own:
+    if world > 1 and device.type == "cuda" and str(device) != _own_gpu():
         raise SettingError(
             f"device={settings.device!r} is one GPU for {world} processes, of which each has one of its own (this one "
-            f"{own}): leave device out."
+            f"{_own_gpu()}): leave device out."
         )
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SettingError(
@@ -156,6 +155,14 @@ def resolve_device(settings: ModelSettings) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise SettingError("device='mps' is not there: this machine has no Metal device. Use device=cpu.")
     return device
+
+
+def _own_gpu() -> str:
+    """The GPU of this process among those that it sees."""
+    # Launchers other than torchrun and accelerate may show each process no GPU but its own.
+    if "LOCAL_WORLD_SIZE" not in os.environ and torch.cuda.device_count() == 1:
+        return "cuda:0"
+    return f"cuda:{int(os.environ.get('LOCAL_RANK') or 0)}"
 
 
 def _best_device() -> str:
