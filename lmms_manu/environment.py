@@ -6,7 +6,6 @@ They exist for what the tasks and the model must agree on and for which the harn
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from pathlib import Path
 
 DATASET = "LMMS_MANU_DATASET"
@@ -31,10 +30,6 @@ HELP = {
     JUDGE_TIMEOUT: "Seconds that one request to the factuality judge may take (default `60`).",
     JUDGE_ATTEMPTS: "Requests for one answer until it counts as not judged (default `5`).",
 }
-
-
-LONGEST_WAIT = timedelta(hours=24)
-"""How long a process waits for others, of which one may measure, judge or resume for hours; torch's own is minutes."""
 
 
 def record_file() -> Path | None:

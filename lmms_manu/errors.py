@@ -28,6 +28,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def one_of(setting: str, value: object, allowed: Iterable[object]) -> SettingError:
     """The error for a `value` that is none of the `allowed` ones."""
     options = list(allowed)

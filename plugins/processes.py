@@ -14,8 +14,9 @@ from accelerate.utils import InitProcessGroupKwargs
 from loguru import logger
 from transformers.utils import logging as transformers_logging
 
-from lmms_manu.environment import LONGEST_WAIT, rank_and_world
+from lmms_manu.environment import rank_and_world
 from lmms_manu.errors import ManuError, SettingError
+from lmms_manu.measuring.processes import LONGEST_WAIT
 from lmms_manu.models.settings import ModelSettings
 
 

@@ -57,7 +57,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
         (["prune", "--out", "new", "--w_abs", "1e308"], "w_abs=1e+308 is out of range"),
         (
             ["prune", "--out", "new", "--prune_mode", "remove"],
-            "with scope=global and layers=all leaves layers of different",
+            "remove with scope=global takes another number",
         ),
         (["cache", "clean", "--older_than", "-1"], "older_than=-1 is out of range"),
         (["cache", "clean", "--limit", "5GB", "--what", "judgements"], "limit='5GB' is of the statistics"),

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from lmms_manu.errors import ModelError
+from lmms_manu.errors import ModelError, first_line
 from lmms_manu.memory import free_memory, is_out_of_memory, release_memory
 from lmms_manu.models.loading import Checkpoint
 
@@ -29,6 +29,7 @@ _ACTIVATION_COPIES = 24
 _PATCH_COPIES = 8
 """The same of a patch in the vision tower, beside two copies of what is inside its MLP."""
 _UNKNOWN_TOWER = 16.0
+_EXPERTS_OF_A_TOKEN = ("num_experts_per_tok", "top_k_experts", "moe_topk", "moe_k")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Footprint:
     Args:
         cache: bytes in the key-value cache, for each token of prompt and answer.
         activations: bytes while the prompt is read, for each token that is not shared.
-        pictures: bytes on the device, for each byte of the pictures' inputs in single precision.
+        pictures: bytes on the device, for each byte of the pictures' inputs, as if all of them were pixels in single
+            precision.
         row: bytes for each prompt, however long.
     """
 
@@ -51,11 +53,9 @@ class Footprint:
     def of(cls, checkpoint: Checkpoint) -> Footprint:
         config = checkpoint.model.config.get_text_config()
         width = int(config.hidden_size)
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        head_width = getattr(config, "head_dim", None) or width // config.num_attention_heads
         size = checkpoint.model.dtype.itemsize
         return cls(
-            cache=2 * config.num_hidden_layers * heads * head_width * size,
+            cache=_of_cache(config, width) * size,
             activations=_ACTIVATION_COPIES * width * size,
             pictures=_of_pictures(getattr(checkpoint.model.config, "vision_config", None), size),
             # Where each token has experts of its own, an accelerator copies their weights for each row.
@@ -63,9 +63,20 @@ class Footprint:
         )
 
 
+def _of_cache(config: Any, width: int) -> int:
+    """How many numbers the key-value cache holds for one token."""
+    # Layers may differ, as those of Gemma 4 do.
+    layers = getattr(config, "per_layer_config", None) or [config] * config.num_hidden_layers
+    numbers = 0
+    for layer in layers:
+        heads = getattr(layer, "num_key_value_heads", None) or layer.num_attention_heads
+        numbers += 2 * heads * (getattr(layer, "head_dim", None) or width // layer.num_attention_heads)
+    return numbers
+
+
 def _of_pictures(config: Any, size: int) -> float:
     """Bytes that a vision tower takes for each byte of a picture's inputs, with numbers of `size` bytes."""
-    width = next((own for name in ("hidden_size", "embed_dim") if (own := getattr(config, name, None))), None)
+    width = next((own for name in ("embed_dim", "hidden_size") if (own := getattr(config, name, None))), None)
     patch = getattr(config, "patch_size", None)
     if not isinstance(width, int) or not isinstance(patch, int):
         return _UNKNOWN_TOWER
@@ -77,12 +88,9 @@ def _of_pictures(config: Any, size: int) -> float:
 
 def _of_experts(config: Any, width: int) -> int:
     """How many weights the experts of one token have in one layer."""
-    return (
-        3
-        * width
-        * (getattr(config, "num_experts_per_tok", 0) or 0)
-        * (getattr(config, "moe_intermediate_size", 0) or 0)
-    )
+    experts = next((own for name in _EXPERTS_OF_A_TOKEN if (own := getattr(config, name, None))), 0)
+    inside = getattr(config, "moe_intermediate_size", None) or 0
+    return 3 * width * int(experts) * int(max(inside) if isinstance(inside, (list, tuple)) else inside)
 
 
 def automatic_batch_size(
@@ -152,8 +160,8 @@ class BatchRunner:
                     raise
                 if len(batch) == 1:
                     raise ModelError(
-                        f"{label(batch[0])}: out of memory with this one prompt. Use a smaller dtype (dtype=bfloat16), "
-                        "a device with more memory, or device_map=auto."
+                        f"{label(batch[0])}: out of memory with this one prompt ({first_line(error)}). Use a smaller "
+                        "dtype (dtype=bfloat16), a device with more memory, or device_map=auto."
                     ) from error
             if results is None:
                 # Behind the except block, or the error would keep the failed batch's tensors alive.

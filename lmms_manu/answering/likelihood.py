@@ -129,12 +129,13 @@ class LikelihoodScorer:
     def _batch_size(self, following: Sequence[_Scored]) -> int:
         if self._settings.fixed_batch_size is not None:
             return self._settings.fixed_batch_size
-        new_tokens = max(one.new_tokens for one in following)
+        longest = following[0].length
+        tokens = max(one.new_tokens for one in following) + 1 if self._keeps_logits else longest
         return automatic_batch_size(
             self._footprint,
             self._checkpoint.device,
-            own=following[0].length,
+            own=longest,
             new=0,
             pictures=[one.picture_bytes for one in following],
-            beside=_LOGIT_BYTES * (new_tokens + 1) * len(self._checkpoint.tokenizer),
+            beside=_LOGIT_BYTES * tokens * len(self._checkpoint.tokenizer),
         )

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from lmms_manu.environment import LONGEST_WAIT, rank_and_world
+from lmms_manu.environment import rank_and_world
 from lmms_manu.settings import Settings
 
 
@@ -47,6 +47,8 @@ def join_processes() -> None:
     if rank_and_world()[1] == 1:
         return
     import torch  # only here, so that a mistyped option is answered at once
+
+    from lmms_manu.measuring.processes import LONGEST_WAIT
 
     if not torch.distributed.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"

@@ -50,16 +50,19 @@ def run(arguments: argparse.Namespace) -> int:
     manu = next(made for made in from_arguments(given, *classes) if isinstance(made, ManuSettings))
     if "save_mask" in given and Path(given["save_mask"]).expanduser().resolve().is_relative_to(out):
         raise SettingError(f"save_mask={given['save_mask']!r} lies in --out, which gets the mask anyway: leave it out.")
-    if manu.prune_mode == "remove" and manu.mask is None and (manu.own_scope, manu.layers) != ("layer", "all"):
+    removes = manu.prune_mode == "remove" and manu.mask is None and manu.prune_rate > 0
+    if removes and manu.own_scope != "layer":
         raise SettingError(
-            f"prune_mode=remove with scope={manu.own_scope} and layers={manu.layers} leaves layers of different "
-            "widths, which no checkpoint can hold: use scope=layer and layers=all, or prune_mode=zero."
+            f"prune_mode=remove with scope={manu.own_scope} takes another number of neurons from each layer, and no "
+            "checkpoint can hold layers of different widths: use scope=layer, or prune_mode=zero."
         )
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.editing.mask import FILE_NAME, NeuronMask
     from lmms_manu.measuring.processes import Processes
     from lmms_manu.methods.export import write_checkpoint
+    from lmms_manu.methods.manu.edit import check_saveable_by_layer
     from lmms_manu.methods.unlearn import plan
+    from lmms_manu.models.loading import load_checkpoint
 
     with tempfile.TemporaryDirectory() as scratch:
         mask, wanted = Path(scratch, FILE_NAME), given.get("save_mask")
@@ -67,7 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
             given["save_mask"] = str(mask)
         request = plan(given)
         join_processes()
-        checkpoint, record = request.load()
+        checkpoint = load_checkpoint(request.model)
+        if removes:
+            check_saveable_by_layer(checkpoint, *request.method_settings)
+        record = request.edit(checkpoint)
         if Processes.current().first:
             if wanted is not None and mask.is_file():
                 NeuronMask.load(mask).save(wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import torch
@@ -34,6 +34,28 @@ def check_removable(model: nn.Module, blocks: Sequence[MlpBlock]) -> None:
                     f"prune_mode=remove: {slot.parameter} is offloaded, and offloaded weights keep their shapes. Use "
                     "prune_mode=zero, or load the model without offloading."
                 )
+
+
+def check_saveable(
+    model: nn.Module, blocks: Sequence[MlpBlock], pruned: Mapping[str, int], multiple_of: int = 8
+) -> None:
+    """Raises unless the model could be saved with so many neurons of each block removed; touches no weight.
+
+    Args:
+        model: the model that `blocks` were found in.
+        blocks: its blocks.
+        pruned: how many neurons each block loses, by its name.
+        multiple_of: as in `remove_neurons`.
+
+    Raises:
+        ModelError: no configuration describes such widths.
+    """
+    shell = _made_from_configuration(model)
+    smaller = [
+        _shrink(shell, block, _kept(block, torch.arange(pruned.get(block.name, 0)), multiple_of)) for block in blocks
+    ]
+    if not _describe_widths(shell, blocks, smaller):
+        _refuse_to_save()
 
 
 def remove_neurons(
@@ -70,7 +92,8 @@ def remove_neurons(
         _shrink(model, block, _kept(block, indices, multiple_of))
         for block, indices in zip(blocks, mask.in_order(blocks), strict=True)
     )
-    _describe_widths(model, blocks, remaining)
+    if not _describe_widths(model, blocks, remaining):
+        model.save_pretrained = _refuse_to_save  # type: ignore[assignment]
     return remaining
 
 
@@ -125,8 +148,8 @@ def _declare_sizes(module: nn.Module, shape: torch.Size) -> None:
         module.out_features, module.in_features = shape
 
 
-def _describe_widths(model: nn.Module, before: Sequence[MlpBlock], after: Sequence[MlpBlock]) -> None:
-    """Tells the configuration the new widths where it can hold them, and refuses to save the model where not."""
+def _describe_widths(model: nn.Module, before: Sequence[MlpBlock], after: Sequence[MlpBlock]) -> bool:
+    """Tells the configuration the new widths, and whether it can hold them; where not, it stays as it is."""
     candidates = list(named_candidates(model))
     towers = TowerMap(model, candidates)
     changed = {old.name: old.neurons for old, new in zip(before, after, strict=True) if old.neurons != new.neurons}
@@ -151,24 +174,31 @@ def _describe_widths(model: nn.Module, before: Sequence[MlpBlock], after: Sequen
     if len(told) < len(old_widths) or not _is_described(model):
         for config, name, width in told:
             setattr(config, name, width)
-        model.save_pretrained = _refuse_to_save  # type: ignore[assignment]
+        return False
+    return True
 
 
 def _is_described(model: nn.Module) -> bool:
-    """Whether a model that is made from the configuration, written and read, has the shapes of this one."""
-    config: Any = model.config
+    """Whether a model that is made from the configuration has the shapes of this one."""
     try:
-        with torch.device("meta"):
-            made = type(model)(type(config).from_dict(json.loads(config.to_json_string())))
+        made = _made_from_configuration(model)
     except Exception:  # configurations fail in as many ways as there are
         return False
     shapes = {name: parameter.shape for name, parameter in made.named_parameters()}
     return shapes == {name: parameter.shape for name, parameter in model.named_parameters()}
 
 
+def _made_from_configuration(model: nn.Module) -> nn.Module:
+    """A model without weights, made from the configuration of `model` as it is when it has been written and read."""
+    config: Any = model.config
+    with torch.device("meta"):
+        made: nn.Module = type(model)(type(config).from_dict(json.loads(config.to_json_string())))
+    return made
+
+
 def _refuse_to_save(*arguments: Any, **settings: Any) -> NoReturn:
     raise ModelError(
-        "This model cannot be saved: prune_mode=remove left it with widths that no configuration of transformers can "
-        "describe (of its layers, or of a part that shares a setting with them). Use prune_mode=zero to write a "
-        "checkpoint, or leave a tower out with towers=."
+        "A model with these neurons removed cannot be saved: no configuration of transformers can describe its widths "
+        "(of its layers, or of a part that shares a setting with them). Use prune_mode=zero to write a checkpoint, or "
+        "leave a tower out with towers=."
     )

@@ -27,7 +27,8 @@ from lmms_manu.files import write_json
 from lmms_manu.models.loading import Checkpoint
 
 _CONFIGURATIONS = ("config.json", "adapter_config.json")
-_WEIGHTS, _INDEX = ".safetensors", ".index.json"
+_WEIGHTS, _INDEX = ".safetensors", ".safetensors.index.json"
+_OF_WORDS = (".json", ".model", ".txt")
 _REMOTE_CODE = "transformers_modules"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # File systems keep times in ticks: a file changed this recently may change again without its times showing it.
@@ -52,7 +53,7 @@ def weights_fingerprint(checkpoint: Checkpoint) -> str:
         own = _weight_files(_files(checkpoint, source))
         complete = complete and any(file.suffix == _WEIGHTS for file in own)
         files += own
-    of_weights = file_digests(files) if files and complete else [_memory_digest(checkpoint.model)]
+    of_weights = file_digests(files) if files and complete else _memory_digests(checkpoint.model)
     return _digest([*of_weights, *_code(checkpoint.model, checkpoint.model.config), *edits(checkpoint.model)])
 
 
@@ -79,7 +80,8 @@ def processor_fingerprint(checkpoint: Checkpoint) -> str:
         # The same files may be read by one class or another, which a configuration decides.
         told.append(f"{name} {type(part).__module__} {type(part).__qualname__}")
         if isinstance(part, PreTrainedTokenizerBase):
-            told += [f"{len(part)} {part.special_tokens_map}", *_vocabulary(checkpoint, name, part)]
+            added = json.dumps(part.get_added_vocab(), sort_keys=True)
+            told += [f"{len(part)} {part.special_tokens_map} {added}", *_vocabulary(checkpoint, name, part)]
     return _digest(told)
 
 
@@ -91,7 +93,7 @@ def _vocabulary(checkpoint: Checkpoint, name: str, tokenizer: PreTrainedTokenize
         file
         for subfolder in ("", name)
         for file in _files(checkpoint, tokenizer.name_or_path, subfolder)
-        if file.name in names or "token" in file.name.lower()
+        if file.name in names or ("token" in file.name.lower() and file.suffix in _OF_WORDS)
     ]
     if any(file.name in tokenizer.vocab_files_names.values() for file in files):
         return file_digests(files)
@@ -101,7 +103,10 @@ def _vocabulary(checkpoint: Checkpoint, name: str, tokenizer: PreTrainedTokenize
 
 def file_digests(files: Iterable[Path]) -> list[str]:
     """Name and SHA-256 of each file, read side by side where they are not known yet."""
-    known = {path: _known_digest(path) for path in sorted(files)}
+    known: dict[Path, str | None] = {}
+    for path in sorted(files):
+        with contextlib.suppress(FileNotFoundError):  # it has gone since it was listed
+            known[path] = _known_digest(path)
     unknown = [path for path, digest in known.items() if digest is None]
     if unknown:
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -145,7 +150,7 @@ def _weight_files(files: Iterable[Path]) -> list[Path]:
             chosen.add(file)
         elif file.name.endswith(_INDEX):
             chosen.add(file)
-            with contextlib.suppress(ValueError, KeyError, AttributeError):
+            with contextlib.suppress(ValueError, KeyError, AttributeError, TypeError):
                 chosen.update(file.parent / name for name in json.loads(file.read_text())["weight_map"].values())
     return [file for file in chosen if file.is_file()]
 
@@ -159,7 +164,7 @@ def _code(*objects: object) -> list[str]:
         with contextlib.suppress(TypeError, OSError):  # a class that was typed in has no file
             file = Path(inspect.getfile(kind))
             files.update(file.parent.rglob("*.py") if kind.__module__.startswith(f"{_REMOTE_CODE}.") else [file])
-    return file_digests(files)
+    return file_digests(file for file in files if file.is_file())
 
 
 def _known_digest(path: Path) -> str | None:
@@ -197,7 +202,7 @@ def _note(real: Path, state: os.stat_result) -> Path:
     return cache_folder() / "fingerprints" / f"{_digest([identity])}.json"
 
 
-def _memory_digest(model: PreTrainedModel) -> str:
+def _memory_digests(model: PreTrainedModel) -> list[str]:
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         if tensor.device.type == "meta":
@@ -207,7 +212,7 @@ def _memory_digest(model: PreTrainedModel) -> str:
             )
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+    return [digest.hexdigest(), model.config.to_json_string(use_diff=False)]
 
 
 def _digest(parts: Iterable[str]) -> str:

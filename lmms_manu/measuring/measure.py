@@ -41,10 +41,10 @@ from lmms_manu.models.loading import Checkpoint
 Parts = Mapping[tuple[str, str], Sequence[Passage]]
 """The passages of each set (of `SETS`) in each modality (of `MODALITIES`)."""
 
-_LIBRARIES = ("transformers", "tokenizers", "pillow", "torchvision", "peft")
+_LIBRARIES = ("transformers", "tokenizers", "pillow", "torchvision", "timm", "flash-attn", "peft")
 
 # Raised whenever the sums that the same input gives would change.
-_FORMAT = 1
+_FORMAT = 2
 
 
 def measure(

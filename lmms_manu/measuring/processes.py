@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
 import torch.distributed as dist
 from torch import Tensor
 
-from lmms_manu.environment import LONGEST_WAIT
 from lmms_manu.errors import ModelError
+
+LONGEST_WAIT = timedelta(hours=24)
+"""How long a process waits for others, of which one may measure, judge or resume for hours; torch's own is minutes.
+
+The harness's command line joins the processes itself, with a wait of its own (16 hours).
+"""
 
 
 @dataclass(frozen=True)

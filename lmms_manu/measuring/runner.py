@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from transformers import BatchFeature
 
-from lmms_manu.errors import DataError, ModelError
+from lmms_manu.errors import DataError, ModelError, first_line
 from lmms_manu.measuring.collector import BatchSums
 from lmms_manu.measuring.observations import UnknownRowsError, token_rows
 from lmms_manu.measuring.passages import Passage
@@ -119,7 +119,9 @@ class BatchRunner:
                 if not is_out_of_memory(error):
                     raise
                 if size == 1:
-                    raise ModelError(f"Out of memory while measuring {batch.passages[0].label} alone.") from error
+                    raise ModelError(
+                        f"Out of memory while measuring {batch.passages[0].label} alone ({first_line(error)})."
+                    ) from error
                 self._largest = max(1, size // 2)
             # Outside of the handlers, whose traceback would keep the tensors of the failed pass alive.
             release_memory()

@@ -75,8 +75,8 @@ def sum_activations(
         dtype: the type that squares and partial sums are computed in; the sums themselves are float64.
 
     Returns:
-        The sums, on the device of `activations`. They are not finite if an activation that counts is not, or if its
-        square does not fit into `dtype`.
+        The sums, on the device of `activations` (of Metal's on the CPU). They are not finite if an activation that
+        counts is not, or if its square does not fit into `dtype`.
     """
     # Metal has no float64.
     on_metal = activations.device.type == "mps"

@@ -42,7 +42,15 @@ class Plan:
             ModelError: it cannot be loaded, measured or edited.
         """
         checkpoint = load_checkpoint(self.model)
-        return checkpoint, self.method.edit(checkpoint, self.data, self.method_settings)
+        return checkpoint, self.edit(checkpoint)
+
+    def edit(self, checkpoint: Checkpoint) -> EditRecord:
+        """Edits a checkpoint that was loaded by the same settings.
+
+        Raises:
+            ModelError: it cannot be measured or edited.
+        """
+        return self.method.edit(checkpoint, self.data, self.method_settings)
 
 
 def plan(arguments: Mapping[str, Any], *others: type[Settings]) -> Plan:

@@ -13,7 +13,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedM
 from transformers.utils import cached_file
 
 from lmms_manu.environment import rank_and_world
-from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.errors import ModelError, SettingError, first_line
 from lmms_manu.models.settings import DEFAULT_PROCESSOR, ModelSettings, nearest_folder
 
 _ADAPTER_CONFIG = "adapter_config.json"
@@ -112,7 +112,7 @@ def load_processor(settings: ModelSettings) -> ProcessorMixin:
             source, revision=revision, trust_remote_code=settings.trust_remote_code
         )
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise ModelError(_no_processor(settings, _first_line(error))) from error
+        raise ModelError(_no_processor(settings, first_line(error))) from error
     for part in _CHAT_NEEDS:
         # Where a checkpoint has no processor, AutoProcessor may give a bare tokenizer or image processor instead.
         if getattr(processor, part, None) is None:
@@ -201,7 +201,7 @@ def _check_source(argument: str, source: str, revision: str | None = None) -> No
             model_info(source, revision=revision, timeout=_HUB_SECONDS)
     except Exception as error:  # whatever the reason: of the name, the network, the token or the hub
         raise ModelError(
-            f"{argument}={source!r} is neither a folder here nor reachable on the hub ({_first_line(error)})."
+            f"{argument}={source!r} is neither a folder here nor reachable on the hub ({first_line(error)})."
             f"{nearest_folder(source)}"
         ) from error
 
@@ -260,7 +260,7 @@ def _load_failure(source: str, error: Exception) -> str:
         if pickled:
             return f"pretrained={source!r} has only pickled weights ({pickled[0]}): store them as safetensors first."
         return f"pretrained={source!r} has no weights (*.safetensors)."
-    return f"pretrained={source!r} cannot be loaded: {_first_line(error)}"
+    return f"pretrained={source!r} cannot be loaded: {first_line(error)}"
 
 
 def _no_processor(settings: ModelSettings, reason: str) -> str:
@@ -268,7 +268,3 @@ def _no_processor(settings: ModelSettings, reason: str) -> str:
         f"No usable processor in {settings.processor_source!r} ({reason}). Name one with the argument processor, "
         f"such as processor={DEFAULT_PROCESSOR}."
     )
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

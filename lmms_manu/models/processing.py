@@ -34,32 +34,28 @@ class PromptProcessing(PromptRenderer):
 
         Args:
             texts: rendered prompts, one placeholder for each picture.
-            pictures: the pictures of each prompt, in the order of the placeholders; empty for text only. Not every
-                processor takes prompts with and without pictures at once.
+            pictures: the pictures of each prompt, in the order of the placeholders; empty for text only.
 
         Returns:
-            The model's inputs, padded on the left: `input_ids` and `attention_mask` `[batch, tokens]`, and whatever
-            the processor makes of the pictures.
+            The model's inputs: `input_ids` and `attention_mask` `[batch, tokens]`, padded on the left of the text, and
+            whatever the processor makes of the pictures.
 
         Raises:
             ModelError: a prompt has another number of placeholders than pictures, or a number that the model does not
                 take.
+            ValueError: some prompts have pictures and some have none, which few processors take at once.
         """
         self._check_placeholders(texts, pictures)
         if not any(pictures):
             return self._process_texts(texts)
+        if not all(pictures):
+            raise ValueError("Prompts with pictures and prompts without cannot be processed at once.")
         if self._writes_pictures:
             if any(len(own) > 1 for own in pictures):
                 raise ModelError(f"{type(self.processor).__name__} shows one picture at a time: {texts[0][:200]!r}")
             texts = [text.replace(self.image_token, "") for text in texts]
-        nested = [list(own) for own in pictures]
-        flat = [picture for own in pictures for picture in own]
-        # A list for each prompt tells whose pictures are whose; some processors take none that is empty, though.
-        first, second = (nested, flat) if all(pictures) else (flat, nested)
-        try:
-            return self._call(texts, images=first)
-        except (ValueError, TypeError, IndexError):
-            return self._call(texts, images=second)
+        # A list for each prompt tells whose pictures are whose.
+        return self._call(texts, images=[list(own) for own in pictures])
 
     def _process_texts(self, texts: Sequence[str]) -> BatchFeature:
         if self._needs_picture:

@@ -1,13 +1,27 @@
 from __future__ import annotations
 
+import dataclasses
+from types import SimpleNamespace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.architectures import load_script
+from transformers import CONFIG_MAPPING
 
 from lmms_manu.answering.batching import LARGEST, BatchRunner, Footprint, automatic_batch_size
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.errors import ModelError, SettingError
+
+architectures = load_script()
+
+
+def footprint_of(model_type: str, device: str = "cuda") -> Footprint:
+    """The footprint of a type as its configuration has it by default, in half precision."""
+    config = CONFIG_MAPPING[model_type](**architectures.SETTINGS.get(model_type, {}))
+    model = SimpleNamespace(config=config, dtype=torch.bfloat16)
+    return Footprint.of(SimpleNamespace(model=model, device=torch.device(device)))
 
 
 def fits_at_most(count: int, tried: list[int]):
@@ -80,12 +94,29 @@ def test_large_pictures_make_small_batches(monkeypatch):
     assert sizes == [40, 6, 35]
 
 
-def test_a_vision_tower_takes_more_memory_than_its_pictures(checkpoint):
-    footprint = Footprint.of(checkpoint)
-    vision = checkpoint.model.config.vision_config
-    values = 3 * vision.patch_size**2
-    inside = 2 * vision.intermediate_size + 8 * vision.hidden_size
-    assert footprint.pictures == pytest.approx(inside / values + 1)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_every_type_of_model_has_a_footprint(device):
+    for model_type in architectures.MODEL_TYPES:
+        # It acts, and has no language model of its own to answer with.
+        if model_type != "pi0":
+            footprint = footprint_of(model_type, device)
+            numbers = dataclasses.astuple(footprint)
+            assert all(isinstance(number, (int, float)) and number >= 0 for number in numbers), model_type
+            assert footprint.cache > 0 < footprint.activations, model_type
+
+
+def test_footprints_are_those_of_the_models():
+    # LLaVA-1.5: 32 layers of 32 heads of 128, keys and values of two bytes each.
+    assert footprint_of("llava").cache == 32 * 32 * 128 * 2 * 2
+    # Gemma 4: of six layers five have heads of 256 and one has heads of 512.
+    layers = [256, 256, 256, 256, 256, 512] * 5
+    assert footprint_of("gemma4").cache == sum(layers) * 4 * 2 * 2
+    # Qwen2-VL: patches of 14 x 14 in two frames, in a tower of width 1280 whose MLP is four times as wide.
+    values = 3 * 14 * 14 * 2
+    assert footprint_of("qwen2_vl").pictures == pytest.approx((2 * 5120 + 8 * 1280) * 2 / (4 * values) + 0.5)
+    # Qwen3-VL-MoE: four experts of a width of 1408, three matrices each.
+    assert footprint_of("qwen3_vl_moe").row == 4 * 3 * 2048 * 1408 * 2
+    assert footprint_of("qwen3_vl_moe", "cpu").row == 0
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])

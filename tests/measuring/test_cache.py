@@ -98,10 +98,10 @@ def test_a_folder_that_can_only_be_read_is_read(cache, monkeypatch):
 
 
 def test_a_folder_that_must_not_be_entered_holds_nothing(cache, monkeypatch):
-    def refuse(path):
+    def refuse(path, *, follow_symlinks=True):
         raise PermissionError(path)
 
-    monkeypatch.setattr(Path, "is_file", refuse)
+    monkeypatch.setattr(Path, "stat", refuse)
     assert cache.load({"tau": 0.1}) is None
 
 

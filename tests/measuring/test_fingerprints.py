@@ -70,6 +70,10 @@ def test_a_model_of_other_code_has_other_weights(load, tmp_path):
 
     assert fingerprint("scale = 1") == fingerprint("scale = 1") != fingerprint("scale = 2")
     assert fingerprint("scale = 1") != weights_fingerprint(load())
+    code.unlink()
+    checkpoint = load()
+    checkpoint.model.__class__ = sys.modules["modeling_own"].Own
+    assert weights_fingerprint(checkpoint), "where the file of a class has gone"
 
 
 def test_a_remembered_digest_notices_a_file_that_changed_in_place(load, tmp_path):
@@ -139,5 +143,22 @@ def test_a_tokenizer_of_no_files_is_told_by_its_words(load):
         return processor_fingerprint(checkpoint)
 
     assert fingerprint("one") == fingerprint("one") != fingerprint("two")
-    # Where there are files, their number shows.
-    assert fingerprint("one", folder=load().name) != fingerprint(folder=load().name)
+    # Beside files, too.
+    assert fingerprint("one", folder=load().name) != fingerprint("two", folder=load().name)
+
+
+def test_files_that_no_word_or_weight_is_read_from_are_not_told(load, tmp_path):
+    folder = save_llava(tmp_path / "model")
+    before = processor_fingerprint(load(folder)), weights_fingerprint(load(folder))
+    (folder / "train_tokens.log").write_text("a")
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"weight_map": {"a": "pytorch_model.bin"}}))
+    (folder / "pytorch_model.bin").write_bytes(b"a")
+    assert (processor_fingerprint(load(folder)), weights_fingerprint(load(folder))) == before
+
+
+@pytest.mark.parametrize("index", ["[]", '{"weight_map": {"a": 1}}', "{", '{"weight_map": {"a": "gone.safetensors"}}'])
+def test_an_index_that_says_nothing_is_no_error(load, tmp_path, index):
+    folder = save_llava(tmp_path / "model")
+    checkpoint = load(folder)
+    (folder / "model.safetensors.index.json").write_text(index)
+    assert weights_fingerprint(checkpoint)

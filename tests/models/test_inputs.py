@@ -38,9 +38,16 @@ def same_inputs(one, other) -> bool:
 
 def test_prompts_put_together_equal_those_of_the_processor(encoder):
     requests = mixed_requests(encoder)
-    texts, pictures = [request.text for request in requests], [request.pictures() for request in requests]
-    assert same_inputs(encoder.encode(texts, pictures), encoder.process(texts, pictures))
-    assert all(prompt.separable for prompt in encoder.tokenize(texts, pictures))
+    for pictured in (True, False):
+        alike = [request for request in requests if bool(request.pictures()) is pictured]
+        texts, pictures = [request.text for request in alike], [request.pictures() for request in alike]
+        assert same_inputs(encoder.encode(texts, pictures), encoder.process(texts, pictures))
+        assert all(prompt.separable for prompt in encoder.tokenize(texts, pictures))
+
+
+def test_prompts_with_and_without_pictures_are_not_processed_at_once(encoder):
+    with pytest.raises(ValueError, match="cannot be processed at once"):
+        encoder.process([encoder.released_text("<image>a"), "a"], [[picture(1)], []])
 
 
 @pytest.mark.parametrize("pictured", [True, False])

@@ -196,6 +196,19 @@ def test_a_device_that_is_not_there_is_refused(settings, message):
         resolve_device(ModelSettings(**settings))
 
 
+@pytest.mark.parametrize(("launched", "own"), [({}, "cuda:0"), ({"LOCAL_WORLD_SIZE": "2"}, "cuda:1")])
+def test_a_process_that_is_shown_one_gpu_takes_it(monkeypatch, launched, own):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1", **launched}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    if own == "cuda:0":
+        assert str(resolve_device(ModelSettings())) == own
+    else:
+        with pytest.raises(SettingError, match="device='cuda:1' is not there"):
+            resolve_device(ModelSettings())
+
+
 def test_one_gpu_for_several_processes_is_refused(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")

@@ -305,7 +305,7 @@ FAMILIES: dict[str, Family] = {
         "<|image|>",
         text={
             "hidden_size_per_layer_input": 0,
-            "global_head_dim": 16,
+            "global_head_dim": 32,
             "layer_types": ["sliding_attention", "full_attention"],
         },
         vision={"head_dim": 16, "num_key_value_heads": 2, "position_embedding_size": 100},

@@ -90,6 +90,19 @@ def choose(
     return Choice(marked, scores)
 
 
+def neurons_by_layer(layout: NeuronLayout, settings: ManuSettings) -> dict[tuple[str, int], int]:
+    """How many neurons each layer loses, by tower and layer, where the prune rate is taken of each.
+
+    Raises:
+        SettingError: as `choose`.
+    """
+    groups = _groups(layout, dataclasses.replace(settings, scope="layer"))
+    sizes = {key: sum(layout.blocks[number].neurons for number in members) for key, members in groups.items()}
+    return {
+        (str(tower), int(layer)): neurons_to_prune(size, settings.prune_rate) for (tower, layer), size in sizes.items()
+    }
+
+
 def check_choice(layout: NeuronLayout, settings: ManuSettings) -> None:
     """Raises unless the settings leave neurons to choose from; to be called before anything is measured.
 

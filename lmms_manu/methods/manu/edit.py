@@ -27,7 +27,7 @@ from torch import Tensor
 
 from lmms_manu._version import __version__
 from lmms_manu.editing.mask import NeuronMask
-from lmms_manu.editing.remove import check_removable, remove_neurons
+from lmms_manu.editing.remove import check_removable, check_saveable, remove_neurons
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.cache import StatisticsCache
@@ -38,7 +38,7 @@ from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.data import UnlearningData
-from lmms_manu.methods.manu.choice import check_choice, choose
+from lmms_manu.methods.manu.choice import check_choice, choose, neurons_by_layer
 from lmms_manu.methods.manu.config import NAME, ManuSettings
 from lmms_manu.methods.manu.remembered import Scored, ScoredMemory
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
@@ -75,6 +75,23 @@ def edit(
         check_removable(checkpoint.model, blocks)
     editing = Editing(checkpoint, blocks, settings, measuring)
     return editing.apply_mask(settings.mask) if settings.mask is not None else editing.find_and_prune(data)
+
+
+def check_saveable_by_layer(checkpoint: Checkpoint, settings: ManuSettings, measuring: MeasureSettings) -> None:
+    """Raises where a model with neurons of each layer removed could not be saved; before anything is measured.
+
+    Of layers with several blocks nothing is said: how many neurons each of them loses is known only afterwards.
+
+    Raises:
+        ModelError: as `check_saveable`.
+        SettingError: as `check_choice`.
+    """
+    blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
+    layout = NeuronLayout.of(blocks)
+    pruned = neurons_by_layer(layout, settings)
+    if all(len(members) == 1 for members in layout.layers.values()):
+        names = {place: blocks[number].name for place, (number,) in layout.layers.items()}
+        check_saveable(checkpoint.model, blocks, {names[place]: count for place, count in pruned.items()})
 
 
 class Editing:
