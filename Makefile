@@ -37,6 +37,8 @@ bench:
 
 constraints:
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $${PYTHON:-python3} -m venv "$$folder" && \
-	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[test]' && \
-	{ sed '/^[^#]/d' constraints.txt && "$$folder/bin/python" -m pip freeze --disable-pip-version-check --exclude-editable | \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade setuptools wheel && \
+	"$$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[test]' && \
+	{ sed '/^[^#]/d' constraints.txt && \
+	"$$folder/bin/python" -m pip freeze --disable-pip-version-check --all --exclude pip --exclude-editable | \
 	grep -vE '^(nvidia|cuda|triton)'; } >"$$folder/constraints.txt" && mv "$$folder/constraints.txt" constraints.txt

@@ -79,6 +79,22 @@ def test_other_families_answer_as_in_the_simple_loop(family, tmp_path):
     assert [answer.text for answer in engine_of(checkpoint, "4").answer(requests)] == simple_loop(checkpoint, requests)
 
 
+def test_a_family_of_one_picture_a_prompt_answers_as_in_the_simple_loop(tmp_path):
+    checkpoint = load_checkpoint(ModelSettings(pretrained=str(save_family("blip-2", tmp_path)), device="cpu"))
+    requests = [
+        PromptRequest(
+            f"<image>Question{' again' * (number % 3)}: who is it? Answer:",
+            lambda n=number: [picture(n, (20 + 3 * n, 24))],
+            Generation(max_new_tokens=5),
+            f"picture {number}",
+        )
+        for number in range(7)
+    ]
+    answers = [answer.text for answer in engine_of(checkpoint, "3").answer(requests)]
+    assert answers == simple_loop(checkpoint, requests)
+    assert len(set(answers)) > 1
+
+
 def test_exemplars_are_computed_once(checkpoint, requests):
     engine = engine_of(checkpoint)
     shots = [request for request in requests if request.group == "exemplars"]
