@@ -15,7 +15,7 @@ from PIL import Image
 from transformers import BatchFeature
 
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.models.pictures import KEEP_BYTES, PictureCache, PreparedPicture, bytes_of
+from lmms_manu.models.pictures import KEEP_BYTES, PictureCache, PreparedPicture, bytes_of, digest_of
 from lmms_manu.models.processing import PromptProcessing
 
 _TOKENS = ("input_ids", "attention_mask")
@@ -60,7 +60,7 @@ class PromptEncoder(PromptProcessing):
 
     def __init__(self, checkpoint: Checkpoint, keep_bytes: int = KEEP_BYTES) -> None:
         super().__init__(checkpoint)
-        self.pictures = PictureCache(self._prepare, keep_bytes)
+        self.pictures = PictureCache(keep_bytes)
         # Whether prompts are separable whose pictures stand between these kinds of characters; absent if untried.
         self._separable: dict[_Surroundings, bool] = {}
         # The dimension along which a prompt's pictures are joined, for each of their inputs.
@@ -108,7 +108,7 @@ class PromptEncoder(PromptProcessing):
         found = [picture for picture in kept if picture is not None]
         if len(found) == len(kept):
             return found
-        return [self.pictures.get(picture) for picture in pictures()[skip:]]
+        return [self._prepared(picture) for picture in pictures()[skip:]]
 
     def join(
         self,
@@ -168,7 +168,7 @@ class PromptEncoder(PromptProcessing):
     def _agrees(self, text: str, pictures: Sequence[Image.Image]) -> bool:
         wanted = self.process([text], [pictures])
         try:
-            prepared = [self.pictures.get(picture) for picture in pictures]
+            prepared = [self._prepared(picture) for picture in pictures]
             self._learn(wanted)
         except _NotSeparableError:
             return False
@@ -190,6 +190,15 @@ class PromptEncoder(PromptProcessing):
             )
             for number, (before, after) in enumerate(itertools.pairwise(parts))
         )
+
+    def _prepared(self, picture: Image.Image) -> PreparedPicture:
+        """The picture, prepared now if it is not kept."""
+        digest = digest_of(picture)
+        known = self.pictures.find(digest)
+        if known is None:
+            known = self._prepare(picture, digest)
+            self.pictures.keep(known)
+        return known
 
     def _prepare(self, picture: Image.Image, digest: bytes) -> PreparedPicture:
         inputs = self.process([self.image_token], [[picture]])
@@ -237,7 +246,7 @@ class PromptEncoder(PromptProcessing):
         """A prompt with its pictures' tokens in the place of the placeholders."""
         if not pictures:
             return TokenizedPrompt(ids)
-        prepared = [self.pictures.get(picture) for picture in pictures]
+        prepared = [self._prepared(picture) for picture in pictures]
         pieces: list[np.ndarray] = []
         spans: list[tuple[int, int]] = []
         length = last = 0

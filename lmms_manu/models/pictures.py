@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,12 +38,10 @@ class PictureCache:
     """Keeps the pictures used last, up to a number of bytes.
 
     Args:
-        prepare: prepares the picture with the given digest.
         keep_bytes: how much memory to use.
     """
 
-    def __init__(self, prepare: Callable[[Image.Image, bytes], PreparedPicture], keep_bytes: int = KEEP_BYTES) -> None:
-        self._prepare = prepare
+    def __init__(self, keep_bytes: int = KEEP_BYTES) -> None:
         self._keep_bytes = keep_bytes
         self._pictures: OrderedDict[bytes, PreparedPicture] = OrderedDict()
         self._bytes = 0
@@ -55,16 +53,12 @@ class PictureCache:
             self._pictures.move_to_end(digest)
         return known
 
-    def get(self, picture: Image.Image) -> PreparedPicture:
-        """The picture, prepared now if it is not kept."""
-        digest = digest_of(picture)
-        known = self.find(digest)
-        if known is None:
-            known = self._pictures[digest] = self._prepare(picture, digest)
-            self._bytes += known.size
-            while self._bytes > self._keep_bytes and len(self._pictures) > 1:
-                self._bytes -= self._pictures.popitem(last=False)[1].size
-        return known
+    def keep(self, picture: PreparedPicture) -> None:
+        """Keeps a picture; those that were used longest ago make room for it."""
+        self._pictures[picture.digest] = picture
+        self._bytes += picture.size
+        while self._bytes > self._keep_bytes and len(self._pictures) > 1:
+            self._bytes -= self._pictures.popitem(last=False)[1].size
 
     def clear(self) -> None:
         self._pictures.clear()

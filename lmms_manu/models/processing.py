@@ -27,7 +27,8 @@ class PromptProcessing(PromptRenderer):
     def __init__(self, checkpoint: Checkpoint) -> None:
         super().__init__(checkpoint.processor)
         self.tokenizer.padding_side = "left"
-        self._model = checkpoint.model
+        # Only the class: who keeps an encoder does not keep the weights.
+        self._model_class = type(checkpoint.model)
 
     def process(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> BatchFeature:
         """Encodes a batch on the CPU.
@@ -105,7 +106,7 @@ class PromptProcessing(PromptRenderer):
     @cached_property
     def _needs_picture(self) -> bool:
         """Whether the model takes no text alone."""
-        pixels = inspect.signature(self._model.forward).parameters.get("pixel_values")
+        pixels = inspect.signature(self._model_class.forward).parameters.get("pixel_values")
         return pixels is not None and pixels.default is pixels.empty
 
     @cached_property

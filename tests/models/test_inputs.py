@@ -141,20 +141,32 @@ def test_released_prompts_take_the_placeholder_of_the_model(tmp_path):
     assert encoder.released_text("USER: <image>\nQ") == "USER: <|vision_start|><|image_pad|><|vision_end|>\nQ"
 
 
-def test_a_picture_is_prepared_once_while_it_is_kept():
-    prepared = []
+def prepared(number: int) -> PreparedPicture:
+    """One of 400 bytes."""
+    return PreparedPicture(digest_of(picture(number)), np.zeros(1, np.int32), {"pixel_values": torch.zeros(1, 100)})
 
-    def prepare(image, digest):
-        prepared.append(digest)
-        return PreparedPicture(digest, np.zeros(1, np.int32), {"pixel_values": torch.zeros(1, 100)})
 
-    cache = PictureCache(prepare, keep_bytes=900)
-    for number in (1, 2, 1, 2):
-        cache.get(picture(number))
-    assert len(prepared) == 2
-    cache.get(picture(3))
-    assert cache.find(digest_of(picture(1))) is None
+def test_the_pictures_used_last_are_kept():
+    cache = PictureCache(keep_bytes=900)
+    for number in (1, 2):
+        cache.keep(prepared(number))
+    assert cache.find(digest_of(picture(1))) is not None
+    cache.keep(prepared(3))
+    assert cache.find(digest_of(picture(2))) is None
+    assert cache.find(digest_of(picture(1))) is not None
     assert cache.find(digest_of(picture(3))) is not None
+
+
+def test_a_picture_is_prepared_once_while_it_is_kept(encoder, monkeypatch):
+    encoder.pictures.clear()
+    processed = []
+    process = encoder.process
+    monkeypatch.setattr(encoder, "process", lambda *inputs: processed.append(inputs) or process(*inputs))
+    for _ in range(2):
+        encoder.token_count(encoder.released_text("<image>x"), [picture(1)])
+    first = len(processed)
+    encoder.token_count(encoder.released_text("<image>x"), [picture(2)])
+    assert 0 < first < len(processed)
 
 
 def test_pictures_of_equal_bytes_and_other_shape_differ():
