@@ -10,7 +10,7 @@ import torch
 from transformers import BatchFeature, GenerationConfig, StoppingCriteriaList
 
 from lmms_manu.answering.generation import Generation
-from lmms_manu.answering.prefix import PrefixCache
+from lmms_manu.answering.prefix import CACHE, PrefixCache
 from lmms_manu.answering.stopping import RowStop, before_stop
 from lmms_manu.models.inputs import to_device
 from lmms_manu.models.loading import Checkpoint
@@ -134,7 +134,7 @@ class Decoder:
             stop = RowStop(self._tokenizer, width, limits, generation.stop, generation.first_character_only)
             options["stopping_criteria"] = StoppingCriteriaList([stop])
         if prefix is not None:
-            options["past_key_values"] = prefix.for_batch(len(lengths))
+            options[CACHE] = prefix.for_batch(len(lengths))
         model: Any = self._checkpoint.model
         placed = to_device(inputs, self._checkpoint.device, model.dtype)
         with torch.inference_mode():

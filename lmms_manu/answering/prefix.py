@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import BatchFeature, Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from lmms_manu.models.inputs import PromptEncoder, TokenizedPrompt, to_device
 from lmms_manu.models.loading import Checkpoint
@@ -19,6 +20,9 @@ from lmms_manu.models.pictures import PreparedPicture
 
 WORTHWHILE = 16
 """Shared tokens below which a cache of its own costs more than it saves."""
+
+CACHE = "cache" if "cache" in {field.name for field in fields(CausalLMOutputWithPast)} else "past_key_values"
+"""What transformers calls a key-value cache: `cache` from 5.24 on."""
 
 _EXPANDABLE = (DynamicLayer, DynamicSlidingWindowLayer)
 
@@ -80,7 +84,7 @@ class PrefixCache:
         options = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
         placed = to_device(inputs, checkpoint.device, model.dtype)
         with torch.inference_mode():
-            cache = model(**placed, **options, use_cache=True).past_key_values
+            cache = model(**placed, **options, use_cache=True).get(CACHE)
         if not isinstance(cache, DynamicCache) or not all(type(layer) in _EXPANDABLE for layer in cache.layers):
             raise NotReusableError(f"{type(model).__name__} keeps a {type(cache).__name__}")
         # A sliding window counts the padding behind the start, so that shorter prompts would see less of it.
