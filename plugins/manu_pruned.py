@@ -34,9 +34,10 @@ from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
 from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
-from lmms_manu.methods.base import publish
+from lmms_manu.methods.base import EditRecord, publish
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import resolve_device
+from lmms_manu.plugins.announced import take_announced_ratios
 from lmms_manu.plugins.conversion import RequestConverter, task_of
 from lmms_manu.plugins.processes import join_processes, take_down_on_failure
 
@@ -62,9 +63,11 @@ class ManuPruned(lmms):
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self._rank, self._world_size = rank_and_world()
+        announced = take_announced_ratios()
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
+            _check_ratios(plan, announced)
             self.batch_size: str = answering.batch_size
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
@@ -158,11 +161,8 @@ class ManuPruned(lmms):
     def _check_ratio(self, ratio: int, label: str) -> None:
         """Refuses questions about people that this model was not pruned to forget, or to keep."""
         own = self.record.forget_ratio
-        if self.record.mask_fingerprint and own is not None and own != ratio:
-            raise ModelError(
-                f"{label} belongs to the tasks of forget ratio {ratio}, but the model was pruned with "
-                f"forget_ratio={own}: evaluate the tasks of {own} %, or prune with forget_ratio={ratio}."
-            )
+        if self.record.is_edited and own is not None and own != ratio:
+            raise _of_other_people(label, ratio, own)
 
     def _keep_record(self) -> None:
         """Leaves the record where whoever started the harness asked for it."""
@@ -195,6 +195,28 @@ class ManuPrunedSimple(ManuPruned):
 
     def _convert(self, converter: RequestConverter, request: Instance) -> PromptRequest:
         return converter.simple(request)
+
+
+def _check_ratios(plan: unlearn.Plan, announced: Mapping[str, int]) -> None:
+    """Refuses tasks about people that the model will not have forgotten, or kept, before it is loaded.
+
+    Raises:
+        ModelError: there are such tasks among the `announced` ones.
+    """
+    own: int | None = plan.unlearning.forget_ratio
+    if plan.data is None:
+        written = EditRecord.of_checkpoint(plan.model.checkpoint)
+        own = None if written is None else written.forget_ratio
+    for task, ratio in announced.items():
+        if own is not None and own != ratio:
+            raise _of_other_people(task, ratio, own)
+
+
+def _of_other_people(label: str, ratio: int, own: int) -> ModelError:
+    return ModelError(
+        f"{label} belongs to the tasks of forget ratio {ratio}, but the model is pruned with forget_ratio={own}: "
+        f"evaluate the tasks of {own} %, or prune with forget_ratio={ratio}."
+    )
 
 
 def _result(answer: Answer) -> GenerationResult:

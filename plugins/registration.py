@@ -96,11 +96,11 @@ def _extend(tasks: ModuleType) -> None:
 
     setattr(initialize_tasks, _MARK, True)
     manager.initialize_tasks = initialize_tasks
-    _refuse_unjudged(manager)
+    _check_early(manager)
 
 
-def _refuse_unjudged(manager: Any) -> None:
-    """Makes the harness ask for a missing judge when it resolves `--tasks`, which is before it loads the model."""
+def _check_early(manager: Any) -> None:
+    """Has tasks checked when the harness resolves `--tasks`, which is before it loads the model, and announces them."""
     original = manager.match_tasks
 
     @functools.wraps(original)
@@ -109,8 +109,12 @@ def _refuse_unjudged(manager: Any) -> None:
         if getattr(self, "model_name", None) == MODEL:
             # Imported here, like everything that commands without a model can do without.
             from lmms_manu.evaluation.suites import check_judge_of_tasks
+            from lmms_manu.mllmu.exemplars import ProtocolSettings
+            from lmms_manu.plugins.announced import announce
 
             check_judge_of_tasks(matched, os.environ)
+            ProtocolSettings.from_environment()
+            announce(matched)
         return matched
 
     manager.match_tasks = match_tasks

@@ -9,6 +9,12 @@ from pathlib import Path
 
 from lmms_manu.evaluation import suites
 from lmms_manu.evaluation.evaluate import Evaluation, outline
+from lmms_manu.methods.base import EditRecord
+from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.mllmu.names import RATIOS
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import from_arguments
 
 
 def add_running_arguments(parser: argparse.ArgumentParser, suite: str) -> None:
@@ -38,7 +44,7 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
         SettingError: an unknown suite or part, or a number that is not allowed.
     """
     skip = tuple(filter(None, arguments.skip.split(",")))
-    parts = suites.parts(arguments.suite, int(float(model_args.get("forget_ratio", "5"))), skip)
+    parts = suites.parts(arguments.suite, _forget_ratio(model_args), skip)
     return Evaluation(
         parts,
         model_args,
@@ -48,6 +54,19 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
         processes=arguments.processes,
         limit=arguments.limit,
     )
+
+
+def _forget_ratio(model_args: Mapping[str, str]) -> int:
+    """The ratio of the people that the model will have forgotten."""
+    classes = (ModelSettings, UnlearningSettings, ManuSettings)
+    names = [name for settings in classes for name in settings.names()]
+    told = {name: value for name, value in model_args.items() if name in names}
+    model, people, manu = from_arguments(told, *classes)
+    if "forget_ratio" not in model_args and manu.prune_rate == 0 and manu.mask is None:
+        record = EditRecord.of_checkpoint(model.checkpoint)
+        if record is not None and record.forget_ratio in RATIOS:
+            return int(record.forget_ratio)
+    return int(people.forget_ratio)
 
 
 def check(evaluations: Sequence[Evaluation], *, show: bool) -> None:

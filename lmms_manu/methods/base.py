@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from lmms_manu.names import RECORD_FILE
 from lmms_manu.settings import Settings
 
 if TYPE_CHECKING:  # torch and transformers, which a record needs none of
     from lmms_manu.methods.data import UnlearningData
     from lmms_manu.models.loading import Checkpoint
+
+
+BEFORE = "before"
+"""The entry of a record's details with the record of an edit that the weights had when they were loaded."""
+
+LOADED_FROM = "loaded_from"
+"""The entry of a record's details with the checkpoint that was loaded edited as the record says."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +63,37 @@ class EditRecord:
         entries["pruned"] = {tower: list(counts) for tower, counts in self.pruned.items()}
         return entries
 
+    @classmethod
+    def of_checkpoint(cls, folder: str | os.PathLike[str]) -> EditRecord | None:
+        """The record that an edited checkpoint was written with; None where there is none, or nothing was edited."""
+        try:
+            entries = json.loads(Path(folder, RECORD_FILE).read_text(encoding="utf-8"))
+            entries["mask_fingerprint"] = entries.pop("mask")
+            known = {field.name for field in dataclasses.fields(cls)}
+            record = cls(**{name: value for name, value in entries.items() if name in known})
+            pruned = {tower: (int(count), int(total)) for tower, (count, total) in record.pruned.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return dataclasses.replace(record, pruned=pruned) if record.is_edited else None
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether any weight was changed; a method that prunes nothing always changes some."""
+        return self.mask_fingerprint is not None or self.prune_rate is None
+
     def summary(self) -> str:
         """One sentence for people: what was pruned per tower, of how many, in how many seconds."""
-        if not self.mask_fingerprint:
-            return f"{self.checkpoint} as it is: nothing was edited."
+        if not self.is_edited:
+            why = f"{self.prune_rate:g} % is less than one neuron" if self.prune_rate else "nothing was edited"
+            return f"{self.checkpoint} as it is: {why}."
         towers = ", ".join(f"{count} of {total} {tower} neurons" for tower, (count, total) in self.pruned.items())
         stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
         name = " ".join(filter(None, (self.method, self.recipe)))
         rate = "" if self.prune_rate is None else f" at {self.prune_rate:g} %"
-        return f"{name}{rate}: pruned {towers} ({stages}; mask {self.mask_fingerprint[:12]})."
+        done = "edited" if self.mask_fingerprint is None else f"pruned {towers}"
+        mask = "" if self.mask_fingerprint is None else f"; mask {self.mask_fingerprint[:12]}"
+        earlier = f"{self.details[LOADED_FROM]}, edited before by " if LOADED_FROM in self.details else ""
+        return f"{earlier}{name}{rate}: {done} ({stages}{mask})."
 
 
 class Method(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -9,10 +10,16 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from transformers.utils import cached_file
+
+from lmms_manu.errors import SettingError
 from lmms_manu.files import write_json
 from lmms_manu.methods.base import EditRecord
+from lmms_manu.mllmu.names import DEFAULT_RATIO, everything_name
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.names import RECORD_FILE
+
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 def write_checkpoint(
@@ -25,6 +32,9 @@ def write_checkpoint(
         record: how it was edited.
         folder: must not exist, or be empty.
         beside: further files to copy into it.
+
+    Raises:
+        SettingError: somebody else wrote something there meanwhile.
     """
     target = Path(folder)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,11 +47,29 @@ def write_checkpoint(
         for file in beside:
             shutil.copyfile(file, scratch / file.name)
         _open_to_readers(scratch)
-        if target.is_dir():
-            target.rmdir()
-        os.replace(scratch, target)
+        try:
+            if target.is_dir():
+                target.rmdir()
+            os.replace(scratch, target)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            raise SettingError(
+                f"out={str(target)!r} was written by somebody else meanwhile, and stays as it is: name another folder, "
+                "or take what is there."
+            ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
+    """The record that a checkpoint was written with; None where there is none."""
+    settings = checkpoint.settings
+    try:
+        found = cached_file(settings.checkpoint, RECORD_FILE, revision=settings.revision)
+    except OSError:
+        return None
+    return EditRecord.of_checkpoint(Path(found).parent) if found else None
 
 
 def _open_to_readers(folder: Path) -> None:
@@ -65,21 +93,16 @@ def model_card(record: EditRecord) -> str:
         if total
     ]
     settings = json.dumps(dict(record.settings), indent=2, sort_keys=True)
+    tasks = everything_name(record.forget_ratio or DEFAULT_RATIO)
     lines = [
         *head,
         "",
-        f"# {Path(record.checkpoint).name}, edited to forget",
+        f"# {Path(record.checkpoint).name}, {'edited to forget' if record.is_edited else 'not edited'}",
         "",
         record.summary(),
         "",
-        "The neurons (intermediate units of MLP blocks) that mattered most for the people to forget, compared with "
-        "others, have weights of zero or were removed; nothing was trained. The method is modality-aware neuron "
-        "pruning (Liu et al., ACL 2025, arXiv 2502.15910), measured on MLLMU-Bench (arXiv 2410.22108).",
-        "",
-        "| tower | pruned | neurons | share |",
-        "|---|---|---|---|",
-        *rows,
-        "",
+        *_what_was_done(record),
+        *(["| tower | pruned | neurons | share |", "|---|---|---|---|", *rows, ""] if rows else []),
         "It loads like any checkpoint, and needs no other package:",
         "",
         "```python",
@@ -90,7 +113,7 @@ def model_card(record: EditRecord) -> str:
         "```",
         "",
         "Pruning weakens knowledge; it proves no deletion. What was forgotten and what was lost must be measured, for "
-        "example with `lmms-eval --model manu_pruned --model_args pretrained=PATH,prune_rate=0 --tasks mllmu`.",
+        f"example with `lmms-eval --model manu_pruned --model_args pretrained=PATH,prune_rate=0 --tasks {tasks}`.",
         "",
         f"Settings (the whole record is in `{RECORD_FILE}`):",
         "",
@@ -99,6 +122,23 @@ def model_card(record: EditRecord) -> str:
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _what_was_done(record: EditRecord) -> list[str]:
+    """A paragraph about the neurons that were pruned; none where none was."""
+    if record.mask_fingerprint is None:
+        return []
+    chosen = (
+        "were drawn at random, as a control, and"
+        if record.recipe == "random"
+        else "mattered most for the people to forget, compared with others, and"
+    )
+    return [
+        f"The pruned neurons (intermediate units of MLP blocks) {chosen} have weights of zero or were removed; nothing "
+        "was trained. The method is modality-aware neuron pruning (Liu et al., ACL 2025, arXiv 2502.15910), measured "
+        "on MLLMU-Bench (arXiv 2410.22108).",
+        "",
+    ]
 
 
 def _is_hub_name(checkpoint: str) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lmms_manu.methods.base import EditRecord, Method
+from lmms_manu.methods.base import BEFORE, LOADED_FROM, EditRecord, Method
 from lmms_manu.methods.data import UnlearningData, load_data
+from lmms_manu.methods.export import record_beside
 from lmms_manu.methods.registry import get_method, settings_classes
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
@@ -47,10 +48,19 @@ class Plan:
     def edit(self, checkpoint: Checkpoint) -> EditRecord:
         """Edits a checkpoint that was loaded by the same settings.
 
+        Returns:
+            The record of the edit; that of an earlier one where the checkpoint was written edited and stays as it is.
+
         Raises:
             ModelError: it cannot be measured or edited.
         """
-        return self.method.edit(checkpoint, self.data, self.method_settings)
+        record = self.method.edit(checkpoint, self.data, self.method_settings)
+        before = record_beside(checkpoint)
+        if before is None:
+            return record
+        if record.is_edited:
+            return replace(record, details={**record.details, BEFORE: before.as_dict()})
+        return replace(before, details={**before.details, LOADED_FROM: checkpoint.name})
 
 
 def plan(arguments: Mapping[str, Any], *others: type[Settings]) -> Plan:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from lmms_manu import environment
-from lmms_manu.errors import one_of
+from lmms_manu.errors import SettingError, one_of
 from lmms_manu.settings import Settings, parse_arguments, setting
 
 
@@ -36,7 +36,14 @@ class ProtocolSettings(Settings):
         for task in counts:
             if task not in ("classification", "cloze"):
                 raise one_of(f"task in {environment.EXEMPLARS}", task, ("classification", "cloze"))
-        return cls(**counts, seed=os.environ.get(environment.SEED) or 0)  # type: ignore[arg-type]
+        found = cls()
+        seed = {"seed": os.environ.get(environment.SEED) or 0}
+        for variable, values in ((environment.EXEMPLARS, counts), (environment.SEED, seed)):
+            try:
+                found = dataclasses.replace(found, **values)
+            except SettingError as error:
+                raise SettingError(f"{variable}: {error}") from None
+        return found
 
     def exemplar_people(self, split: str, task: str, people: int) -> int:
         """How many exemplar people a split of so many `people` gets.

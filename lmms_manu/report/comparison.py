@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from lmms_manu.errors import DataError, nearest
-from lmms_manu.mllmu.names import MODALITIES
+from lmms_manu.mllmu.names import MODALITIES, RATIOS, everything_name
 from lmms_manu.report.bootstrap import RESAMPLES, Draws, PeopleBootstrap, interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Report, Row, Section
 from lmms_manu.report.derived import derive
@@ -52,7 +52,30 @@ def compare(runs: Sequence[Run], baseline: str | None = None, *, resamples: int 
         with_seed_summaries(_Builder(ratio, _taking_part(ordered, ratio), base, resamples, seed, problems).section())
         for ratio in _ratios(runs)
     )
+    problems += _misplaced(runs, sections)
     return Report(sections, tuple(ordered), base.name if base else None, tuple(dict.fromkeys(problems)))
+
+
+def _misplaced(runs: Sequence[Run], sections: Sequence[Section]) -> list[Problem]:
+    """One problem for each run that stands in no section.
+
+    Raises:
+        DataError: that is all of them.
+    """
+    shown = {row.name for section in sections for row in section.rows if row.run}
+    problems = [
+        Problem(
+            "misplaced",
+            f"{run.name} forgot the people of {run.identity.forget_ratio} % and was asked about others, so that it "
+            f"stands in no table: evaluate the tasks of {run.identity.forget_ratio} %, such as "
+            f"{everything_name(run.identity.forget_ratio)}.",
+        )
+        for run in runs
+        if run.name not in shown and run.identity.forget_ratio in RATIOS
+    ]
+    if problems and not shown:
+        raise DataError(" ".join(problem.message for problem in problems))
+    return problems
 
 
 def _baseline(runs: Sequence[Run], name: str | None) -> Run | None:

@@ -17,8 +17,8 @@ class Problem:
     """Something that a reader of the results has to know.
 
     Args:
-        kind: one of `ALLOWANCES`, which stop a report unless they are allowed, or `missing`, `unjudged`, `skipped`,
-            `no-samples`, `questions` or `versions`.
+        kind: one of `ALLOWANCES`, which stop a report unless they are allowed, or `missing`, `misplaced`, `unjudged`,
+            `skipped`, `no-samples`, `questions` or `versions`.
         message: names the run and the task, and the way out where there is one.
     """
 

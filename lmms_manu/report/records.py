@@ -26,15 +26,16 @@ def protocol_of(task: TaskResult) -> Mapping[str, Any]:
 
 def edit_of(results: ResultsFile) -> dict[str, Any]:
     """The record of how the model was edited; empty if the run left none."""
-    recorded = [dict(edit) for task in results.tasks if isinstance(edit := protocol_of(task).get("edit"), Mapping)]
-    exported = _read(Path(results.checkpoint) / RECORD_FILE) if results.checkpoint else {}
-    if recorded:
-        return recorded[0] if recorded[0].get("mask") or not exported else exported
-    # Only `lmms-manu evaluate` puts the record of a model that it edited itself above the results.
-    if exported or results.model != MODEL or any(protocol_of(task) for task in results.tasks):
-        return exported
-    evaluated = next((folder for folder in results.folders if (folder / MANIFEST_FILE).is_file()), None)
-    return _read(evaluated / RECORD_FILE) if evaluated else {}
+    edits = (protocol_of(task).get("edit") for task in results.tasks)
+    told = next((dict(edit) for edit in edits if isinstance(edit, Mapping)), {})
+    # Only `lmms-manu evaluate` puts the record of the model that it evaluated above the results.
+    if not told and results.model == MODEL and not any(protocol_of(task) for task in results.tasks):
+        evaluated = next((folder for folder in results.folders if (folder / MANIFEST_FILE).is_file()), None)
+        told = _read(evaluated / RECORD_FILE) if evaluated else {}
+    if told.get("mask"):
+        return told
+    # Other models of the harness record no edit; the checkpoint does, if it is still there.
+    return (_read(Path(results.checkpoint) / RECORD_FILE) if results.checkpoint else {}) or told
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lmms_manu.cli.main import main
 from lmms_manu.editing.mask import NeuronMask
+from lmms_manu.errors import SettingError
 from lmms_manu.measuring.cache import StatisticsCache
+from lmms_manu.methods.export import write_checkpoint
 from lmms_manu.methods.unlearn import plan
 
 INPUTS = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
@@ -58,11 +60,57 @@ def test_the_model_card_records_the_edit(model_options, tmp_path):
     assert "base_model" not in card
 
 
+def test_the_model_card_names_the_tasks_and_what_was_done(arguments, tmp_path):
+    words = ["prune", "--pretrained", arguments["pretrained"], "--device", "cpu", "--max_samples", "2"]
+    cards = {}
+    for name, own in {
+        "paper": ["--prune_rate", "10", "--forget_ratio", "15"],
+        "random": ["--prune_rate", "10", "--recipe", "random"],
+        "as it is": ["--prune_rate", "0"],
+        "too few": ["--prune_rate", "0.01"],
+    }.items():
+        assert main([*words, *own, "--out", str(tmp_path / name)]) == 0
+        cards[name] = (tmp_path / name / "README.md").read_text()
+    assert "prune_rate=0 --tasks mllmu_15`" in cards["paper"]
+    assert "mattered most" in cards["paper"]
+    assert "mattered most" not in cards["random"]
+    assert "drawn at random" in cards["random"]
+    for name, reason in {"as it is": "nothing was edited", "too few": "0.01 % is less than one neuron"}.items():
+        assert reason in cards[name]
+        assert "not edited" in cards[name]
+        assert "weights of zero" not in cards[name]
+
+
+def test_an_edit_of_an_edited_checkpoint_records_both(arguments, tmp_path):
+    words = ["prune", "--pretrained", arguments["pretrained"], "--device", "cpu", "--recipe", "random"]
+    assert main([*words, "--prune_rate", "10", "--out", str(tmp_path / "first")]) == 0
+    first = json.loads((tmp_path / "first" / "edit.json").read_text())
+    more = {"pretrained": str(tmp_path / "first"), "device": "cpu", "recipe": "random", "seed": 1, "prune_rate": 20}
+    _, record = plan(more).load()
+    assert record.details["before"]["mask"] == first["mask"]
+    assert record.mask_fingerprint not in (None, first["mask"])
+
+
 def test_nothing_is_overwritten(model_options, tmp_path, capsys):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "letter").touch()
     assert main(["prune", *model_options, "--out", str(tmp_path / "kept")]) == 2
     assert "nothing is overwritten" in capsys.readouterr().err
+
+
+def test_what_somebody_else_wrote_meanwhile_stays(arguments, tmp_path):
+    checkpoint, record = plan({**arguments, "prune_rate": 10}).load()
+    out = tmp_path / "pruned"
+
+    def somebody_else():
+        out.mkdir()
+        (out / "letter").touch()
+        yield from ()
+
+    with pytest.raises(SettingError, match=r"pruned' was written by somebody else meanwhile.* name another folder"):
+        write_checkpoint(checkpoint, record, out, somebody_else())
+    assert [path.name for path in out.iterdir()] == ["letter"]
+    assert not list(tmp_path.glob(".pruned*"))
 
 
 def test_statistics_are_written_and_then_read_from_the_cache(model_options, tmp_path, capsys):

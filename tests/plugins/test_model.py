@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import weakref
 
 import pytest
@@ -15,6 +16,7 @@ from support.models import llava_processor
 from support.stock_tasks import judge_of_stock_tasks, judge_variables
 
 from lmms_manu.answering.engine import AnsweringEngine
+from lmms_manu.cli.main import main
 from lmms_manu.errors import DataError, ManuError, ModelError, SettingError
 from lmms_manu.methods.unlearn import Plan
 from lmms_manu.models.rendering import PromptRenderer
@@ -33,6 +35,12 @@ def vanilla(here) -> ManuPruned:
 @pytest.fixture(scope="module")
 def task_manager() -> TaskManager:
     return TaskManager()
+
+
+@pytest.fixture(scope="module")
+def of_manu_pruned() -> TaskManager:
+    """The one that the harness's command line looks tasks up with."""
+    return TaskManager(model_name="manu_pruned")
 
 
 @pytest.fixture
@@ -87,6 +95,47 @@ def test_tasks_of_another_forget_ratio_are_refused_naming_both(here, evaluate):
     evaluate(model, "mllmu_celebrity_cloze_text")
     with pytest.raises(ModelError, match=r"tasks of forget ratio 5, .* forget_ratio=10"):
         evaluate(model, "mllmu_retain_cloze_text")
+
+
+def test_tasks_of_another_forget_ratio_are_refused_before_any_weight_is_read(here, of_manu_pruned):
+    for tasks in (["mmstar", "mllmu_test_15_cloze_text"], ["mllmu_test_15"], ["mllmu_15"]):
+        assert set(of_manu_pruned.match_tasks(tasks)) == set(tasks)
+        with pytest.raises(
+            ModelError, match=rf"{tasks[-1]} belongs to the tasks of forget ratio 15, .*forget_ratio=10"
+        ):
+            ManuPruned(pretrained="no/such-checkpoint", forget_ratio=10, device="cpu")
+    of_manu_pruned.match_tasks(["mllmu_15"])
+    # A model as it is may be asked about anybody, and what was told counts for the model that is made next.
+    for arguments in ({"prune_rate": 0}, {"forget_ratio": 10}):
+        with pytest.raises(ModelError, match="neither a folder here nor"):
+            ManuPruned(pretrained="no/such-checkpoint", device="cpu", **arguments)
+
+
+@pytest.mark.parametrize(("variable", "value"), [("LMMS_MANU_SEED", "x"), ("LMMS_MANU_EXEMPLARS", "cloze=-1")])
+def test_a_wrong_protocol_is_refused_when_tasks_are_looked_up(here, of_manu_pruned, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingError, match=f"{variable}: "):
+        of_manu_pruned.match_tasks(["mllmu_forget_cloze_text"])
+
+
+def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_pruned, tmp_path, capsys):
+    words = ["--pretrained", "./tiny", "--device", "cpu", "--forget_ratio", "10", "--max_samples", "2"]
+    assert main(["prune", *words, "--prune_rate", "5", "--out", str(tmp_path / "edited")]) == 0
+    model = ManuPruned(pretrained=str(tmp_path / "edited"), prune_rate=0, device="cpu")
+    written = json.loads((tmp_path / "edited" / "edit.json").read_text())
+    assert (model.record.mask_fingerprint, model.record.forget_ratio) == (written["mask"], 10)
+    assert "edited before by manu paper at 5 %" in model.record.summary()
+    results = evaluate(model, "mllmu_forget_10_cloze_text", limit=2)
+    assert results["configs"]["mllmu_forget_10_cloze_text"]["metadata"]["run"]["edit"]["mask"] == written["mask"]
+    with pytest.raises(ModelError, match=r"tasks of forget ratio 5, .* forget_ratio=10"):
+        evaluate(model, "mllmu_retain_cloze_text")
+    of_manu_pruned.match_tasks(["mllmu"])
+    with pytest.raises(ModelError, match=r"mllmu belongs to the tasks of forget ratio 5"):
+        ManuPruned(pretrained=str(tmp_path / "edited"), prune_rate=0, device="cpu")
+    capsys.readouterr()
+    more = ["--suite", "mllmu", "--model_args", f"pretrained={tmp_path / 'edited'},prune_rate=0"]
+    assert main(["evaluate", *more, "--output", str(tmp_path / "results"), "--dry-run"]) == 0
+    assert "--tasks mllmu_forget_10" in capsys.readouterr().out
 
 
 def test_a_vanilla_model_may_be_asked_about_any_ratio(vanilla, evaluate):

@@ -256,3 +256,19 @@ def test_each_forget_ratio_has_its_section_with_the_runs_that_belong_to_it(
     assert [row.name for row in sections[10].rows] == ["vanilla", "manu paper 2 %"]
     assert [row.name for row in sections[15].rows] == ["vanilla", "manu released 2 %"]
     assert sections[15].rows[1].cell("forget.cloze", "text").change == -100
+
+
+def test_a_run_that_was_asked_about_other_people_than_it_forgot_is_told(results: Path) -> None:
+    for file in (results / "paper").glob("**/*_results.json"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+        for name, config in content["configs"].items():
+            if name.startswith("mllmu"):
+                config["metadata"]["run"]["edit"]["forget_ratio"] = 15
+        file.write_text(json.dumps(content), encoding="utf-8")
+    report = compare(read_runs([str(results / "vanilla"), str(results / "paper")]), resamples=10)
+    assert [row.name for row in report.sections[0].rows] == ["vanilla"]
+    (told,) = [problem.message for problem in report.problems if problem.kind == "misplaced"]
+    assert "manu paper 2 % forgot the people of 15 %" in told
+    assert "mllmu_15" in told
+    with pytest.raises(DataError, match="stands in no table"):
+        compare(read_runs([str(results / "paper")]), resamples=10)
