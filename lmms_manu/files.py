@@ -17,11 +17,49 @@ def refuse_existing(setting: str, path: str | os.PathLike[str]) -> None:
     """Refuses to write over what is there; for files that nobody asked to replace, before the work for them begins.
 
     Raises:
-        SettingError: there is something at `path`, which the `setting` of this name gave.
+        SettingError: there is something at `path`, which the `setting` of this name gave, or nothing can be written.
     """
+    refuse_unwritable_file(setting, path)
     if Path(path).exists():
         raise SettingError(
             f"{setting}={str(path)!r} exists: name a new file or remove this one; nothing is overwritten."
+        )
+
+
+def refuse_unwritable_file(setting: str, path: str | os.PathLike[str]) -> None:
+    """Refuses a file that cannot be written, before the work for it begins; makes nothing.
+
+    Raises:
+        SettingError: `path`, which the `setting` of this name gave, is a folder, or the folder that it lies in can
+            neither be written into nor be made.
+    """
+    if os.path.isdir(path):
+        raise SettingError(f"{setting}={str(path)!r} is a folder: name a file.")
+    refuse_unwritable(setting, path, Path(path).parent)
+
+
+def refuse_unwritable(setting: str, path: str | os.PathLike[str], folder: str | os.PathLike[str] | None = None) -> None:
+    """Refuses a folder that nothing can be written into, before the work for it begins; makes nothing.
+
+    Args:
+        setting: the name of the setting that gave `path`.
+        path: what the user named.
+        folder: the folder that is written into, or is made with all above it; `path` itself if left out.
+
+    Raises:
+        SettingError: there is a file in its place or above it, or the nearest folder that exists is not writable.
+    """
+    place = Path(os.path.abspath(path if folder is None else folder))
+    # Not by Path.exists, which stops where a folder may not be looked into.
+    nearest = next(above for above in (place, *place.parents) if os.path.lexists(above))
+    if not os.path.isdir(nearest):
+        raise SettingError(
+            f"{setting}={str(path)!r} cannot be written: {str(nearest)!r} is no folder. Name another place."
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise SettingError(
+            f"{setting}={str(path)!r} cannot be written: you may not write into the folder {str(nearest)!r}. "
+            "Name another place, or change its permissions."
         )
 
 

@@ -49,7 +49,6 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
         (["report", "results", "--out", "kept.json"], "out='kept.json' is a file"),
         (["report", "results", "--out", "site"], "holds a report.html that is no report of lmms-manu"),
         (["report", "results", "--rank-by", "loudness"], "rank_by='loudness' is not known"),
-        (["lay-out", "--out", "kept.json/below"], "kept.json/below"),
         (
             ["prune", "--out", "new", "--recipe", "random", "--seed", "1e30"],
             "seed=1000000000000000019884624838656 is out",
@@ -72,3 +71,44 @@ def test_nothing_that_is_there_is_written_over(words, message, tmp_path, monkeyp
     assert main(words) == 2
     assert message in capsys.readouterr().err
     assert (tmp_path / "kept.json").read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["measure", "--pretrained", "nowhere", "--out"],
+        ["prune", "--pretrained", "nowhere", "--out"],
+        ["prune", "--pretrained", "nowhere", "--out", "new", "--save_mask"],
+        ["residual", "--pretrained", "nowhere", "--out"],
+        ["evaluate", "--suite", "mllmu", "--output"],
+        ["evaluate", "--suite", "mllmu", "--dry-run", "--output"],
+        ["sweep", "--prune_rate", "2", "--dry-run", "--output"],
+        ["report", "results", "--out"],
+        ["report", "results", "--append"],
+        ["gate", "--config", "gate.yaml", "results", "--junit"],
+        ["gate", "--config", "gate.yaml", "results", "--summary"],
+        ["inspect", "nowhere", "--plot"],
+        ["lay-out", "--out"],
+        ["demo", "--output"],
+        ["make-dataset", "--out"],
+        ["train-tiny", "--out"],
+    ],
+)
+def test_an_output_below_a_file_is_refused_before_anything_else_is_done(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept.json").write_text("{}")
+    assert main([*words, "kept.json/below"]) == 2
+    assert f"{words[-1][2:]}='kept.json/below' cannot be written: '{tmp_path}/kept.json' is no folder" in (
+        capsys.readouterr().err
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
+
+
+@pytest.mark.parametrize(
+    "words", [["lay-out", "--out"], ["demo", "--output"], ["inspect", "nowhere", "--plot"], ["evaluate", "--output"]]
+)
+def test_an_output_folder_that_is_a_file_is_refused(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kept.json").write_text("{}")
+    assert main([*words, "kept.json"]) == 2
+    assert f"{words[-1][2:]}='kept.json' cannot be written" in capsys.readouterr().err

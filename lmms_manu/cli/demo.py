@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmms_manu.errors import SettingError
+from lmms_manu.files import refuse_unwritable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +51,7 @@ def _folder(wanted: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="lmms-manu-demo-") as scratch:
             yield Path(scratch)
         return
+    refuse_unwritable("output", wanted)
     if wanted.exists() and any(wanted.iterdir()):
         raise SettingError(f"output={str(wanted)!r} is not empty: name a new folder, nothing is overwritten.")
     wanted.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from lmms_manu.cli.console import table_console
 from lmms_manu.cli.report import add_reading_arguments, check_reading_arguments
 from lmms_manu.errors import ManuError
-from lmms_manu.files import write_text
+from lmms_manu.files import refuse_unwritable_file, write_text
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.gate.config import read_config
 from lmms_manu.report.gate.outputs import junit, markdown, show
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     check_reading_arguments(arguments)
+    summary = arguments.summary or os.environ.get(STEP_SUMMARY)
+    if arguments.junit:
+        refuse_unwritable_file("junit", arguments.junit)
+    # What is there is written on; its folder need not be writable, as that of /dev/stdout.
+    if summary and not os.path.lexists(summary):
+        refuse_unwritable_file("summary", summary)
     try:
         config = read_config(arguments.config)
         baseline = arguments.baseline or config.baseline
@@ -52,8 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     show(verdicts, table_console())
     if arguments.junit:
         write_text(arguments.junit, junit(verdicts))
-    target = arguments.summary or os.environ.get(STEP_SUMMARY)
-    if target:
-        with Path(target).open("a", encoding="utf-8") as file:
-            file.write(markdown(verdicts))
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as opened:
+            opened.write(markdown(verdicts))
     return 0 if all(verdict.held for verdict in verdicts) else 1

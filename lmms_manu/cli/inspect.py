@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lmms_manu.cli.arguments import add_settings, given_settings
 from lmms_manu.cli.console import table_console
+from lmms_manu.files import refuse_unwritable
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.settings import from_arguments
 
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     (settings,) = from_arguments(given_settings(arguments, ManuSettings), ManuSettings)
+    if arguments.plot is not None:
+        refuse_unwritable("plot", arguments.plot)
     # Imported here so that a mistyped option is answered at once: torch takes seconds.
     from lmms_manu.methods.manu.inspection import inspect_file
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lmms_manu.files import refuse_unwritable
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="the folder; what it holds under those names is kept")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    refuse_unwritable("out", arguments.out)
     # Imported here: `--help` needs neither pyarrow nor Pillow.
     from lmms_manu import embedded
 

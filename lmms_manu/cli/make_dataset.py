@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lmms_manu.files import refuse_unwritable
 from lmms_manu.synthetic import make_dataset
 
 
@@ -18,10 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=48,
         help="width and height of the pictures (48); 400 makes files of 0.48 MB, as in the real dataset",
     )
-    parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
+    parser.add_argument("--overwrite", action="store_true", help="replace a dataset that this command wrote")
 
 
 def run(arguments: argparse.Namespace) -> int:
+    refuse_unwritable("out", arguments.out, arguments.out.parent)
     folder = make_dataset(
         arguments.out,
         people=arguments.people,

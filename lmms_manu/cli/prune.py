@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lmms_manu.cli.arguments import add_settings, given_settings, join_processes
 from lmms_manu.errors import SettingError
+from lmms_manu.files import refuse_unwritable
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.registry import METHODS, get_method
@@ -43,13 +44,19 @@ def run(arguments: argparse.Namespace) -> int:
     out: Path = arguments.out.expanduser().resolve()
     if out == Path.cwd():
         raise SettingError(f"out={str(arguments.out)!r} is the folder that you are in: name one to be made.")
+    refuse_unwritable("out", arguments.out, out.parent)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SettingError(f"out={str(out)!r} exists: name a new folder, nothing is overwritten.")
     classes = [*_CLASSES, *(settings for own in _other_methods().values() for settings in own)]
     given = given_settings(arguments, *classes)
     manu = next(made for made in from_arguments(given, *classes) if isinstance(made, ManuSettings))
-    if "save_mask" in given and Path(given["save_mask"]).expanduser().resolve().is_relative_to(out):
-        raise SettingError(f"save_mask={given['save_mask']!r} lies in --out, which gets the mask anyway: leave it out.")
+    if "save_mask" in given:
+        place = Path(given["save_mask"]).expanduser()
+        if place.resolve().is_relative_to(out):
+            raise SettingError(
+                f"save_mask={given['save_mask']!r} lies in --out, which gets the mask anyway: leave it out."
+            )
+        refuse_unwritable("save_mask", given["save_mask"], place.parent if place.suffix == ".safetensors" else place)
     removes = manu.prune_mode == "remove" and manu.mask is None and manu.prune_rate > 0
     if removes and manu.own_scope != "layer":
         raise SettingError(

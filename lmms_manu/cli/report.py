@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lmms_manu.cli.console import table_console
 from lmms_manu.errors import DataError, SettingError
-from lmms_manu.files import write_json, write_text
+from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
 from lmms_manu.report.bootstrap import RESAMPLES
 from lmms_manu.report.cells import Report
@@ -97,6 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
         _refuse_foreign(Path(arguments.out))
     if arguments.append:
         leaderboard.ranking_file(arguments.append)
+        refuse_unwritable("append", arguments.append, Path(arguments.append).parent)
     if not arguments.runs and not arguments.merge:
         raise DataError("no runs were given: name at least one folder of results.")
     if arguments.runs:
@@ -131,10 +132,12 @@ def _refuse_foreign(folder: Path) -> None:
     """Refuses a folder whose files would be written over, unless they are an earlier report, which can be made again.
 
     Raises:
-        SettingError: `folder` is a file, or holds a file of a report's name without a report's own record.
+        SettingError: `folder` is a file or cannot be written, or holds a file of a report's name without a report's own
+            record.
     """
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"out={str(folder)!r} is a file: name a folder.")
+    refuse_unwritable("out", folder)
     found = [name for name in _FILES if (folder / name).exists()]
     if found and not document.is_report(folder / "report.json"):
         raise SettingError(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lmms_manu import embedded
 from lmms_manu.errors import DataError
+from lmms_manu.files import refuse_unwritable
 from lmms_manu.mllmu.names import RATIOS
 from lmms_manu.mllmu.source import DatasetSource
 from lmms_manu.synthetic import make_dataset, make_population
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if arguments.out.exists():
         raise DataError(f"The folder {arguments.out} exists: name another one.")
+    refuse_unwritable("out", arguments.out)
     # Imported here so that a mistyped option is answered at once: torch takes seconds.
     from lmms_manu.synthetic.exam import examine
     from lmms_manu.synthetic.subject import SubjectSize

@@ -22,7 +22,7 @@ from lmms_manu.evaluation.judged import unjudged_tasks
 from lmms_manu.evaluation.manifest import is_done, new_manifest, read_manifest, refuse_others
 from lmms_manu.evaluation.protocol import judge_of, protocol
 from lmms_manu.evaluation.suites import Part
-from lmms_manu.files import write_json
+from lmms_manu.files import refuse_unwritable, write_json
 from lmms_manu.names import MANIFEST_FILE, RECORD_FILE
 from lmms_manu.settings import Settings, from_arguments, setting
 
@@ -39,7 +39,7 @@ class Evaluation(Settings):
         variables: the environment variables of the calls.
 
     Raises:
-        SettingError: `processes` or `limit` is less than 1, or a value has a comma.
+        SettingError: `processes` or `limit` is less than 1, a value has a comma, or `output` cannot be written.
     """
 
     parts: tuple[Part, ...]
@@ -54,6 +54,7 @@ class Evaluation(Settings):
         super().__post_init__()
         for part in self.parts:
             _call(self, part)
+        refuse_unwritable("output", self.output)
 
 
 def check_arguments(model_args: Mapping[str, Any]) -> None:

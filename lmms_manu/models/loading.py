@@ -14,11 +14,16 @@ from transformers.utils import cached_file
 
 from lmms_manu.environment import rank_and_world
 from lmms_manu.errors import ModelError, SettingError, first_line
-from lmms_manu.models.settings import DEFAULT_PROCESSOR, ModelSettings, nearest_folder
+from lmms_manu.models.settings import (
+    ADAPTER_CONFIG,
+    CHECKPOINT_CONFIGS,
+    DEFAULT_PROCESSOR,
+    ModelSettings,
+    nearest_folder,
+)
 
-_ADAPTER_CONFIG = "adapter_config.json"
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_CONFIGURATIONS = ("config.json", _ADAPTER_CONFIG, "processor_config.json", "preprocessor_config.json")
+_CONFIGURATIONS = (*CHECKPOINT_CONFIGS, "processor_config.json", "preprocessor_config.json")
 _HUB_SECONDS = 10.0
 _CHAT_NEEDS = ("tokenizer", "image_processor")
 
@@ -178,10 +183,16 @@ def _check_sources(settings: ModelSettings) -> None:
     """Looks for what the arguments name.
 
     Raises:
-        ModelError: a name is neither a folder's nor known to the hub or its local cache.
+        ModelError: a name is neither a folder's nor known to the hub or its local cache, or the checkpoint's is that of
+            a folder without one.
     """
     checkpoint, processor = settings.checkpoint, settings.processor_source
     _check_source("pretrained", checkpoint, settings.revision)
+    if Path(checkpoint).is_dir() and not any(_has_file(checkpoint, name) for name in CHECKPOINT_CONFIGS):
+        raise ModelError(
+            f"pretrained={checkpoint!r} is a folder without a checkpoint: it has no {' or '.join(CHECKPOINT_CONFIGS)}. "
+            "Name the folder that holds these files."
+        )
     if processor != checkpoint:
         _check_source("processor", processor)
     if settings.adapter is not None:
@@ -212,7 +223,7 @@ def _is_cached(source: str, revision: str | None) -> bool:
 
 def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:
     """The checkpoint to load and the adapter to merge; `pretrained` may itself be an adapter."""
-    if not _has_file(settings.checkpoint, _ADAPTER_CONFIG, settings.revision):
+    if not _has_file(settings.checkpoint, ADAPTER_CONFIG, settings.revision):
         return settings.checkpoint, settings.adapter
     if settings.adapter:
         raise SettingError(f"pretrained={settings.checkpoint!r} is itself an adapter: leave adapter= out.")

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from lmms_manu.errors import SettingError, nearest
+from lmms_manu.errors import SettingError
 from lmms_manu.settings import Settings, setting
 
 DEFAULT_CHECKPOINT = "MLLMMU/LLaVA_Vanilla"
 DEFAULT_PROCESSOR = "llava-hf/llava-1.5-7b-hf"
 
+ADAPTER_CONFIG = "adapter_config.json"
+CHECKPOINT_CONFIGS = ("config.json", ADAPTER_CONFIG)
+"""A folder that holds a checkpoint has one of these files."""
+
+_HARDLY_DIFFERENT = 0.85
 _SOURCES = ("pretrained", "processor", "adapter")
 
 
@@ -89,7 +95,19 @@ class ModelSettings(Settings):
 
 
 def nearest_folder(source: str) -> str:
-    """A hint at the folder beside `source` that has the most similar name; empty if nothing is near."""
-    parent = os.path.dirname(source)
-    folders = (os.path.join(parent, path.name) for path in Path(parent).glob("*") if path.is_dir())
-    return nearest(source, folders)
+    """A hint at the folder beside `source` that has the most similar name; empty if nothing is near.
+
+    A folder that holds no checkpoint needs a name that is hardly different.
+    """
+    parent, name = os.path.split(source.rstrip("/"))
+    folders = [path.name for path in Path(parent).glob("*") if os.path.isdir(path)]
+    likely = get_close_matches(name, folders, n=1, cutoff=_HARDLY_DIFFERENT)
+    for folder in get_close_matches(name, folders, n=len(folders) or 1):
+        if folder in likely or _may_be_checkpoint(Path(parent, folder)):
+            return f" Did you mean {os.path.join(parent, folder)!r}?"
+    return ""
+
+
+def _may_be_checkpoint(folder: Path) -> bool:
+    # Not by Path.is_file, which stops where a folder may not be looked into.
+    return any(os.path.isfile(folder / name) for name in CHECKPOINT_CONFIGS) or any(folder.glob("*.safetensors"))

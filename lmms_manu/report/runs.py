@@ -168,7 +168,8 @@ def _cut_short(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
         return []
     told = [f"{task.name} has {task.effective} of {task.original} questions" for task in partial[:_TOLD]]
     if len(partial) > _TOLD:
-        told.append(f"{len(partial) - _TOLD} more tasks were cut short")
+        more = len(partial) - _TOLD
+        told.append(f"{more} more {'task was' if more == 1 else 'tasks were'} cut short")
     return [Problem("partial", f"{name}: {', '.join(told)}.")]
 
 
@@ -182,7 +183,8 @@ def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
     for task in tasks.values():
         skipped = int(task.values.get("skipped", 0)) if task.name in LEAVES else 0
         if skipped:
-            told = f"{skipped} questions of {task.name} were unusable and left out"
+            questions, were = ("question", "was") if skipped == 1 else ("questions", "were")
+            told = f"{skipped} {questions} of {task.name} {were} unusable and left out"
             problems.append(Problem("skipped", f"{name}: {told}."))
     return problems
 

@@ -26,6 +26,9 @@ from lmms_manu.synthetic.rows import fine_tuning_row, profile_row
 
 _ROWS_IN_A_GROUP = 32
 _POSES = 3
+_PARQUET = "train-00000-of-00001.parquet"
+_README = "README.md"
+_MADE_BY = "Made by `lmms-manu make-dataset"
 
 
 @dataclass(frozen=True)
@@ -65,18 +68,21 @@ def make_dataset(
         seed: seed of everything that is drawn.
         picture_size: width and height of the pictures. They are stored uncompressed: 400 gives 0.48 MB each, the size
             of the real ones.
-        overwrite: whether `out` may exist; it is then replaced as a whole.
+        overwrite: whether `out` may be an empty folder or a dataset that this function wrote; it is then replaced as a
+            whole.
         progress: is called with the name of each configuration before it is written.
 
     Returns:
         The folder.
 
     Raises:
-        DataError: the folder exists, or a number is out of range.
+        DataError: the folder exists, or holds something else than is to be replaced, or a number is out of range.
     """
     target = Path(out)
-    if target.exists() and not overwrite:
-        raise DataError(f"The folder {target} exists: name another one, or replace it with --overwrite.")
+    if os.path.lexists(target):
+        if not overwrite:
+            raise DataError(f"The folder {target} exists: name another one, or replace it with --overwrite.")
+        _refuse_foreign(target)
     if not 8 <= picture_size <= 4096:
         raise DataError(f"picture_size={picture_size} is out of range: allowed is 8 to 4096.")
     population = make_population(people, seed)
@@ -87,12 +93,34 @@ def make_dataset(
         folder = Path(scratch) / "dataset"
         for config in CONFIGS:
             progress(config)
-            _write(folder / config / "train-00000-of-00001.parquet", config, _rows(config, population, pictures))
-        (folder / "README.md").write_text(_readme(people, seed), encoding="utf-8")
+            _write(folder / config / _PARQUET, config, _rows(config, population, pictures))
+        (folder / _README).write_text(_readme(people, seed), encoding="utf-8")
         if target.exists():
             shutil.rmtree(target)
         folder.rename(target)
     return target
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuses to remove what `make_dataset` has not written.
+
+    Raises:
+        DataError: `folder` is none, or the one that the process is in, or holds another file or folder.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        raise DataError(f"{folder} is no folder that make-dataset wrote: name another one; nothing is overwritten.")
+    if Path.cwd().is_relative_to(folder.resolve()):
+        raise DataError(f"You are in the folder {folder}, which would be removed: name another one, or leave it.")
+    readme, ours = folder / _README, set()
+    # A copy of MLLMU-Bench has the same names, but another README.md.
+    if readme.is_file() and _MADE_BY in readme.read_text(encoding="utf-8", errors="replace"):
+        ours = {readme, *(folder / config for config in CONFIGS), *(folder / config / _PARQUET for config in CONFIGS)}
+    for path in folder.rglob("*"):
+        if path not in ours or path.is_symlink():
+            raise DataError(
+                f"The folder {folder} holds {str(path.relative_to(folder))!r}, which make-dataset did not write: name "
+                "another folder, or move that away; nothing is overwritten."
+            )
 
 
 def members(config: str, population: Population) -> Sequence[Person]:
@@ -155,6 +183,6 @@ def _readme(people: int, seed: int) -> str:
     )
     return (
         f"---\nconfigs:\n{configs}---\n\n# Fictitious people in the layout of MLLMU-Bench\n\n"
-        f"Made by `lmms-manu make-dataset --people {people} --seed {seed}`. Nobody in it exists, the celebrities "
+        f"{_MADE_BY} --people {people} --seed {seed}`. Nobody in it exists, the celebrities "
         "included; every picture is drawn by a program.\n"
     )

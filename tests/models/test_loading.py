@@ -69,6 +69,23 @@ def test_a_folder_that_is_not_there_is_named_with_the_nearest_one(tmp_path, monk
         ModelSettings(**{argument: "./pruned2"})
 
 
+def test_only_a_checkpoint_is_suggested_unless_the_name_is_hardly_different(tmp_path):
+    for name in ("sbin", "missed"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(SettingError, match=r"there is no such folder\.$"):
+        ModelSettings(pretrained=str(tmp_path / "missing"))
+    (tmp_path / "missed" / "config.json").touch()
+    with pytest.raises(SettingError, match=rf"Did you mean '{tmp_path}/missed'\?$"):
+        ModelSettings(pretrained=str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize("processor", [True, False])
+def test_a_folder_without_a_checkpoint_is_told_before_the_processor_is_looked_for(folder, tmp_path, processor):
+    given = {"processor": str(folder)} if processor else {}
+    with pytest.raises(ModelError, match=r"without a checkpoint: it has no config\.json or adapter_config\.json"):
+        load_checkpoint(ModelSettings(pretrained=str(tmp_path), device="cpu", **given))
+
+
 @pytest.fixture
 def no_network(monkeypatch):
     """Stands in for `HF_HUB_OFFLINE=1`, which the hub's library reads when it is imported."""

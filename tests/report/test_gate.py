@@ -219,6 +219,9 @@ def test_a_mistake_fails_the_gate_with_a_sentence(
     assert cli.main(["gate", "--config", str(gate), str(written)]) == 1
     assert "Did you mean 'forget.cloze'" in capsys.readouterr().err
     assert cli.main(["gate", "--config", str(tmp_path / "none.yaml"), str(written)]) == 1
+    assert "none.yaml: there is no such file" in capsys.readouterr().err
+    assert cli.main(["gate", "--config", str(tmp_path), str(written)]) == 1
+    assert f"{tmp_path} cannot be read: Is a directory" in capsys.readouterr().err
     assert cli.main(["gate", "--config", str(gate), str(tmp_path / "nowhere")]) == 1
 
 

@@ -159,6 +159,18 @@ def test_results_cut_short_by_a_limit_are_refused_unless_allowed(
     assert run.tasks["mllmu_retain_10_cloze_text"].is_partial
 
 
+@pytest.mark.parametrize(("cut", "told"), [(4, "1 more task was cut short"), (5, "2 more tasks were cut short")])
+def test_tasks_beyond_those_that_are_named_are_counted(results: Path, cut: int, told: str) -> None:
+    def shorten(content: dict[str, Any]) -> None:
+        for count in list(content["n-samples"].values())[:cut]:
+            count["original"] = count["effective"] + 1
+
+    change_results(results / "paper", shorten)
+    (run,) = read_runs([str(results / "paper")], allow=["partial"])
+    (problem,) = (problem for problem in run.problems if problem.kind == "partial")
+    assert problem.message.endswith(f", {told}.")
+
+
 def test_different_versions_of_a_task_are_refused_unless_allowed(results: Path) -> None:
     change_results(results / "paper", lambda content: content["versions"].update(mllmu_retain_10_cloze_text=2.0))
     places = [str(results / "vanilla"), str(results / "paper")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import datasets
@@ -173,9 +174,47 @@ def test_an_existing_folder_is_kept_unless_asked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="exists"):
         make_dataset(target, people=PEOPLE)
     assert [path.name for path in tmp_path.rglob("*")] == ["kept", "mine.txt"]
-    make_dataset(target, people=PEOPLE, overwrite=True)
-    assert (target / "Full_Set").is_dir()
+    (target / "mine.txt").unlink()
+    for seed in (0, 1):
+        make_dataset(target, people=PEOPLE, seed=seed, overwrite=True)
+        assert f"--seed {seed}`" in (target / "README.md").read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize("name", ["mine.txt", "mine/below.txt", "Full_Set/mine.txt", "Full_Set/train-00001.parquet"])
+def test_a_folder_that_holds_anything_else_is_not_replaced(folder: Path, tmp_path: Path, name: str) -> None:
+    target = shutil.copytree(folder, tmp_path / "kept")
+    (target / name).parent.mkdir(exist_ok=True)
+    (target / name).write_text("mine")
+    before = sorted(target.rglob("*"))
+    foreign = "mine" if name.startswith("mine/") else name
+    with pytest.raises(DataError, match=f"holds '{foreign}', which make-dataset did not write"):
+        make_dataset(target, people=PEOPLE, overwrite=True)
+    assert sorted(target.rglob("*")) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_real_copy_with_the_same_names_is_not_replaced(folder: Path, tmp_path: Path) -> None:
+    target = shutil.copytree(folder, tmp_path / "kept")
+    (target / "README.md").write_text("# MLLMU-Bench", encoding="utf-8")
+    with pytest.raises(DataError, match="which make-dataset did not write"):
+        make_dataset(target, people=PEOPLE, overwrite=True)
+    assert (target / "Full_Set" / "train-00000-of-00001.parquet").is_file()
+
+
+def test_only_a_folder_that_is_not_in_use_is_replaced(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = shutil.copytree(folder, tmp_path / "kept")
+    (tmp_path / "link").symlink_to(target)
+    (tmp_path / "file").write_text("mine")
+    for name in ("link", "file"):
+        with pytest.raises(DataError, match=f"{name} is no folder that make-dataset wrote"):
+            make_dataset(tmp_path / name, people=PEOPLE, overwrite=True)
+    monkeypatch.chdir(target)
+    with pytest.raises(DataError, match="You are in the folder"):
+        make_dataset(".", people=PEOPLE, overwrite=True)
+    assert (target / "README.md").is_file()
 
 
 @pytest.mark.parametrize("arguments", [{"people": 19}, {"people": 10**6}, {"picture_size": 4}])

@@ -78,12 +78,16 @@ def read_config(path: str | Path) -> GateConfig:
     """Reads and checks a gate's YAML file.
 
     Raises:
-        DataError: the file cannot be read or is not YAML.
+        DataError: there is no such file, or it cannot be read or is not YAML.
         SettingError: a key, metric, modality or number is wrong; the message names the nearest valid name.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except FileNotFoundError:
+        raise DataError(f"{path}: there is no such file.") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read as YAML: {error}") from None
     return parse_config(content, str(path))
 
