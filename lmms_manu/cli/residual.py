@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     request = plan(given)
     data = request.data or load_data(request.unlearning)
     checkpoint, record = request.load()
-    measure_residual(checkpoint, data, record.mask_fingerprint).save(arguments.out)
+    measure_residual(checkpoint, data, record).save(arguments.out)
     print(record.summary())
     print(f"wrote {arguments.out}")
     return 0

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.passages import Passage
+from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.data import UnlearningData
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import Checkpoint
@@ -21,13 +22,13 @@ from lmms_manu.report.residual import Residual
 _NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "final_norm")
 
 
-def measure_residual(checkpoint: Checkpoint, data: UnlearningData, mask: str | None, batch_size: int = 4) -> Residual:
+def measure_residual(checkpoint: Checkpoint, data: UnlearningData, record: EditRecord, batch_size: int = 4) -> Residual:
     """The residual on the samples of both sets and modalities.
 
     Args:
         checkpoint: the model, edited or as it was.
         data: the samples.
-        mask: the fingerprint of the mask that it was edited with, None for none.
+        record: how it was edited.
         batch_size: samples in one forward pass.
 
     Raises:
@@ -41,7 +42,7 @@ def measure_residual(checkpoint: Checkpoint, data: UnlearningData, mask: str | N
         found = [lens.read(encoder, batch) for batch in tqdm(batches, desc=f"Reading {part}, {modality}")]
         layers[f"{part}/{modality}"] = tuple(torch.cat(found).mean(0).tolist())
         samples[f"{part}/{modality}"] = len(passages)
-    return Residual(checkpoint.name, mask, data.settings.forget_ratio, layers, samples)
+    return Residual(record.checkpoint, record.mask_fingerprint, data.settings.forget_ratio, layers, samples)
 
 
 class LogitLens:

@@ -136,6 +136,11 @@ def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_p
     more = ["--suite", "mllmu", "--model_args", f"pretrained={tmp_path / 'edited'},prune_rate=0"]
     assert main(["evaluate", *more, "--output", str(tmp_path / "results"), "--dry-run"]) == 0
     assert "--tasks mllmu_forget_10" in capsys.readouterr().out
+    words = ["--pretrained", str(tmp_path / "edited"), "--prune_rate", "0", "--forget_ratio", "10", "--device", "cpu"]
+    assert main(["residual", *words, "--max_samples", "2", "--out", str(tmp_path / "residual.json")]) == 0
+    residual = json.loads((tmp_path / "residual.json").read_text())
+    # The report finds it by the weights that were edited and the mask, as the run's own record names them.
+    assert (residual["checkpoint"], residual["mask"]) == (written["checkpoint"], written["mask"])
 
 
 def test_a_vanilla_model_may_be_asked_about_any_ratio(vanilla, evaluate):
