@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
+import io
 import os
+import selectors
 import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -17,7 +21,10 @@ from lmms_manu.signals import termination_as_exit
 # Long enough for a measurement to keep its unfinished sums.
 _GRACE_SECONDS = 10.0
 
-_running: set[subprocess.Popen[str]] = set()
+# How long a signal may go unnoticed that comes just before a read: the interpreter looks for signals before and after.
+_UNNOTICED_SECONDS = 0.5
+
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 @contextlib.contextmanager
@@ -40,19 +47,32 @@ def child(command: Sequence[str], *, folder: Path, variables: Mapping[str, str])
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
             start_new_session=True,
         ) as process,
     ):
         _running.add(process)
         try:
-            yield process.stdout or ()
+            yield _lines(process.stdout) if process.stdout else ()
         except BaseException:
             _end([process])
             raise
         finally:
             _running.discard(process)
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[str]:
+    """The lines that come through a pipe, each as soon as it is there; a progress bar's states are lines, too."""
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("replace"), translate=True)
+    rest, block = "", b"-"
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while block:
+            if selector.select(_UNNOTICED_SECONDS):
+                block = os.read(pipe.fileno(), io.DEFAULT_BUFFER_SIZE)
+                *lines, rest = (rest + decoder.decode(block, final=not block)).split("\n")
+                yield from (f"{line}\n" for line in lines)
+    if rest:
+        yield rest
 
 
 @contextlib.contextmanager
@@ -69,7 +89,7 @@ def ended_together() -> Iterator[None]:
             raise
 
 
-def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
     """Ends commands and all that they have started: first asks, then makes them."""
     # A launcher's workers have sessions of their own, so that no signal to the launcher's reaches them.
     known = _families(processes)
@@ -85,7 +105,7 @@ def _end(processes: Sequence[subprocess.Popen[str]]) -> None:
         _wait(known)
 
 
-def _families(processes: Sequence[subprocess.Popen[str]]) -> set[psutil.Process]:
+def _families(processes: Sequence[subprocess.Popen[bytes]]) -> set[psutil.Process]:
     """Those of the processes that are still there, with all that they have started."""
     families: set[psutil.Process] = set()
     for process in processes:
@@ -95,7 +115,7 @@ def _families(processes: Sequence[subprocess.Popen[str]]) -> set[psutil.Process]
     return families
 
 
-def _signal(processes: Sequence[subprocess.Popen[str]], number: int) -> None:
+def _signal(processes: Sequence[subprocess.Popen[bytes]], number: int) -> None:
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import Tensor
 
 from lmms_manu.environment import cache_folder
@@ -118,7 +117,7 @@ class StatisticsCache:
         try:
             store_tensors(path, tensors, {**about, "determinants": determinants})
             self.shrink(self.limit)
-        except (OSError, SafetensorError) as error:
+        except OSError as error:
             _logger.warning("%s: it could not be kept for the next time (%s).", path, error)
             return False
         return True

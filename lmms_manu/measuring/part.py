@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 from tqdm import tqdm
 
@@ -146,7 +145,7 @@ class PartMeasurement:
             if state.batches > self._written.get(shard, 0):
                 try:
                     self._unfinished.save(shard, state.total(), state.batches)
-                except (OSError, SafetensorError) as error:
+                except OSError as error:
                     # Another process may have finished the same part and removed the folder; the work here goes on.
                     _logger.warning("What is measured so far could not be kept: %s", error)
                     return

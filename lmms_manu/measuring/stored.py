@@ -22,11 +22,18 @@ class DamagedFileError(Exception):
 
 
 def store_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
-    """Writes `tensors` (on the CPU) with a description `about` them, whole or not at all."""
+    """Writes `tensors` (on the CPU) with a description `about` them, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     text = json.dumps(about, sort_keys=True)
     with atomic_path(path) as temporary:
-        save_file(contiguous, temporary, metadata={_ABOUT: text, _DIGEST: _digest(contiguous, text)})
+        try:
+            save_file(contiguous, temporary, metadata={_ABOUT: text, _DIGEST: _digest(contiguous, text)})
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -43,6 +43,17 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def test_lines_are_read_whole_and_at_once(tmp_path):
+    code = (
+        "import os, time\n"
+        "for block in (b'one\\ntw', b'o \\xc3', b'\\xa9\\r', b'10 %\\r20 %\\n', b'\\xff end'):\n"
+        "    os.write(1, block)\n"
+        "    time.sleep(0.05)\n"
+    )
+    with child([sys.executable, "-c", code], folder=tmp_path, variables=os.environ) as lines:
+        assert list(lines) == ["one\n", "two é\n", "10 %\n", "20 %\n", "\ufffd end"]
+
+
 @pytest.mark.parametrize("failure", [BrokenPipeError, KeyboardInterrupt])
 def test_a_failure_ends_a_command_and_its_workers_but_lets_it_keep_what_it_has(tmp_path, failure):
     with pytest.raises(failure), child(COMMAND, folder=tmp_path, variables=os.environ) as lines:
