@@ -70,8 +70,10 @@ def test_who_is_told_to_end_takes_its_command_along(tmp_path, number):
     code = (
         "import os, pathlib, signal, sys\n"
         "from lmms_manu.evaluation import children\n"
-        # Tests that a shell runs in the background are born deaf to interrupts, and so is what they start.
+        # Tests that a shell runs in the background are born deaf to interrupts, those under nohup to hang-ups, and so
+        # is what they start.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "children._GRACE_SECONDS = 0.5\n"
         f"with children.child({COMMAND!r}, folder=pathlib.Path(sys.argv[1]), variables=os.environ) as lines:\n"
         "    for line in lines:\n"

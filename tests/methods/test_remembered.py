@@ -11,7 +11,7 @@ from support.models import llava_model, save_llava
 from lmms_manu import environment
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.zero import zero_neurons
-from lmms_manu.measuring import cache
+from lmms_manu.measuring import stored
 from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.measuring.layout import NeuronLayout
@@ -208,7 +208,7 @@ def test_a_cache_that_takes_nothing_serves_and_stays_as_it_is(start, monkeypatch
     def refuse(*given, **named):
         raise error
 
-    monkeypatch.setattr(cache, "store_tensors", refuse)
+    monkeypatch.setattr(stored, "save_file", refuse)
     assert start().mask_fingerprint is not None
     assert start(recipe="ratio").mask_fingerprint is not None
     assert len(kept("scores")) == 1
