@@ -29,8 +29,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says first, its kind where it says nothing."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """What an error says first, with what it announces by a colon; its kind where it says nothing."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join([lines[0], *(line.strip() for line in lines[1:2] if lines[0].endswith(":"))])
 
 
 def one_of(setting: str, value: object, allowed: Iterable[object]) -> SettingError:

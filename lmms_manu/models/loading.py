@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from huggingface_hub import model_info, try_to_load_from_cache
-from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedModel, ProcessorMixin
+from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    PreTrainedConfig,
+    PreTrainedModel,
+    ProcessorMixin,
+)
 from transformers.utils import cached_file
 
 from lmms_manu.environment import rank_and_world
@@ -23,7 +32,8 @@ from lmms_manu.models.settings import (
 )
 
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
-_CONFIGURATIONS = (*CHECKPOINT_CONFIGS, "processor_config.json", "preprocessor_config.json")
+_PROCESSOR_CONFIG = "processor_config.json"
+_CONFIGURATIONS = (*CHECKPOINT_CONFIGS, _PROCESSOR_CONFIG, "preprocessor_config.json")
 _HUB_SECONDS = 10.0
 _CHAT_NEEDS = ("tokenizer", "image_processor")
 
@@ -73,13 +83,16 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     base, adapter = _base_and_adapter(settings)
     if adapter is not None and not _has_file(adapter, _ADAPTER_WEIGHTS):
         raise ModelError(f"adapter={adapter!r} has no {_ADAPTER_WEIGHTS}: pickled weights are not loaded.")
-    processor = load_processor(settings)
-    options: dict[str, Any] = {
-        "dtype": settings.dtype,
+    source: dict[str, Any] = {
         "revision": settings.revision if base == settings.checkpoint else None,
         "trust_remote_code": settings.trust_remote_code,
-        "use_safetensors": True,
     }
+    try:
+        config = AutoConfig.from_pretrained(base, **source)
+    except Exception as error:  # every type checks its fields in its own way
+        raise ModelError(f"pretrained={base!r} cannot be loaded: {first_line(error)}") from error
+    processor = load_processor(settings, config if settings.processor_source == base else None)
+    options: dict[str, Any] = {**source, "config": config, "dtype": settings.dtype, "use_safetensors": True}
     for name in ("attn_implementation", "device_map", "offload_folder"):
         if (value := getattr(settings, name)) is not None:
             options[name] = value
@@ -104,19 +117,30 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     return Checkpoint(model, processor, device, settings)
 
 
-def load_processor(settings: ModelSettings) -> ProcessorMixin:
+def load_processor(settings: ModelSettings, config: PreTrainedConfig | None = None) -> ProcessorMixin:
     """The processor of a checkpoint, padding on the left; reads no weights.
+
+    Args:
+        settings: names it.
+        config: the configuration of the model at the same place, which need not be read again.
 
     Raises:
         ModelError: there is none, or it lacks a tokenizer or an image processor.
     """
     source = settings.processor_source
-    revision = settings.revision if source == settings.checkpoint else None
+    options: dict[str, Any] = {
+        "revision": settings.revision if source == settings.checkpoint else None,
+        "trust_remote_code": settings.trust_remote_code,
+    }
     try:
-        processor = AutoProcessor.from_pretrained(
-            source, revision=revision, trust_remote_code=settings.trust_remote_code
-        )
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        named = None if config is None else _named_processor(source, options["revision"])
+        if named is None:
+            processor = AutoProcessor.from_pretrained(source, **options)
+        else:
+            processor = named.from_pretrained(source, config=config, **options)
+            # A processor that names its tokenizer's class passes all on to it, which would be saved with it.
+            processor.tokenizer.init_kwargs.pop("config", None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(_no_processor(settings, first_line(error))) from error
     for part in _CHAT_NEEDS:
         # Where a checkpoint has no processor, AutoProcessor may give a bare tokenizer or image processor instead.
@@ -127,6 +151,22 @@ def load_processor(settings: ModelSettings) -> ProcessorMixin:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return processor
+
+
+def _named_processor(source: str, revision: str | None) -> type[ProcessorMixin] | None:
+    """The class of transformers that AutoProcessor would find in the processor's own file, if that is all it needs.
+
+    AutoProcessor drops a configuration that it is given, so that the tokenizer reads it once more; the class does not.
+    """
+    file = _file(source, _PROCESSOR_CONFIG, revision)
+    try:
+        said = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+        named = getattr(transformers, said["processor_class"])
+    except (KeyError, ValueError, TypeError, AttributeError):
+        # Whatever is wrong with it, AutoProcessor knows what else there is or says what is missing.
+        return None
+    known = isinstance(named, type) and issubclass(named, ProcessorMixin)
+    return named if known and "auto_map" not in said else None
 
 
 def resolve_device(settings: ModelSettings) -> torch.device:
@@ -257,12 +297,18 @@ def _peft() -> Any:
 
 
 def _has_file(source: str, name: str, revision: str | None = None) -> bool:
+    return _file(source, name, revision) is not None
+
+
+def _file(source: str, name: str, revision: str | None = None) -> str | None:
+    """Where a file of a checkpoint lies on this machine, fetched if need be; None if the checkpoint has none."""
     if Path(source).is_dir():
-        return (Path(source) / name).is_file()
+        path = Path(source) / name
+        return str(path) if path.is_file() else None
     try:
-        return cached_file(source, name, revision=revision) is not None
+        return cached_file(source, name, revision=revision)
     except OSError:
-        return False
+        return None
 
 
 def _load_failure(source: str, error: Exception) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,10 +8,12 @@ from types import SimpleNamespace
 import peft
 import pytest
 import torch
+from support.families import FAMILIES, save_family
 from support.models import llava_model, llava_processor, save_llava
+from transformers import AutoConfig, PreTrainedConfig
 
 from lmms_manu.errors import ModelError, SettingError
-from lmms_manu.models.loading import load_checkpoint, resolve_device
+from lmms_manu.models.loading import load_checkpoint, load_processor, resolve_device
 from lmms_manu.models.settings import ModelSettings
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -27,6 +30,75 @@ def test_a_folder_is_loaded_with_its_own_processor(folder):
     assert checkpoint.tokenizer.padding_side == "left"
     assert checkpoint.context_length == 2048
     assert checkpoint.name == str(folder)
+
+
+def test_the_configuration_is_read_once(folder, monkeypatch):
+    read = []
+    from_file = PreTrainedConfig._dict_from_json_file.__func__
+
+    def noted(cls, file):
+        read.append(Path(file).name)
+        return from_file(cls, file)
+
+    monkeypatch.setattr(PreTrainedConfig, "_dict_from_json_file", classmethod(noted))
+    load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
+    assert read.count("config.json") == 1
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_processor_that_is_given_the_configuration_is_the_same(family, tmp_path):
+    settings = ModelSettings(pretrained=str(save_family(family, tmp_path / "model")))
+    given = load_processor(settings, AutoConfig.from_pretrained(tmp_path / "model"))
+    found = load_processor(settings)
+    assert type(given) is type(found)
+    given.save_pretrained(tmp_path / "given")
+    found.save_pretrained(tmp_path / "found")
+    written = {path.name: path.read_bytes() for path in (tmp_path / "found").iterdir()}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "given").iterdir()} == written
+
+
+@pytest.mark.parametrize("named", ["NoSuchProcessor", "pipeline", 3, None])
+def test_a_processor_class_that_transformers_does_not_have_is_left_to_it(folder, tmp_path, named):
+    shutil.copytree(folder, tmp_path / "model")
+    rewrite(tmp_path / "model" / "processor_config.json", processor_class=named)
+    settings = ModelSettings(pretrained=str(tmp_path / "model"))
+    outcomes = []
+    for config in (None, AutoConfig.from_pretrained(folder)):
+        try:
+            outcomes.append(type(load_processor(settings, config)))
+        except ModelError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]
+
+
+def test_code_that_comes_with_a_processor_is_not_passed_by(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    rewrite(
+        tmp_path / "model" / "processor_config.json",
+        processor_class="OwnProcessor",
+        auto_map={"AutoProcessor": "own.OwnProcessor"},
+    )
+    with pytest.raises(ModelError, match=r"No usable processor in .*custom code"):
+        load_checkpoint(ModelSettings(pretrained=str(tmp_path / "model"), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"model_type": "nosuch"}, "model type `nosuch`"),
+        ({"vision_config": "clip"}, "field 'vision_config': TypeError"),
+        ({"text_config": {"model_type": "llama", "hidden_size": "large"}}, "expected int, got str"),
+    ],
+)
+def test_a_configuration_that_transformers_does_not_read_is_named(folder, tmp_path, changes, said):
+    shutil.copytree(folder, tmp_path / "model")
+    rewrite(tmp_path / "model" / "config.json", **changes)
+    with pytest.raises(ModelError, match=f"pretrained=.* cannot be loaded: .*{said}"):
+        load_checkpoint(ModelSettings(pretrained=str(tmp_path / "model"), device="cpu"))
+
+
+def rewrite(file, **changes):
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 def test_the_defaults_are_the_vanilla_model_and_the_processor_of_its_base(tmp_path, monkeypatch):
