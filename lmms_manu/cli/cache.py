@@ -61,6 +61,11 @@ def run(arguments: argparse.Namespace) -> int:
             f"limit={arguments.limit!r} is of the statistics, the ones used longest ago first: leave --what and "
             "--older_than out, or clean by these in a call of its own."
         )
+    selects = arguments.what != "all" or arguments.older_than or arguments.limit is not None
+    if arguments.action == "list" and selects:
+        raise SettingError(
+            "list shows everything: leave --what, --older_than and --limit out, which say what to clean."
+        )
     from lmms_manu.measuring.cache import StatisticsCache
 
     statistics = StatisticsCache.default()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lmms_manu.cli.arguments import add_settings, given_settings
 from lmms_manu.cli.console import table_console
+from lmms_manu.errors import SettingError
 from lmms_manu.files import refuse_unwritable
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.settings import from_arguments
@@ -31,13 +32,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    (settings,) = from_arguments(given_settings(arguments, ManuSettings), ManuSettings)
+    given = given_settings(arguments, ManuSettings)
+    (settings,) = from_arguments(given, ManuSettings)
     if arguments.plot is not None:
         refuse_unwritable("plot", arguments.plot)
     # Imported here so that a mistyped option is answered at once: torch takes seconds.
     from lmms_manu.methods.manu.inspection import inspect_file
 
     inspection = inspect_file(arguments.file, settings)
+    if given and inspection.choice is None:
+        raise SettingError(
+            f"{arguments.file} is a mask, whose neurons are chosen already: leave --{' and --'.join(given)} out, or "
+            "name statistics."
+        )
     console = table_console(200)
     for table in inspection.tables():
         console.print(table)

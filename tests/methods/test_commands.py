@@ -150,6 +150,8 @@ def test_inspecting_a_mask_shows_each_layer(model_options, tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "kept"), "--plot", str(tmp_path / "plots"), "--format", "svg"]) == 0
     assert lines(capsys).count("25.00 %") == 6
     assert (tmp_path / "plots" / "pruned-per-layer.svg").is_file()
+    assert main(["inspect", str(tmp_path / "kept"), "--recipe", "ratio", "--prune_rate", "5"]) == 2
+    assert "is a mask, whose neurons are chosen already: leave --recipe and --prune_rate out" in capsys.readouterr().err
 
 
 def test_inspecting_a_file_of_the_cache_says_what_to_inspect_instead(model_options, tmp_path, capsys):
@@ -172,6 +174,8 @@ def test_the_cache_can_be_listed_limited_and_cleaned(model_options, capsys):
     assert main(["cache", "list"]) == 0
     shown = lines(capsys)
     assert all(part in shown for part in ("forget multimodal", "retain text", "unfinished"))
+    assert main(["cache", "list", "--what", "unfinished"]) == 2
+    assert "list shows everything" in capsys.readouterr().err
     assert main(["cache", "clean", "--older_than", "1"]) == 0
     assert "removed 0 files" in lines(capsys)
     assert main(["cache", "clean", "--limit", "20KB"]) == 0
