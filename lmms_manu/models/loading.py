@@ -90,7 +90,7 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     try:
         config = AutoConfig.from_pretrained(base, **source)
     except Exception as error:  # every type checks its fields in its own way
-        raise ModelError(f"pretrained={base!r} cannot be loaded: {first_line(error)}") from error
+        raise ModelError(f"pretrained={base!r} cannot be loaded: {_reason(error)}") from error
     processor = load_processor(settings, config if settings.processor_source == base else None)
     options: dict[str, Any] = {**source, "config": config, "dtype": settings.dtype, "use_safetensors": True}
     for name in ("attn_implementation", "device_map", "offload_folder"):
@@ -141,7 +141,7 @@ def load_processor(settings: ModelSettings, config: PreTrainedConfig | None = No
             # A processor that names its tokenizer's class passes all on to it, which would be saved with it.
             processor.tokenizer.init_kwargs.pop("config", None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise ModelError(_no_processor(settings, first_line(error))) from error
+        raise ModelError(_no_processor(settings, _reason(error))) from error
     for part in _CHAT_NEEDS:
         # Where a checkpoint has no processor, AutoProcessor may give a bare tokenizer or image processor instead.
         if getattr(processor, part, None) is None:
@@ -317,7 +317,13 @@ def _load_failure(source: str, error: Exception) -> str:
         if pickled:
             return f"pretrained={source!r} has only pickled weights ({pickled[0]}): store them as safetensors first."
         return f"pretrained={source!r} has no weights (*.safetensors)."
-    return f"pretrained={source!r} cannot be loaded: {first_line(error)}"
+    return f"pretrained={source!r} cannot be loaded: {_reason(error)}"
+
+
+def _reason(error: Exception) -> str:
+    if "trust_remote_code" not in str(error):
+        return first_line(error)
+    return f"{first_line(error)} Read that code, and if you trust it give trust_remote_code=True."
 
 
 def _no_processor(settings: ModelSettings, reason: str) -> str:

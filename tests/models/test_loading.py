@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -78,8 +79,46 @@ def test_code_that_comes_with_a_processor_is_not_passed_by(folder, tmp_path):
         processor_class="OwnProcessor",
         auto_map={"AutoProcessor": "own.OwnProcessor"},
     )
-    with pytest.raises(ModelError, match=r"No usable processor in .*custom code"):
+    with pytest.raises(ModelError, match=r"No usable processor in .*custom code.* give trust_remote_code=True"):
         load_checkpoint(ModelSettings(pretrained=str(tmp_path / "model"), device="cpu"))
+
+
+OWN_CODE = """
+from transformers import LlavaConfig, LlavaForConditionalGeneration, LlavaProcessor
+
+
+class OwnConfig(LlavaConfig):
+    model_type = "own"
+
+
+class OwnModel(LlavaForConditionalGeneration):
+    config_class = OwnConfig
+
+
+class OwnProcessor(LlavaProcessor):
+    pass
+"""
+
+
+def test_code_that_comes_with_a_checkpoint_runs_only_when_it_is_trusted(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    monkeypatch.setattr("sys.path", sys.path.copy())
+    own = tmp_path / "model"
+    shutil.copytree(folder, own)
+    (own / "own.py").write_text(OWN_CODE)
+    classes = {"AutoConfig": "own.OwnConfig", "AutoModelForImageTextToText": "own.OwnModel"}
+    rewrite(own / "config.json", model_type="own", auto_map=classes)
+    rewrite(own / "processor_config.json", processor_class=None, auto_map={"AutoProcessor": "own.OwnProcessor"})
+    settings = {"pretrained": str(own), "device": "cpu"}
+    with pytest.raises(ModelError, match=r"custom code.* give trust_remote_code=True"):
+        load_checkpoint(ModelSettings(**settings))
+    assert not (tmp_path / "modules").exists()
+    checkpoint = load_checkpoint(ModelSettings(**settings, trust_remote_code=True))
+    assert [type(part).__name__ for part in (checkpoint.model.config, checkpoint.model, checkpoint.processor)] == [
+        "OwnConfig",
+        "OwnModel",
+        "OwnProcessor",
+    ]
 
 
 @pytest.mark.parametrize(
