@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 
 
@@ -30,8 +31,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def first_line(error: BaseException) -> str:
     """What an error says first, with what it announces by a colon; its kind where it says nothing."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return " ".join([lines[0], *(line.strip() for line in lines[1:2] if lines[0].endswith(":"))])
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    announcing = itertools.takewhile(lambda line: line.endswith(":"), lines[:-1])
+    return " ".join(lines[: len(list(announcing)) + 1])
 
 
 def one_of(setting: str, value: object, allowed: Iterable[object]) -> SettingError:

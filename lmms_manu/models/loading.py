@@ -138,8 +138,6 @@ def load_processor(settings: ModelSettings, config: PreTrainedConfig | None = No
             processor = AutoProcessor.from_pretrained(source, **options)
         else:
             processor = named.from_pretrained(source, config=config, **options)
-            # A processor that names its tokenizer's class passes all on to it, which would be saved with it.
-            processor.tokenizer.init_kwargs.pop("config", None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(_no_processor(settings, _reason(error))) from error
     for part in _CHAT_NEEDS:
@@ -147,6 +145,9 @@ def load_processor(settings: ModelSettings, config: PreTrainedConfig | None = No
         if getattr(processor, part, None) is None:
             raise ModelError(_no_processor(settings, f"what is there has no {part.replace('_', ' ')}"))
     tokenizer = processor.tokenizer
+    if named is not None:
+        # A processor that names its tokenizer's class passes all on to it, which would be saved with it.
+        tokenizer.init_kwargs.pop("config", None)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -154,19 +155,25 @@ def load_processor(settings: ModelSettings, config: PreTrainedConfig | None = No
 
 
 def _named_processor(source: str, revision: str | None) -> type[ProcessorMixin] | None:
-    """The class of transformers that AutoProcessor would find in the processor's own file, if that is all it needs.
+    """The class of transformers that AutoProcessor would find, where a configuration matters to its tokenizer alone.
 
-    AutoProcessor drops a configuration that it is given, so that the tokenizer reads it once more; the class does not.
+    AutoProcessor drops a configuration that it is given, so that the tokenizer reads it once more; the class hands it
+    on to all its parts. Those that their own settings leave unnamed, or that bring code, must not get their class from
+    it.
     """
     file = _file(source, _PROCESSOR_CONFIG, revision)
+    text = Path(file).read_text(encoding="utf-8") if file else "{}"
     try:
-        said = json.loads(Path(file).read_text(encoding="utf-8")) if file else {}
+        said = json.loads(text)
         named = getattr(transformers, said["processor_class"])
+        if "auto_map" in text or not issubclass(named, ProcessorMixin):
+            return None
+        parts = [part for part in named.get_attributes() if part != "tokenizer"]
+        known = all(hasattr(transformers, said[part][f"{part}_type"]) for part in parts)
     except (KeyError, ValueError, TypeError, AttributeError):
         # Whatever is wrong with it, AutoProcessor knows what else there is or says what is missing.
         return None
-    known = isinstance(named, type) and issubclass(named, ProcessorMixin)
-    return named if known and "auto_map" not in said else None
+    return named if known else None
 
 
 def resolve_device(settings: ModelSettings) -> torch.device:
@@ -274,6 +281,12 @@ def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:
             "give that one as pretrained= and this one as adapter=."
         )
     _check_source("the adapter's base_model_name_or_path", base)
+    if _has_file(base, ADAPTER_CONFIG) and not _has_file(base, "config.json"):
+        raise ModelError(
+            f"The adapter {settings.checkpoint!r} belongs to {base!r}, which is an adapter itself: merge that one into "
+            "its checkpoint first (peft's merge_and_unload), give what is saved there as pretrained= and this one as "
+            "adapter=."
+        )
     return base, settings.checkpoint
 
 

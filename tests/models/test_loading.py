@@ -11,7 +11,13 @@ import pytest
 import torch
 from support.families import FAMILIES, save_family
 from support.models import llava_model, llava_processor, save_llava
-from transformers import AutoConfig, PreTrainedConfig
+from transformers import (
+    AutoConfig,
+    BlipImageProcessor,
+    InstructBlipConfig,
+    InstructBlipProcessor,
+    PreTrainedConfig,
+)
 
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.models.loading import load_checkpoint, load_processor, resolve_device
@@ -98,6 +104,43 @@ class OwnModel(LlavaForConditionalGeneration):
 class OwnProcessor(LlavaProcessor):
     pass
 """
+
+
+@pytest.mark.parametrize("nested", [True, False])
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"auto_map": {"AutoImageProcessor": "own.OwnImageProcessor"}}, "custom code"),
+        ({"image_processor_type": "OwnImageProcessor"}, "Unrecognized image processor"),
+    ],
+)
+def test_an_image_processor_is_not_exchanged_for_that_of_the_models_type(folder, tmp_path, nested, changes, said):
+    shutil.copytree(folder, tmp_path / "model")
+    file = tmp_path / "model" / "processor_config.json"
+    pictures = json.loads(file.read_text())["image_processor"] | {"image_processor_type": "OwnImageProcessor"} | changes
+    if nested:
+        rewrite(file, image_processor=pictures)
+    else:
+        file.write_text(json.dumps({"processor_class": "LlavaProcessor"}))
+        (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps(pictures))
+    with pytest.raises(ModelError, match=f"No usable processor in .*{said}"):
+        load_checkpoint(ModelSettings(pretrained=str(tmp_path / "model"), device="cpu"))
+
+
+def test_a_second_tokenizer_is_not_chosen_by_the_models_type(folder, tmp_path):
+    tokenizer = llava_processor().tokenizer
+    pictures = BlipImageProcessor(size={"height": 28, "width": 28})
+    InstructBlipProcessor(pictures, tokenizer, tokenizer).save_pretrained(tmp_path)
+    unnamed = tmp_path / "qformer_tokenizer" / "tokenizer_config.json"
+    told = json.loads(unnamed.read_text())
+    del told["tokenizer_class"]
+    unnamed.write_text(json.dumps(told))
+    config = InstructBlipConfig(text_config={"model_type": "opt"})
+    config.save_pretrained(tmp_path)
+    settings = ModelSettings(pretrained=str(tmp_path))
+    given, found = load_processor(settings, config), load_processor(settings)
+    assert type(given.qformer_tokenizer) is type(found.qformer_tokenizer)
+    assert given.qformer_tokenizer("hello").input_ids == found.qformer_tokenizer("hello").input_ids
 
 
 def test_code_that_comes_with_a_checkpoint_runs_only_when_it_is_trusted(folder, tmp_path, monkeypatch):
@@ -282,6 +325,17 @@ def test_an_adapter_whose_base_is_nowhere_is_refused(folder, tmp_path):
     adapted.save_pretrained(tmp_path)
     settings = ModelSettings(pretrained=str(tmp_path), processor=str(folder), device="cpu")
     with pytest.raises(ModelError, match="base_model_name_or_path='nobody/nothing' is neither a folder"):
+        load_checkpoint(settings)
+
+
+def test_an_adapter_of_an_adapter_is_refused(folder, tmp_path):
+    base = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")).model
+    adapted = peft.get_peft_model(base, peft.LoraConfig(target_modules=["down_proj"]))
+    for name, below in (("first", folder), ("second", tmp_path / "first")):
+        adapted.peft_config["default"].base_model_name_or_path = str(below)
+        adapted.save_pretrained(tmp_path / name)
+    settings = ModelSettings(pretrained=str(tmp_path / "second"), processor=str(folder), device="cpu")
+    with pytest.raises(ModelError, match=r"belongs to .*first', which is an adapter itself: merge"):
         load_checkpoint(settings)
 
 

@@ -77,10 +77,8 @@ class ScoredMemory:
         if self._with_levels and (found := self._cache.load_entry(self._key(_LEVELS))) is not None:
             towers = {tower: TowerLevels(**of_tower) for tower, of_tower in found[1][_TOWERS].items()}
             levels = Levels(found[0][_LEVELS], towers)
-        known = Scored(scores, levels)
-        if self.is_complete(known):
-            self._touch_parts()  # which nobody reads now
-        return known
+        self._touch_parts()
+        return Scored(scores, levels)
 
     def is_complete(self, scored: Scored) -> bool:
         """Whether all is known that was asked for."""
