@@ -145,9 +145,9 @@ def load_processor(settings: ModelSettings, config: PreTrainedConfig | None = No
         if getattr(processor, part, None) is None:
             raise ModelError(_no_processor(settings, f"what is there has no {part.replace('_', ' ')}"))
     tokenizer = processor.tokenizer
-    if named is not None:
+    if isinstance(tokenizer.init_kwargs.get("config"), PreTrainedConfig):
         # A processor that names its tokenizer's class passes all on to it, which would be saved with it.
-        tokenizer.init_kwargs.pop("config", None)
+        del tokenizer.init_kwargs["config"]
     tokenizer.padding_side = "left"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
