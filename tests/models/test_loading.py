@@ -331,9 +331,10 @@ def test_an_adapter_whose_base_is_nowhere_is_refused(folder, tmp_path):
 def test_an_adapter_of_an_adapter_is_refused(folder, tmp_path):
     base = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu")).model
     adapted = peft.get_peft_model(base, peft.LoraConfig(target_modules=["down_proj"]))
-    for name, below in (("first", folder), ("second", tmp_path / "first")):
-        adapted.peft_config["default"].base_model_name_or_path = str(below)
-        adapted.save_pretrained(tmp_path / name)
+    adapted.peft_config["default"].base_model_name_or_path = str(folder)
+    adapted.save_pretrained(tmp_path / "first")
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    rewrite(tmp_path / "second" / "adapter_config.json", base_model_name_or_path=str(tmp_path / "first"))
     settings = ModelSettings(pretrained=str(tmp_path / "second"), processor=str(folder), device="cpu")
     with pytest.raises(ModelError, match=r"belongs to .*first', which is an adapter itself: merge"):
         load_checkpoint(settings)
