@@ -127,7 +127,7 @@ def test_an_image_processor_is_not_exchanged_for_that_of_the_models_type(folder,
         load_checkpoint(ModelSettings(pretrained=str(tmp_path / "model"), device="cpu"))
 
 
-def test_a_second_tokenizer_is_not_chosen_by_the_models_type(folder, tmp_path):
+def test_a_second_tokenizer_is_not_chosen_by_the_models_type(tmp_path):
     tokenizer = llava_processor().tokenizer
     pictures = BlipImageProcessor(size={"height": 28, "width": 28})
     InstructBlipProcessor(pictures, tokenizer, tokenizer).save_pretrained(tmp_path)
