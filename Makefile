@@ -1,5 +1,5 @@
 # `make test` and `make demo` work on a machine that has Python 3.11 or later and nothing else.
-#   VENV=DIR     keep the environment in DIR instead of the user's cache
+#   VENV=DIR     keep this checkout's environment in DIR instead of the user's cache
 #   PYTHON=FILE  make the environment with another interpreter
 #   TESTS=...    what pytest runs, such as TESTS=tests/mllmu
 #   WORKERS=N    how many processes run tests
