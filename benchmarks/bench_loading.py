@@ -39,7 +39,7 @@ from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.embedded import model_folder
 from lmms_manu.measuring.cache import StatisticsCache
-from lmms_manu.methods.base import EditRecord
+from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.synthetic import make_dataset

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import SettingError
+
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 def refuse_existing(setting: str, path: str | os.PathLike[str]) -> None:
@@ -61,6 +65,58 @@ def refuse_unwritable(setting: str, path: str | os.PathLike[str], folder: str | 
             f"{setting}={str(path)!r} cannot be written: you may not write into the folder {str(nearest)!r}. "
             "Name another place, or change its permissions."
         )
+
+
+def new_folder(setting: str, path: str | os.PathLike[str]) -> Path:
+    """The full path of a folder that is to be written whole, links resolved; makes nothing.
+
+    Raises:
+        SettingError: `path`, which the `setting` of this name gave, is the current folder, is there and not empty, or
+            cannot be written.
+    """
+    target = Path(path).expanduser().resolve()
+    if target == Path.cwd():
+        raise SettingError(f"{setting}={str(path)!r} is the folder that you are in: name one to be made.")
+    refuse_unwritable(setting, path, target.parent)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise SettingError(f"{setting}={str(target)!r} exists: name a new folder, nothing is overwritten.")
+    return target
+
+
+@contextlib.contextmanager
+def atomic_folder(setting: str, target: Path) -> Iterator[Path]:
+    """Yields a new folder that takes the place of `target` on success, and is removed on an error.
+
+    Raises:
+        SettingError: somebody else wrote something there meanwhile.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield scratch
+        _open_to_readers(scratch)
+        try:
+            if target.is_dir():
+                target.rmdir()
+            os.replace(scratch, target)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            raise SettingError(
+                f"{setting}={str(target)!r} was written by somebody else meanwhile, and stays as it is: name another "
+                "folder, or take what is there."
+            ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _open_to_readers(folder: Path) -> None:
+    """Gives a folder and its files the permissions that new ones have; temporary ones are private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+    for file in folder.iterdir():
+        file.chmod(0o666 & ~mask)
 
 
 @contextlib.contextmanager

@@ -34,7 +34,8 @@ from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
 from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
-from lmms_manu.methods.base import EditRecord, publish
+from lmms_manu.methods.published import publish
+from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import resolve_device
 from lmms_manu.plugins.announced import take_announced_ratios
@@ -160,8 +161,8 @@ class ManuPruned(lmms):
 
     def _check_ratio(self, ratio: int, label: str) -> None:
         """Refuses questions about people that this model was not pruned to forget, or to keep."""
-        own = self.record.forget_ratio
-        if self.record.is_edited and own is not None and own != ratio:
+        own = _ratio_of(self.record)
+        if self.record.edited and own is not None and own != ratio:
             raise _of_other_people(label, ratio, own)
 
     def _keep_record(self) -> None:
@@ -206,16 +207,22 @@ def _check_ratios(plan: unlearn.Plan, announced: Mapping[str, int]) -> None:
     own: int | None = plan.unlearning.forget_ratio
     if plan.data is None:
         written = EditRecord.of_checkpoint(plan.model.checkpoint)
-        own = None if written is None else written.forget_ratio
+        own = None if written is None else _ratio_of(written)
     for task, ratio in announced.items():
         if own is not None and own != ratio:
             raise _of_other_people(task, ratio, own)
 
 
+def _ratio_of(record: EditRecord) -> int | None:
+    """The forget ratio whose people a model was made to forget, None if it is not known."""
+    ratio = record.forgotten.get("forget_ratio")
+    return None if ratio is None else int(ratio)
+
+
 def _of_other_people(label: str, ratio: int, own: int) -> ModelError:
     return ModelError(
-        f"{label} belongs to the tasks of forget ratio {ratio}, but the model is pruned with forget_ratio={own}: "
-        f"evaluate the tasks of {own} %, or prune with forget_ratio={ratio}."
+        f"{label} belongs to the tasks of forget ratio {ratio}, but the model forgets with forget_ratio={own}: "
+        f"evaluate the tasks of {own} %, or edit it with forget_ratio={ratio}."
     )
 
 

@@ -20,7 +20,8 @@ COMMANDS = {
     "report": "turn results into tables, plots and a page",
     "gate": "check results against conditions; the exit code says whether they hold",
     "measure": "measure a model's neurons on forget and retain data",
-    "prune": "write a pruned checkpoint that loads without this package",
+    "edit": "write a checkpoint that was edited by any method and loads without this package",
+    "prune": "the same by MANU: write a pruned checkpoint",
     "inspect": "show what a mask prunes or what statistics hold",
     "residual": "read off each layer how well a model still knows the answers",
     "cache": "list or clean the cached statistics, scores and judgements",
@@ -57,9 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=(command.__doc__ or COMMANDS[name]).strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_arguments(parser)
-    arguments = parser.parse_args(rest)
+    # What was typed decides which options there are: those of the method that it names.
+    parser.words = rest  # type: ignore[attr-defined]
     try:
+        command.add_arguments(parser)
+        arguments = parser.parse_args(rest)
         return command.run(arguments)
     except (ManuError, OSError) as error:  # files that cannot be written or read name themselves
         print(f"lmms-manu {name}: {error}", file=sys.stderr)

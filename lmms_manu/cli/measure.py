@@ -27,7 +27,7 @@ _CLASSES = (ModelSettings, UnlearningSettings, MeasureSettings)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the statistics into this new safetensors file")
     add_settings(parser, "the model", ModelSettings)
-    add_settings(parser, "the people", UnlearningSettings, without=("method",))
+    add_settings(parser, "the people", UnlearningSettings, without=("method", "edit", "save_edit", "edit_cache"))
     add_settings(parser, "the measurement", MeasureSettings)
 
 
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     join_processes()
     data = load_data(people)
     checkpoint = load_checkpoint(model)
-    blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
+    blocks = find_mlp_blocks(checkpoint.model, model.mlp_blocks)
     statistics = measure(checkpoint, blocks, data.passages(PromptEncoder(checkpoint)), measuring)
     if not Processes.current().first:
         return 0

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lmms_manu.evaluation import suites
 from lmms_manu.evaluation.evaluate import Evaluation, outline
-from lmms_manu.methods.base import EditRecord
-from lmms_manu.methods.manu.config import ManuSettings
-from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.methods.record import EditRecord
+from lmms_manu.methods.registry import method_class
+from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
 from lmms_manu.mllmu.names import RATIOS
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import from_arguments
@@ -58,14 +58,15 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
 
 def _forget_ratio(model_args: Mapping[str, str]) -> int:
     """The ratio of the people that the model will have forgotten."""
-    classes = (ModelSettings, UnlearningSettings, ManuSettings)
+    method = method_class(str(model_args.get("method", DEFAULT_METHOD)))
+    classes = (ModelSettings, UnlearningSettings, method.config_class)
     names = [name for settings in classes for name in settings.names()]
     told = {name: value for name, value in model_args.items() if name in names}
-    model, people, manu = from_arguments(told, *classes)
-    if "forget_ratio" not in model_args and manu.prune_rate == 0 and manu.mask is None:
+    model, people, config = from_arguments(told, *classes)
+    if "forget_ratio" not in model_args and method(config).changes_nothing() and people.edit is None:
         record = EditRecord.of_checkpoint(model.checkpoint)
-        if record is not None and record.forget_ratio in RATIOS:
-            return int(record.forget_ratio)
+        if record is not None and record.forgotten.get("forget_ratio") in RATIOS:
+            return int(record.forgotten["forget_ratio"])
     return int(people.forget_ratio)
 
 

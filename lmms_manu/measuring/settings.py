@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lmms_manu.errors import SettingError
-from lmms_manu.models.patterns import parse_patterns
 from lmms_manu.settings import Settings, setting
 
 TOKENS = ("all", "last", "answer")
@@ -26,17 +25,16 @@ class MeasureSettings(Settings):
         choices=TOKENS,
     )
     tau: float = setting(0.1, "A neuron is active where |z| exceeds this; the paper's tau.", minimum=0)
-    statistics_batch_size: int = setting(4, "Samples in one forward pass of the measurement.", minimum=1)
+    statistics_batch_size: int = setting(
+        4, "Samples in one forward pass of the measurement.", minimum=1, effect="rounding"
+    )
     statistics_cache: bool = setting(
         True,
         "Keeps the statistics and the scores computed from them, for other prune rates, recipes and scopes.",
-    )
-    mlp_blocks: str | None = setting(
-        None, "Patterns that name the MLP blocks of a model whose structure is not recognised."
+        effect="nothing",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.tau == float("inf"):
             raise SettingError("tau='inf' is not allowed: no activation would ever exceed it.")
-        parse_patterns(self.mlp_blocks or "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import math
@@ -13,7 +14,7 @@ from datasets import Dataset, Image
 
 from lmms_manu.measuring.measure import Parts
 from lmms_manu.measuring.passages import Passage
-from lmms_manu.methods.settings import ALL, MATCH, UnlearningSettings
+from lmms_manu.methods.settings import ALL, AUTO, MATCH, UnlearningSettings
 from lmms_manu.mllmu.exemplars import first_by_rule
 from lmms_manu.mllmu.names import FINE_TUNING_SET, MODALITIES
 from lmms_manu.mllmu.samples import Sample, forget_ids, load_samples, retain_ids
@@ -38,6 +39,10 @@ class UnlearningData:
     retain: Samples
     settings: UnlearningSettings
 
+    def forgotten(self) -> dict[str, str | int]:
+        """Whom the samples to forget are of, for records."""
+        return {"benchmark": "mllmu", "forget_ratio": self.settings.forget_ratio}
+
     def passages(self, encoder: PromptEncoder) -> Parts:
         """The samples rendered for a model, by set and modality."""
         sets = {"forget": self.forget, "retain": self.retain}
@@ -48,17 +53,22 @@ class UnlearningData:
         }
 
 
-def load_data(settings: UnlearningSettings, source: DatasetSource | None = None) -> UnlearningData:
+def load_data(
+    settings: UnlearningSettings, retain_by_default: str = ALL, source: DatasetSource | None = None
+) -> UnlearningData:
     """Reads and chooses the samples; no model is needed.
 
     Args:
         settings: who and how many.
+        retain_by_default: what the setting `retain_samples=auto` means: `all` or `match`.
         source: the dataset; the one that the tasks use if None.
 
     Raises:
         DataError: the dataset cannot be read, or a set has no usable sample.
     """
     source = source or DatasetSource.resolve()
+    if settings.retain_samples == AUTO:
+        settings = dataclasses.replace(settings, retain_samples=retain_by_default)
     forgotten = forget_ids(source, settings.forget_ratio)
     forget = {modality: load_samples(source, forgotten, modality) for modality in MODALITIES}
     retain = _retained(source, settings, forget["text"])

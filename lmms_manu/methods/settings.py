@@ -8,7 +8,7 @@ from lmms_manu.errors import SettingError
 from lmms_manu.mllmu.names import DEFAULT_RATIO, RATIOS
 from lmms_manu.settings import Settings, setting
 
-MATCH, ALL = "match", "all"
+AUTO, MATCH, ALL = "auto", "match", "all"
 PROMPTS = ("released", "chat")
 DEFAULT_METHOD = "manu"
 
@@ -26,9 +26,9 @@ class UnlearningSettings(Settings):
         DEFAULT_RATIO, "The people to forget: MLLMU-Bench's forget_5, forget_10 or forget_15.", choices=RATIOS
     )
     retain_samples: str = setting(
-        MATCH,
-        "Samples of the people to retain: `match` (as many as of those to forget), `all`, or a number; whole people, "
-        "drawn by `data_seed`.",
+        AUTO,
+        "Samples of the people to retain: `all`, `match` (as many as of those to forget), or a number; whole people, "
+        "drawn by `data_seed`. `auto` is `all`, but for MANU's recipe `released`, whose authors' code takes as many.",
     )
     max_samples: int | None = setting(
         None, "At most so many samples of each set in each modality, spread evenly; for a quick try.", minimum=1
@@ -40,11 +40,19 @@ class UnlearningSettings(Settings):
         "template.",
         choices=PROMPTS,
     )
+    edit: str | None = setting(
+        None, "Folder or hub name of a finished edit, or the file of a mask, to apply in place of making one."
+    )
+    save_edit: str | None = setting(None, "New folder that the finished edit is written to.", effect="nothing")
+    edit_cache: bool = setting(
+        True, "Keeps finished edits, so that the same one is never made twice.", effect="nothing"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        known = self.retain_samples in (MATCH, ALL)
+        known = self.retain_samples in (AUTO, MATCH, ALL)
         if not known and not (self.retain_samples.isdecimal() and int(self.retain_samples) > 0):
             raise SettingError(
-                f"retain_samples={self.retain_samples!r} is not allowed: use {MATCH}, {ALL} or a number from 1 up."
+                f"retain_samples={self.retain_samples!r} is not allowed: use {AUTO}, {ALL}, {MATCH} or a number "
+                "from 1 up."
             )

@@ -47,12 +47,14 @@ class Checkpoint:
         processor: tokenizer and image processor; pads on the left.
         device: where inputs have to be put.
         settings: what it was loaded with.
+        system_prompt: what it is told before every conversation; empty for nothing.
     """
 
     model: PreTrainedModel
     processor: ProcessorMixin
     device: torch.device
     settings: ModelSettings
+    system_prompt: str = ""
 
     @property
     def name(self) -> str:
@@ -105,7 +107,7 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     except (OSError, ValueError) as error:
         raise ModelError(_load_failure(base, error)) from error
     if adapter is not None:
-        model = _merge_adapter(model, adapter)
+        model = merge_adapter(model, adapter)
     if settings.device_map is None:
         model = model if model.device == device else model.to(device)
     elif model.device.type != "meta":
@@ -290,7 +292,16 @@ def _base_and_adapter(settings: ModelSettings) -> tuple[str, str | None]:
     return base, settings.checkpoint
 
 
-def _merge_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
+def merge_adapter(model: PreTrainedModel, adapter: str) -> PreTrainedModel:
+    """The model with the weights of a peft adapter added to its own.
+
+    Args:
+        model: the model; its weights are changed.
+        adapter: folder or hub name of the adapter.
+
+    Raises:
+        ModelError: weights are offloaded, so that there is no place for the sum.
+    """
     if any(parameter.device.type == "meta" for parameter in model.parameters()):
         raise ModelError(
             f"adapter={adapter!r} cannot be merged: the devices have no room for all weights, so that some of them are "

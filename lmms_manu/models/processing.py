@@ -25,7 +25,7 @@ class PromptProcessing(PromptRenderer):
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        super().__init__(checkpoint.processor)
+        super().__init__(checkpoint.processor, checkpoint.system_prompt)
         self.tokenizer.padding_side = "left"
         # Only the class: who keeps an encoder does not keep the weights.
         self._model_class = type(checkpoint.model)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import ProcessorMixin
 
 from lmms_manu.errors import ModelError
@@ -19,10 +20,12 @@ class PromptRenderer:
 
     Args:
         processor: says what stands for a picture, and how a conversation is written.
+        system_prompt: what the model is told before every conversation; empty for nothing.
     """
 
-    def __init__(self, processor: ProcessorMixin) -> None:
+    def __init__(self, processor: ProcessorMixin, system_prompt: str = "") -> None:
         self.processor = processor
+        self.system_prompt = system_prompt
         self.tokenizer: Any = processor.tokenizer
 
     @cached_property
@@ -56,8 +59,12 @@ class PromptRenderer:
         return bool(getattr(self.processor, "chat_template", None) or getattr(self.tokenizer, "chat_template", None))
 
     def released_text(self, text: str) -> str:
-        """`text` with the model's own placeholder for every `<image>` marker."""
-        return text.replace(MARKER, self.placeholder)
+        """`text` with the model's own placeholder for every `<image>` marker, after the system prompt if there is one.
+
+        Vicuna's conversations, whose form the released prompts have, put a blank between the two.
+        """
+        told = f"{self.system_prompt} " if self.system_prompt else ""
+        return told + text.replace(MARKER, self.placeholder)
 
     def chat_text(self, messages: Sequence[Mapping[str, Any]]) -> str:
         """Messages as one prompt that ends where the model's answer starts.
@@ -70,10 +77,36 @@ class PromptRenderer:
             The chat template's rendering; `USER: ...\\nASSISTANT:` turns where the processor has no template.
         """
         turns = [{"role": message["role"], "content": self._parts(message["content"])} for message in messages]
+        if self.system_prompt:
+            turns = self._told(turns)
         if self.has_chat_template:
             return self._apply_template(turns)
         lines = [f"{turn['role'].upper()}: {self._plain(turn['content'])}" for turn in turns]
         return "\n".join([*lines, "ASSISTANT:"])
+
+    def _told(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The turns after the system prompt, which adds to a system turn of the task's own.
+
+        A template that knows no system turn gets it at the start of the first turn.
+        """
+        text = {"type": "text", "text": self.system_prompt}
+        first = turns[0] if turns else {"role": "user", "content": []}
+        if first["role"] == "system":
+            return [{"role": "system", "content": [*first["content"], text]}, *turns[1:]]
+        if self._knows_system_turns:
+            return [{"role": "system", "content": [text]}, *turns]
+        return [{"role": first["role"], "content": [text, *first["content"]]}, *turns[1:]]
+
+    @cached_property
+    def _knows_system_turns(self) -> bool:
+        if not self.has_chat_template:
+            return True
+        probe, user = ([{"type": "text", "text": text}] for text in ("system-turn", "user-turn"))
+        try:
+            rendered = self._apply_template([{"role": "system", "content": probe}, {"role": "user", "content": user}])
+        except TemplateError:
+            return False
+        return "system-turn" in rendered
 
     def _parts(self, content: Any) -> list[dict[str, str]]:
         """Content without the pictures themselves; a literal placeholder in a text would be taken for a picture."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import SettingError
+from lmms_manu.models.patterns import parse_patterns
 from lmms_manu.settings import Settings, setting
 
 DEFAULT_CHECKPOINT = "MLLMMU/LLaVA_Vanilla"
@@ -43,11 +44,13 @@ class ModelSettings(Settings):
     )
     adapter: str | None = setting(None, "Folder or hub name of a peft adapter that is merged into the checkpoint.")
     revision: str | None = setting(None, "Branch, tag or commit of the checkpoint on the hub.")
-    device: str = setting("auto", "Device to run on; `auto` takes cuda, mps or cpu, in this order.")
-    device_map: dict[str, Any] | str | None = setting(  # noqa: RUF009, a call without a mutable result
-        None, "Spreads one model over several devices: `auto`, `balanced` or `sequential`."
+    device: str = setting("auto", "Device to run on; `auto` takes cuda, mps or cpu, in this order.", effect="rounding")
+    device_map: dict[str, Any] | str | None = setting(
+        None, "Spreads one model over several devices: `auto`, `balanced` or `sequential`.", effect="rounding"
     )
-    offload_folder: str | None = setting(None, "Folder for the weights that `device_map` puts on disk.")
+    offload_folder: str | None = setting(
+        None, "Folder for the weights that `device_map` puts on disk.", effect="nothing"
+    )
     dtype: str = setting(
         "auto",
         "Type of the weights; `auto` is the type they are stored in.",
@@ -57,9 +60,13 @@ class ModelSettings(Settings):
         None, "Attention kernel, such as `sdpa`, `eager` or `flash_attention_2`; transformers' choice if left out."
     )
     trust_remote_code: bool = setting(False, "Runs code that comes with the checkpoint; off unless you trust it.")
+    mlp_blocks: str | None = setting(
+        None, "Patterns that name the MLP blocks of a model whose structure is not recognised."
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        parse_patterns(self.mlp_blocks or "")
         for name in _SOURCES:
             source = getattr(self, name)
             # No name on the hub begins so; another one may be a folder's or the hub's.

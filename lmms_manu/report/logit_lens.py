@@ -13,8 +13,8 @@ from tqdm import tqdm
 
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.passages import Passage
-from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.data import UnlearningData
+from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.report.residual import Residual
@@ -42,7 +42,7 @@ def measure_residual(checkpoint: Checkpoint, data: UnlearningData, record: EditR
         found = [lens.read(encoder, batch) for batch in tqdm(batches, desc=f"Reading {part}, {modality}")]
         layers[f"{part}/{modality}"] = tuple(torch.cat(found).mean(0).tolist())
         samples[f"{part}/{modality}"] = len(passages)
-    return Residual(record.checkpoint, record.mask_fingerprint, data.settings.forget_ratio, layers, samples)
+    return Residual(record.checkpoint, record.fingerprint, data.settings.forget_ratio, layers, samples)
 
 
 class LogitLens:

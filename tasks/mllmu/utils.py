@@ -17,7 +17,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from lmms_manu.methods.base import published
+from lmms_manu.methods.published import published
 from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
 from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
@@ -65,7 +65,7 @@ def doc_to_target(doc: Mapping[str, Any]) -> str:
 def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
     """The scores of an answer and what a reader of the samples file needs to check them."""
     edit = published()
-    return results.score_answer(doc, responses[0], edit=edit.mask_fingerprint if edit else None)
+    return results.score_answer(doc, responses[0], edit=edit.fingerprint if edit else None)
 
 
 def _load(leaf: str) -> LeafQuestions:

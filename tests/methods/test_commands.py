@@ -39,8 +39,8 @@ def test_a_pruned_checkpoint_loads_by_itself_and_computes_what_pruning_in_memory
     in_memory, record = plan({**arguments, "prune_rate": 10}).load()
     assert torch.equal(written(**INPUTS).logits, in_memory.model(**INPUTS).logits)
     assert AutoProcessor.from_pretrained(tmp_path / "pruned").tokenizer("a").input_ids
-    assert json.loads((tmp_path / "pruned" / "edit.json").read_text())["mask"] == record.mask_fingerprint
-    assert NeuronMask.load(tmp_path / "pruned").fingerprint == record.mask_fingerprint
+    assert json.loads((tmp_path / "pruned" / "edit.json").read_text())["mask"] == record.fingerprint
+    assert NeuronMask.load(tmp_path / "pruned").fingerprint == record.fingerprint
 
 
 def test_a_checkpoint_can_be_written_as_it_is(arguments, model_options, tmp_path):
@@ -88,7 +88,7 @@ def test_an_edit_of_an_edited_checkpoint_records_both(arguments, tmp_path):
     more = {"pretrained": str(tmp_path / "first"), "device": "cpu", "recipe": "random", "seed": 1, "prune_rate": 20}
     _, record = plan(more).load()
     assert record.details["before"]["mask"] == first["mask"]
-    assert record.mask_fingerprint not in (None, first["mask"])
+    assert record.fingerprint not in (None, first["mask"])
 
 
 def test_nothing_is_overwritten(model_options, tmp_path, capsys):

@@ -123,7 +123,7 @@ def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_p
     assert main(["prune", *words, "--prune_rate", "5", "--out", str(tmp_path / "edited")]) == 0
     model = ManuPruned(pretrained=str(tmp_path / "edited"), prune_rate=0, device="cpu")
     written = json.loads((tmp_path / "edited" / "edit.json").read_text())
-    assert (model.record.mask_fingerprint, model.record.forget_ratio) == (written["mask"], 10)
+    assert (model.record.fingerprint, model.record.forget_ratio) == (written["mask"], 10)
     assert "edited before by manu paper at 5 %" in model.record.summary()
     results = evaluate(model, "mllmu_forget_10_cloze_text", limit=2)
     assert results["configs"]["mllmu_forget_10_cloze_text"]["metadata"]["run"]["edit"]["mask"] == written["mask"]

@@ -13,7 +13,8 @@ from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.loggers import EvaluationTracker
 from lmms_eval.tasks import TaskManager
 
-from lmms_manu.methods.base import EditRecord, publish
+from lmms_manu.methods.published import publish
+from lmms_manu.methods.record import EditRecord
 
 MODEL = "manu_pruned"
 

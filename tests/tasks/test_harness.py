@@ -9,7 +9,8 @@ from support.rows import altered
 from support.rule_models import ChatRule, SimpleRule
 
 from lmms_manu.errors import DataError, SettingError
-from lmms_manu.methods.base import EditRecord, publish
+from lmms_manu.methods.published import publish
+from lmms_manu.methods.record import EditRecord
 from lmms_manu.mllmu import DatasetSource, Leaf, ProtocolSettings
 from lmms_manu.mllmu.names import METRICS, MODALITIES, TASKS
 from lmms_manu.mllmu.questions import load_questions
@@ -94,7 +95,7 @@ def test_a_limit_counts_questions_of_each_leaf(evaluate):
 
 
 def test_the_record_of_an_edit_is_in_results_and_samples(evaluate):
-    publish(EditRecord("manu", "somewhere", recipe="paper", prune_rate=2.0, forget_ratio=15, mask_fingerprint="abc"))
+    publish(EditRecord("manu", "somewhere", recipe="paper", prune_rate=2.0, forget_ratio=15, fingerprint="abc"))
     try:
         results = evaluate("mllmu_forget_15_cloze_text")
     finally:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import typing
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from lmms_manu.errors import SettingError, one_of
-from lmms_manu.settings import Settings, setting
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.settings import setting
 
 NAME = "manu"
-RECIPES = ("paper", "released", "ratio", "invariant", "random")
+Recipe = Literal["paper", "released", "ratio", "invariant", "random"]
+RECIPES: tuple[Recipe, ...] = typing.get_args(Recipe)
 SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")
 PRUNE_MODES = ("zero", "remove")
@@ -27,14 +30,14 @@ _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
 
 
 @dataclass(frozen=True)
-class ManuSettings(Settings):
-    """What MANU prunes.
+class ManuSettings(MeasureSettings):
+    """What MANU prunes, and how it measures.
 
     Raises:
         SettingError: a value that its field does not allow, or two that exclude each other.
     """
 
-    recipe: str = setting("paper", "The score that chooses the neurons.", choices=RECIPES)
+    recipe: Recipe = setting("paper", "The score that chooses the neurons.", choices=RECIPES)
     prune_rate: float = setting(
         2.0, "Percent of the neurons to prune, the paper's alpha; 0 leaves the model as it is.", minimum=0, maximum=100
     )
@@ -53,17 +56,19 @@ class ManuSettings(Settings):
     w_var: float = setting(1.0, "Weight of the term of the variance.", minimum=0, maximum=_HEAVIEST)
     w_rms: float = setting(1.0, "Weight of the term of the root mean square.", minimum=0, maximum=_HEAVIEST)
     seed: int = setting(0, "Seed of the recipe `random`.", minimum=-(2**63), maximum=2**63 - 1)
-    random_like: str | None = setting(
+    random_like: Recipe | None = setting(
         None,
         "With the recipe `random`: prunes as many neurons of each layer as this recipe would, for a fair control.",
         choices=tuple(recipe for recipe in RECIPES if recipe != "random"),
     )
-    prune_mode: str = setting(
+    prune_mode: Literal["zero", "remove"] = setting(
         "zero",
         "`zero` sets the neurons' weights to zero; `remove` makes the matrices smaller, to the same effect.",
         choices=PRUNE_MODES,
     )
-    save_mask: str | None = setting(None, "File or folder that the mask of pruned neurons is written to.")
+    save_mask: str | None = setting(
+        None, "File or folder that the mask of pruned neurons is written to.", effect="nothing"
+    )
     mask: str | None = setting(
         None,
         "File, folder or hub name of a mask to apply without measuring, in place of all that chooses neurons.",
@@ -112,10 +117,6 @@ class ManuSettings(Settings):
                 raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")
             object.__setattr__(self, "mask", path)
 
-    def scoring(self) -> dict[str, Any]:
-        """What the scores of given statistics depend on."""
-        return {"recipe": self.measured_recipe, **{name: getattr(self, name) for name in WEIGHTS}}
-
     @property
     def own_scope(self) -> str:
         """The scope, `auto` resolved: the released code takes its share of each tower."""
@@ -124,7 +125,7 @@ class ManuSettings(Settings):
         return "tower" if self.recipe == "released" else "global"
 
     @property
-    def measured_recipe(self) -> str | None:
+    def measured_recipe(self) -> Recipe | None:
         """The recipe whose scores need statistics, None if none does."""
         return self.random_like if self.recipe == "random" else self.recipe
 
