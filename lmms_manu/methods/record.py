@@ -135,7 +135,7 @@ class EditRecord:
 
 def _of_first_schema(entries: Mapping[str, Any]) -> dict[str, Any]:
     """A record of version 0.1, which knew one method: neurons that are pruned by a recipe at a rate."""
-    known = dict(entries)
+    known = {"checkpoint": "", **entries}
     mask, rate = known.pop("mask"), known.pop("prune_rate", None)
     recipe, ratio = known.pop("recipe", None), known.pop("forget_ratio", None)
     known["counts"] = known.pop("pruned", {})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import DataError, one_of
+from lmms_manu.methods.record import EditRecord
 from lmms_manu.report.identity import Identity, identify, same_call
 from lmms_manu.report.metrics import LEAVES
 from lmms_manu.report.naming import Key, check_names, name_and_folder, names_of
@@ -31,8 +32,8 @@ class Run:
         identity: what was evaluated.
         files: the results files, oldest first.
         tasks: the results by task.
-        edit: the record of how the model was edited, empty where it left none.
-        mask: the fingerprint of the mask, None for a model as it was or where nothing tells it.
+        edit: the record of how the model was edited, None where it left none.
+        fingerprint: of what was edited, None for a model as it was or where nothing tells it.
         problems: what is wrong with the results.
     """
 
@@ -40,8 +41,8 @@ class Run:
     identity: Identity
     files: tuple[ResultsFile, ...]
     tasks: Mapping[str, TaskResult]
-    edit: Mapping[str, Any]
-    mask: str | None
+    edit: EditRecord | None
+    fingerprint: str | None
     problems: tuple[Problem, ...] = ()
 
     @functools.cached_property
@@ -116,7 +117,7 @@ def _grouped(places: Sequence[str]) -> dict[Key, list[ResultsFile]]:
     grouped: dict[Key, list[ResultsFile]] = collections.defaultdict(list)
     for (name, _), files in calls.items():
         # Files of stock benchmarks record no edit; another file of the same call may.
-        edit = next(filter(None, map(edit_of, files)), {})
+        edit = next(filter(None, map(edit_of, files)), None)
         grouped[name, identify(files[0], edit)] += files
     return grouped
 
@@ -137,25 +138,25 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
         raise DataError(f"{name}: {files[0].path} holds no scores.")
     problems += [*_cut_short(name, tasks), *_gaps(name, tasks), *_protocols(name, tasks)]
     edits = [edit for file in files if (edit := edit_of(file))]
-    mask = _mask(name, tasks, edits)
-    return Run(name, identity, files, tasks, edits[-1] if edits else {}, mask, tuple(problems))
+    fingerprint = _fingerprint(name, tasks, edits)
+    return Run(name, identity, files, tasks, edits[-1] if edits else None, fingerprint, tuple(problems))
 
 
-def _mask(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[Mapping[str, Any]]) -> str | None:
-    """The one mask that all results of a run were made with."""
+def _fingerprint(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[EditRecord]) -> str | None:
+    """The one edit that all results of a run were made with."""
     asked: dict[str | None, str] = {}
     for task in tasks.values():
         if task.name in LEAVES and task.samples is not None:
             sample = first_scored(task.samples, task.name)
             if sample is not None:
                 asked.setdefault(sample.edit, task.name)
-    recorded: dict[str | None, str] = {str(edit["mask"]): "the edit's record" for edit in edits if edit.get("mask")}
-    # A checkpoint that was edited before it was loaded shows no mask in its answers, only in its record.
+    recorded: dict[str | None, str] = {edit.fingerprint: "the edit's record" for edit in edits if edit.fingerprint}
+    # A checkpoint that was edited before it was loaded shows no edit in its answers, only in its record.
     found = recorded if set(asked) <= {None} and recorded else {**recorded, **asked}
     if len(found) > 1:
-        told = "; ".join(f"{mask or 'no mask'} in {place}" for mask, place in found.items())
+        told = "; ".join(f"{edit or 'no edit'} in {place}" for edit, place in found.items())
         raise DataError(
-            f"{name}: its results were made with different masks ({told}), though the arguments are the same: "
+            f"{name}: its results were made with different edits ({told}), though the arguments are the same: "
             "weights, data or versions changed in between. Report them as separate runs with NAME=FOLDER."
         )
     return next(iter(found), None)
@@ -245,5 +246,5 @@ def problems_of(runs: Sequence[Run]) -> list[Problem]:
 def versions_of(run: Run) -> dict[str, str]:
     """The versions of libraries that a run recorded."""
     harness = sorted({file.harness_version for file in run.files} - {"unknown", "unknown@unknown"})
-    recorded = {str(name): str(version) for name, version in (run.edit.get("versions") or {}).items()}
+    recorded = dict(run.edit.versions) if run.edit is not None else {}
     return {**recorded, **({"lmms-eval": ", ".join(harness)} if harness else {})}

@@ -54,11 +54,13 @@ def edit(recipe: str, rate: float, mask: str) -> EditRecord:
     return EditRecord(
         method="manu",
         checkpoint="MLLMMU/LLaVA_Vanilla",
-        recipe=recipe,
-        prune_rate=rate,
-        forget_ratio=10,
+        change="mask",
+        variant={"recipe": recipe, "prune_rate": rate},
+        units={"prune_rate": "%"},
+        strength="prune_rate",
+        forgotten={"benchmark": "mllmu", "forget_ratio": 10},
         fingerprint=mask,
-        pruned=pruned,
+        counts=pruned,
         details={"layers": layers, "activations": activations},
     )
 

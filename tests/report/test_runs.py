@@ -43,9 +43,9 @@ def test_runs_are_recognised_by_what_they_recorded(runs: tuple[Run, ...]) -> Non
     vanilla, paper, ratio = runs
     assert [run.name for run in runs] == ["vanilla", "manu paper 2 %", "manu ratio 10 %"]
     assert vanilla.identity.is_vanilla
-    assert vanilla.mask is None
-    assert (paper.identity.recipe, paper.identity.prune_rate, paper.identity.forget_ratio) == ("paper", 2.0, 10)
-    assert paper.mask == PAPER_MASK
+    assert vanilla.fingerprint is None
+    assert (paper.identity.label, paper.identity.forget_ratio) == ("manu paper 2 %", 10)
+    assert paper.fingerprint == PAPER_MASK
     assert paper.edit["pruned"] == {"language": [3, 40], "vision": [2, 20]}
     assert ratio.identity.settings == ()
 
@@ -198,7 +198,7 @@ def test_leaves_that_were_not_run_are_told(results: Path) -> None:
 def test_results_of_different_masks_are_not_one_run(results: Path) -> None:
     file = samples_file(results / "paper", "mllmu_retain_10_cloze_text")
     file.write_text(file.read_text(encoding="utf-8").replace(PAPER_MASK, "0" * 64), encoding="utf-8")
-    with pytest.raises(DataError, match="different masks"):
+    with pytest.raises(DataError, match="different edits"):
         read_runs([str(results / "paper")])
 
 
@@ -208,7 +208,7 @@ def test_a_question_that_was_left_out_says_nothing_about_the_mask(results: Path)
     left_out = {key: value for key, value in json.loads(first).items() if key in ("doc_id", "target")}
     file.write_text("".join([json.dumps(left_out) + "\n", *rest]), encoding="utf-8")
     (run,) = read_runs([str(results / "paper")])
-    assert run.mask == PAPER_MASK
+    assert run.fingerprint == PAPER_MASK
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_an_exported_checkpoint_is_known_by_its_record_whichever_model_loads_it(
         change_results(results / "vanilla", change)
         (run,) = read_runs([str(results / "vanilla")])
         assert run.name == "manu ratio 5 %"
-        assert run.mask == "ab" * 32
+        assert run.fingerprint == "ab" * 32
 
 
 def test_stock_benchmarks_of_an_edited_model_belong_to_its_run(results: Path) -> None:
