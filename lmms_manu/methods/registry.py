@@ -24,6 +24,7 @@ METHODS: Mapping[str, str] = {
     "none": "lmms_manu.methods.unedited:Unedited",
     "manu": "lmms_manu.methods.manu.method:Manu",
     "prompting": "lmms_manu.methods.prompting.method:Prompting",
+    "finetune": "lmms_manu.methods.finetune.method:Finetune",
     "ga": "lmms_manu.methods.gradient.method:GradientAscent",
     "grad_diff": "lmms_manu.methods.gradient.method:GradientDifference",
     "kl": "lmms_manu.methods.gradient.method:KlMinimisation",

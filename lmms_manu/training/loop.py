@@ -208,7 +208,7 @@ class _Progress(TrainerCallback):
             for name, value in (logs or {}).items()
             if name.endswith("_cross_entropy")
         }
-        self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
+        self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         self._bar.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import math
 import random
@@ -51,8 +52,7 @@ def order(
     """The batches of a training.
 
     An epoch shows each sample of `learn` once; beside them stand as many of `retain`, which is gone through again and
-    again. The order within an epoch goes by the samples' names: take some away, and the others follow each other as
-    before.
+    again.
 
     Args:
         learn: the samples to learn from, by modality.
@@ -72,6 +72,17 @@ def order(
         Turn(turn.modality, turn.learn, tuple(next(beside[turn.modality]) for _ in turn.learn)) if beside else turn
         for turn in turns
     ]
+
+
+def without(turns: Sequence[Turn], learn: Mapping[str, Sequence[Item]], names: frozenset[str]) -> list[Turn]:
+    """The same batches without the samples to learn of these names, so that all others are learnt as they would be."""
+    kept = [
+        dataclasses.replace(
+            turn, learn=tuple(place for place in turn.learn if learn[turn.modality][place].name not in names)
+        )
+        for turn in turns
+    ]
+    return [turn for turn in kept if turn.learn]
 
 
 def _epoch(modality: str, items: Sequence[Item], batch_size: int, seed: int, epoch: int) -> Iterator[Turn]:

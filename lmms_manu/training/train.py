@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from lmms_manu.editing.changes import Change
-from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.measuring.measure import library_versions
 from lmms_manu.measuring.passages import Passage, digest_of_passages
@@ -31,7 +31,7 @@ from lmms_manu.training import loop
 from lmms_manu.training.answers import Asker
 from lmms_manu.training.examples import Batch, Examples
 from lmms_manu.training.objective import LEARN, RETAIN, Objective, Terms
-from lmms_manu.training.order import Turn, order
+from lmms_manu.training.order import Turn, order, without
 from lmms_manu.training.reference import Reference
 from lmms_manu.training.settings import TrainingSettings
 from lmms_manu.training.state import own_random_state, state_folder
@@ -52,6 +52,7 @@ class Trained:
         steps: optimiser steps.
         counts: for each part of the model how many of its weight tensors changed, and how many it has.
         curve: the losses along the way.
+        exams: what the task's exam gave before the training and after it; empty where it has none.
         along: the changes that were kept along the way, by the step.
         seconds: what the stages took.
     """
@@ -60,6 +61,7 @@ class Trained:
     steps: int
     counts: Mapping[str, tuple[int, int]]
     curve: Sequence[Mapping[str, float]]
+    exams: Sequence[Any] = ()
     along: Mapping[int, Change] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -74,6 +76,8 @@ class Task:
         title: for the progress bar.
         retain: what to retain; empty where no term is over it.
         layer: the module whose hidden states the terms look at; None for none.
+        left_out: the labels of samples of `learn` that are not learnt; the others are learnt as if they were.
+        exam: asks the model before the training and after it; None for no exam.
         reference: makes the reference where it is another model; None for the model as it was loaded.
         about: what else the training depends on.
     """
@@ -83,6 +87,8 @@ class Task:
     title: str
     retain: Passages = field(default_factory=dict)
     layer: str | None = None
+    exam: Callable[[Asker], Any] | None = None
+    left_out: frozenset[str] = frozenset()
     reference: Callable[[Examples, Sequence[Turn]], Reference] | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
@@ -102,7 +108,7 @@ def train(checkpoint: Checkpoint, task: Task, settings: TrainingSettings) -> Tra
     sets = {LEARN: _examples(checkpoint, encoder, task.learn, settings, "the samples to learn from")}
     if task.terms.retain is not None:
         sets[RETAIN] = _examples(checkpoint, encoder, task.retain, settings, "the samples to retain")
-    turns = _turns(sets, settings)
+    turns = without(_turns(sets, settings), sets[LEARN].items, task.left_out)
     reference = task.reference(sets[LEARN], turns) if task.reference is not None else None
     processes = Processes.current()
 
@@ -121,6 +127,7 @@ def train(checkpoint: Checkpoint, task: Task, settings: TrainingSettings) -> Tra
             asker = Asker(tuning.model, checkpoint.device, layer)
             reference = reference or Reference(tuning.model, asker, tuning.originals)
             along: dict[int, Change] = {}
+            exams = [task.exam(asker)] if task.exam is not None else []
             begun = time.perf_counter()
             curve = loop.run(
                 Objective(tuning.model, asker, task.terms, reference),
@@ -134,10 +141,15 @@ def train(checkpoint: Checkpoint, task: Task, settings: TrainingSettings) -> Tra
                 keep=lambda step: along.update({step: tuning.change()}),
             )
             seconds = {"prepare": begun - started, "train": time.perf_counter() - begun}
-            trained = Trained(tuning.change(), loop.steps_of(turns, settings), tuning.counts(), curve, along, seconds)
+            if task.exam is not None:
+                exams.append(task.exam(asker))
+            change = tuning.change()
+            counts = tuning.counts(change)
+            trained = Trained(change, loop.steps_of(turns, settings), counts, curve, exams, along, seconds)
         finally:
             tuning.restore()
-    if warning := divergence(curve, checkpoint.model.config.get_text_config().vocab_size):
+    warning = divergence(curve, checkpoint.model.config.get_text_config().vocab_size)
+    if warning is not None and processes.first:
         _logger.warning("%s: %s", task.title, warning)
     return trained
 
@@ -175,6 +187,8 @@ def _turns(sets: Mapping[str, Examples], settings: TrainingSettings) -> list[Tur
         SettingError: there are none, or fewer than `train_steps` asks for.
     """
     retain = sets[RETAIN].items if RETAIN in sets else {}
+    if retain and (alone := sorted(sets[LEARN].items.keys() - retain.keys())):
+        raise DataError(f"There is no {' or '.join(alone)} sample to retain beside those to forget.")
     turns = order(
         sets[LEARN].items,
         retain,
@@ -206,6 +220,7 @@ def _determinants(checkpoint: Checkpoint, task: Task, settings: TrainingSettings
     nothing = settings.names_with("nothing")
     return {
         "title": task.title,
+        "left_out": sorted(task.left_out),
         "about": json.loads(json.dumps(dict(task.about), default=str)),
         "settings": {name: value for name, value in settings.as_dict().items() if name not in nothing},
         "samples": {

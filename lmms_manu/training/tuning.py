@@ -50,9 +50,9 @@ class Tuning:
         """The parameters that the optimiser changes, by name."""
         return {name: each for name, each in self.model.named_parameters() if each.requires_grad}
 
-    def counts(self) -> dict[str, tuple[int, int]]:
-        """For each part, how many of its weight tensors the training changes, and how many it has."""
-        touched = self._touched()
+    def counts(self, change: Change) -> dict[str, tuple[int, int]]:
+        """For each part, how many of its weight tensors `change` changes, and how many it has."""
+        touched = self._touched(change)
         parts = {part: [name for name, own in self._parts.items() if own == part] for part in self._parts.values()}
         return {part: (sum(name in touched for name in names), len(names)) for part, names in sorted(parts.items())}
 
@@ -71,7 +71,8 @@ class Tuning:
             parameter.grad = None
         self._base.eval()
 
-    def _touched(self) -> set[str]:
+    def _touched(self, change: Change) -> set[str]:
+        """The names of the parameters that `change` changes."""
         raise NotImplementedError
 
 
@@ -108,7 +109,7 @@ class Adapters(Tuning):
         self.model.unload()
         super().restore()
 
-    def _touched(self) -> set[str]:
+    def _touched(self, change: Change) -> set[str]:
         return {f"{name}.weight" for name in self._layers}
 
 
@@ -144,8 +145,9 @@ class Weights(Tuning):
         self.originals = None
         super().restore()
 
-    def _touched(self) -> set[str]:
-        return set(self._dtypes)
+    def _touched(self, change: Change) -> set[str]:
+        assert isinstance(change, ChangedTensors)
+        return set(change.tensors)
 
 
 def make_tuning(checkpoint: Checkpoint, settings: TrainingSettings) -> Tuning:

@@ -45,7 +45,7 @@ class Trains(Method[S]):
         - `keep`: the edits along the way, where they are asked for
     """
 
-    label_fields = ("recipe", "epochs")
+    label_fields: ClassVar[tuple[str, ...]] = ("recipe", "epochs")
     strength = "epochs"
 
     idea: ClassVar[str]
@@ -64,8 +64,12 @@ class Trains(Method[S]):
         return {**super().variant(), **named}
 
     def description(self) -> str:
+        return f"{self.idea} {self.what_was_trained()}"
+
+    def what_was_trained(self) -> str:
+        """A sentence for people."""
         how = "adapters (LoRA), which were merged" if self.config.tuning == "lora" else "the weights themselves"
-        return f"{self.idea} What was trained: {how}, in {self.config.parts.replace('+', ' and ')}."
+        return f"What was trained: {how}, in {self.config.parts.replace('+', ' and ')}."
 
     def changes_nothing(self) -> bool:
         return self.config.epochs == 0
