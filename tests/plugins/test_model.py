@@ -123,10 +123,13 @@ def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_p
     assert main(["prune", *words, "--prune_rate", "5", "--out", str(tmp_path / "edited")]) == 0
     model = ManuPruned(pretrained=str(tmp_path / "edited"), prune_rate=0, device="cpu")
     written = json.loads((tmp_path / "edited" / "edit.json").read_text())
-    assert (model.record.fingerprint, model.record.forget_ratio) == (written["mask"], 10)
-    assert "edited before by manu paper at 5 %" in model.record.summary()
+    assert (model.record.fingerprint, model.record.forgotten["forget_ratio"]) == (written["fingerprint"], 10)
+    assert "edited before by manu paper 5 %" in model.record.summary()
     results = evaluate(model, "mllmu_forget_10_cloze_text", limit=2)
-    assert results["configs"]["mllmu_forget_10_cloze_text"]["metadata"]["run"]["edit"]["mask"] == written["mask"]
+    assert (
+        results["configs"]["mllmu_forget_10_cloze_text"]["metadata"]["run"]["edit"]["fingerprint"]
+        == written["fingerprint"]
+    )
     with pytest.raises(ModelError, match=r"tasks of forget ratio 5, .* forget_ratio=10"):
         evaluate(model, "mllmu_retain_cloze_text")
     of_manu_pruned.match_tasks(["mllmu"])
@@ -140,7 +143,7 @@ def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_p
     assert main(["residual", *words, "--max_samples", "2", "--out", str(tmp_path / "residual.json")]) == 0
     residual = json.loads((tmp_path / "residual.json").read_text())
     # The report finds it by the weights that were edited and the mask, as the run's own record names them.
-    assert (residual["checkpoint"], residual["mask"]) == (written["checkpoint"], written["mask"])
+    assert (residual["checkpoint"], residual["mask"]) == (written["checkpoint"], written["fingerprint"])
 
 
 def test_a_vanilla_model_may_be_asked_about_any_ratio(vanilla, evaluate):

@@ -46,7 +46,7 @@ def test_runs_are_recognised_by_what_they_recorded(runs: tuple[Run, ...]) -> Non
     assert vanilla.fingerprint is None
     assert (paper.identity.label, paper.identity.forget_ratio) == ("manu paper 2 %", 10)
     assert paper.fingerprint == PAPER_MASK
-    assert paper.edit["pruned"] == {"language": [3, 40], "vision": [2, 20]}
+    assert paper.edit.counts == {"language": (3, 40), "vision": (2, 20)}
     assert ratio.identity.settings == ()
 
 
@@ -287,7 +287,9 @@ def test_stock_benchmarks_of_an_edited_model_belong_to_its_run(results: Path) ->
             for name in [name for name in content["configs"] if (name == "mmstar") != (wanted == "mmstar")]:
                 del content["configs"][name]
             for name in set(content["configs"]) - {"mmstar"}:
-                content["configs"][name]["metadata"]["run"]["edit"].update(recipe="random", forget_ratio=None)
+                content["configs"][name]["metadata"]["run"]["edit"].update(
+                    variant={"recipe": "random", "prune_rate": 2.0}, forgotten={}
+                )
 
         return change
 
@@ -315,4 +317,4 @@ def test_the_record_above_results_is_of_the_model_that_was_evaluated_there(
     (tmp_path / "parts" / "edit.json").write_text(json.dumps(record), encoding="utf-8")
     (tmp_path / manifest).write_text("{}", encoding="utf-8")
     (run,) = read_runs([str(tmp_path)])
-    assert run.edit.get("method", "") == method
+    assert (run.edit.method if run.edit is not None else "") == method

@@ -95,13 +95,13 @@ def test_a_limit_counts_questions_of_each_leaf(evaluate):
 
 
 def test_the_record_of_an_edit_is_in_results_and_samples(evaluate):
-    publish(EditRecord("manu", "somewhere", recipe="paper", prune_rate=2.0, forget_ratio=15, fingerprint="abc"))
+    publish(EditRecord("manu", "somewhere", "mask", forgotten={"forget_ratio": 15}, fingerprint="abc"))
     try:
         results = evaluate("mllmu_forget_15_cloze_text")
     finally:
         publish(None)
     run = results["configs"]["mllmu_forget_15_cloze_text"]["metadata"]["run"]
-    assert (run["edit"]["recipe"], run["edit"]["mask"]) == ("paper", "abc")
+    assert (run["edit"]["method"], run["edit"]["fingerprint"]) == ("manu", "abc")
     assert {sample["scored"]["edit"] for sample in results["samples"]["mllmu_forget_15_cloze_text"]} == {"abc"}
 
 

@@ -6,15 +6,12 @@ import pytest
 from support.models import save_llava
 
 from lmms_manu.errors import ModelError
-from lmms_manu.methods.data import load_data
-from lmms_manu.methods.registry import get_method, settings_classes
+from lmms_manu.methods.unlearn import plan
 from lmms_manu.mllmu import MODALITIES, DatasetSource, ProtocolSettings, asking, forget_ids, load_samples
 from lmms_manu.mllmu.names import leaves
 from lmms_manu.mllmu.questions import load_questions
 from lmms_manu.models.loading import load_checkpoint
-from lmms_manu.models.settings import ModelSettings
 from lmms_manu.plugins.manu_pruned import ManuPruned
-from lmms_manu.settings import from_arguments
 
 LEAVES = [leaf for leaf in leaves() if leaf.ratio in (None, 15)]
 
@@ -59,11 +56,10 @@ def test_every_form_of_the_released_prompts_reaches_the_model_to_the_byte(vanill
 def test_neurons_are_measured_on_the_released_fine_tuning_prompts(checkpoint, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("LMMS_MANU_CACHE", str(tmp_path))
     monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
-    arguments = {"forget_ratio": 15}
-    unlearning, *own = from_arguments(arguments, *settings_classes(arguments))
-    loaded = load_checkpoint(ModelSettings(pretrained=str(checkpoint), device="cpu"))
+    request = plan({"forget_ratio": 15, "pretrained": str(checkpoint), "device": "cpu"})
+    loaded = load_checkpoint(request.model)
     seen = texts_that_reach(loaded)
-    get_method("manu").edit(loaded, load_data(unlearning), tuple(own))
+    request.edit(loaded)
     source = DatasetSource.resolve(str(folder))
     samples = [sample for modality in MODALITIES for sample in load_samples(source, forget_ids(source, 15), modality)]
     assert {sample.released_with_answer for sample in samples} <= seen
