@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 from lmms_manu.errors import SettingError, one_of
+from lmms_manu.names import MODALITIES
 from lmms_manu.settings import Settings, setting
 
 NAME = "manu"
 RECIPES = ("paper", "released", "ratio", "invariant", "random")
+COMPARING = ("paper", "invariant")
+"""The recipes that compare what a neuron does with pictures and as text, and so need both."""
+
 SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")
 PRUNE_MODES = ("zero", "remove")
@@ -112,10 +116,6 @@ class ManuSettings(Settings):
                 raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")
             object.__setattr__(self, "mask", path)
 
-    def scoring(self) -> dict[str, Any]:
-        """What the scores of given statistics depend on."""
-        return {"recipe": self.measured_recipe, **{name: getattr(self, name) for name in WEIGHTS}}
-
     @property
     def own_scope(self) -> str:
         """The scope, `auto` resolved: the released code takes its share of each tower."""
@@ -127,6 +127,30 @@ class ManuSettings(Settings):
     def measured_recipe(self) -> str | None:
         """The recipe whose scores need statistics, None if none does."""
         return self.random_like if self.recipe == "random" else self.recipe
+
+
+def for_modalities(settings: ManuSettings, modalities: Collection[str]) -> ManuSettings:
+    """The settings for data of these modalities, of which text alone leaves the vision tower without a score.
+
+    Raises:
+        SettingError: the recipe compares modalities and not both are there, or only the vision tower may be pruned
+            and there is no picture.
+    """
+    recipe = settings.measured_recipe
+    missing = [modality for modality in MODALITIES if modality not in modalities]
+    if recipe is None or not missing:
+        return settings
+    if recipe in COMPARING or "text" in missing:
+        fitting = [name for name in RECIPES if name not in (*COMPARING, "random")]
+        raise SettingError(
+            f"recipe={recipe} compares what neurons do with pictures and as text, but there are no {missing[0]} "
+            f"samples for this model: choose {' or '.join(fitting)}."
+        )
+    if settings.towers == "vision":
+        raise SettingError(
+            f"towers=vision with recipe={recipe}: without pictures the vision tower never runs. Use towers=language."
+        )
+    return dataclasses.replace(settings, towers="language")
 
 
 def layers_chosen(text: str, depth: int) -> frozenset[int]:

@@ -3,8 +3,7 @@
 edit
     find the MLP blocks, refuse weights that cannot be edited
     for each step
-        read the scores of an earlier start
-        else measure both sets in both modalities (or read the statistics of an earlier measurement), score
+        measure both sets in each modality (or read the statistics of an earlier measurement), score
         select; between two steps zero
     or: take a mask that was made before
     zero, read the zeros back, record
@@ -13,54 +12,33 @@ edit
 from __future__ import annotations
 
 import dataclasses
-import functools
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-import transformers
 from torch import Tensor
 
-from lmms_manu._version import __version__
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.remove import check_removable, check_saveable, remove_neurons
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.errors import ModelError
-from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.fingerprints import edits, note_edits, weights_fingerprint
 from lmms_manu.measuring.layout import NeuronLayout
-from lmms_manu.measuring.measure import Parts, determinants_of_parts, measure
+from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.neuron_statistics import NeuronStatistics
+from lmms_manu.measuring.parts import Parts, parts_with_examples
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.data import UnlearningData
-from lmms_manu.methods.manu.choice import check_choice, choose, neurons_by_layer
-from lmms_manu.methods.manu.config import NAME, ManuSettings
-from lmms_manu.methods.manu.remembered import Scored, ScoredMemory
+from lmms_manu.methods.manu.choice import check_choice, choose, neurons_by_layer, score
+from lmms_manu.methods.manu.config import NAME, ManuSettings, for_modalities
+from lmms_manu.methods.manu.distributions import distributions
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
-
-
-@dataclass(frozen=True)
-class _Round:
-    """What one round knows of the neurons.
-
-    Args:
-        scored: their scores, in the first round also their levels; neither where the recipe needs no statistics.
-        data: the fingerprint of each part of the data.
-        measured: how many parts were measured for it now.
-        keep: keeps what was computed for it now, for the next start.
-    """
-
-    scored: Scored = field(default_factory=Scored)
-    data: Mapping[str, str] = field(default_factory=dict)
-    measured: int = 0
-    keep: Callable[[], None] | None = None
+from lmms_manu.versions import library_versions
 
 
 def edit(
@@ -68,7 +46,7 @@ def edit(
 ) -> EditRecord:
     """Edits the model in place; arguments and errors as in `Method.edit`."""
     if settings.mask is None and settings.prune_rate == 0:
-        return EditRecord(NAME, checkpoint.name, prune_rate=0.0, versions=versions())
+        return EditRecord(NAME, checkpoint.name, prune_rate=0.0, versions=library_versions())
     blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
     check_editable(checkpoint.model, blocks)
     if settings.prune_mode == "remove":
@@ -125,36 +103,35 @@ class Editing:
         if data is not None:
             with self._timed("measuring"):
                 parts = data.passages(PromptEncoder(self._checkpoint))
-        rounds: list[_Round] = []
-        summaries: list[dict[str, Any]] = []
+            modalities = {part.modality for part in parts_with_examples(parts)}
+            self._settings = for_modalities(self._settings, modalities)
+        first: NeuronStatistics | None = None
+        rounds: list[dict[str, Any]] = []
         marked: Tensor | None = None
         for step in range(1, self._settings.steps + 1):
-            rounds.append(self._score(parts, levels=step == 1))
+            statistics = self._measure(parts)
+            first = first or statistics
             with self._timed("scoring"):
-                scores = rounds[-1].scored.scores
+                scores = score(statistics, self._settings) if statistics is not None else None
                 choice = choose(self._layout, scores, self._settings, step / self._settings.steps, marked)
             marked = choice.marked
-            summaries.append({**choice.summary(), "measured_parts": rounds[-1].measured})
+            rounds.append({**choice.summary(), "measured_parts": statistics.measured if statistics is not None else 0})
             if step < self._settings.steps:
                 self._prune(self._mask(marked))
         assert marked is not None  # there is at least one step
-        record = self._record(data, marked, {"rounds": summaries, "data": rounds[0].data})
+        of_data = first.about["data"] if first is not None else {}
+        record = self._record(data, marked, {"rounds": rounds, "data": of_data})
         told: dict[str, Any] = {}
         if self._settings.save_mask is not None:
             details = {"layout": self._layout.as_json(), "record": record.as_dict()}
             told = {"weights": weights, "details": details}
         mask = self._mask(marked, **told)
-        if (levels := rounds[0].scored.levels) is not None:
+        if first is not None:
             with self._timed("scoring"):
-                drawn = levels.distributions(self._layout, marked)
+                drawn = distributions(first, marked)
             activations = {tower: distribution.as_json() for tower, distribution in drawn.items()}
             record = dataclasses.replace(record, details={**record.details, "activations": activations})
-        record = self._finish(mask, marked, record)
-        # Only now: what the processes do not agree about is an error, and must not be taken for known the next time.
-        for own in rounds:
-            if own.keep is not None and Processes.current().first:
-                own.keep()
-        return record
+        return self._finish(mask, marked, record)
 
     def apply_mask(self, source: str) -> EditRecord:
         """Prunes the neurons of a mask that was made before."""
@@ -175,30 +152,17 @@ class Editing:
                 "mask": source,
                 "prune_mode": self._settings.prune_mode,
             },
-            versions=versions(),
+            versions=library_versions(),
             details={"made_with": made},
         )
         return self._finish(mask, marked, record)
 
-    def _score(self, parts: Parts | None, *, levels: bool) -> _Round:
-        """Scores the model as it is now: by what an earlier start has left, else by its statistics."""
+    def _measure(self, parts: Parts | None) -> NeuronStatistics | None:
+        """The statistics of the model as it is at this round."""
         if parts is None:
-            return _Round()
-        processes = Processes.current()
+            return None
         with self._timed("measuring"):
-            determinants = determinants_of_parts(self._checkpoint, self._blocks, parts, self._measuring)
-        data = {name: of_part["data"] for name, of_part in determinants.items()}
-        cache = StatisticsCache.default() if self._measuring.statistics_cache else None
-        memory = ScoredMemory(cache, determinants, self._settings, levels, self._checkpoint.name)
-        with self._timed("scoring"):
-            known = processes.from_first(memory.load() if processes.first else None)
-        if memory.is_complete(known):
-            return _Round(known, data)
-        with self._timed("measuring"):
-            statistics = measure(self._checkpoint, self._blocks, parts, self._measuring, determinants=determinants)
-        with self._timed("scoring"):
-            scored = memory.complete(known, self._layout, statistics.sums)
-        return _Round(scored, data, statistics.measured, functools.partial(memory.store, scored, known))
+            return measure(self._checkpoint, self._blocks, parts, self._measuring)
 
     def _record(self, data: UnlearningData | None, marked: Tensor, details: Mapping[str, Any]) -> EditRecord:
         """What there is to tell before the model is edited."""
@@ -215,7 +179,7 @@ class Editing:
                 **{name: value for name, value in self._settings.as_dict().items() if name != "save_mask"},
                 **self._measuring.as_dict(),
             },
-            versions=versions(),
+            versions=library_versions(),
             details={"scope": self._settings.own_scope, **details},
         )
 
@@ -260,13 +224,3 @@ class Editing:
             yield
         finally:
             self._seconds[stage] += time.perf_counter() - started
-
-
-def versions() -> dict[str, str]:
-    """The versions of what an edit's numbers may depend on."""
-    return {
-        "lmms-manu": __version__,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "python": platform.python_version(),
-    }
