@@ -1,5 +1,11 @@
 """Names that several parts of this package, and whoever reads its results, have to agree on."""
 
+MODALITIES = ("multimodal", "text")
+"""With pictures, and as text alone."""
+
+IMAGE = "<image>"
+"""What stands for a picture in a prompt."""
+
 MODEL = "manu_pruned"
 """The model that the plugin registers."""
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "prune": "the same by MANU: write a pruned checkpoint",
     "inspect": "show what a mask prunes or what statistics hold",
     "residual": "read off each layer how well a model still knows the answers",
-    "cache": "list or clean the cached statistics, scores and judgements",
+    "cache": "list or clean the cached statistics and judgements",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
     "make-dataset": "make a dataset of fictitious people in MLLMU-Bench's layout",
     "train-tiny": "train the embedded tiny model again",

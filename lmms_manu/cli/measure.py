@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     samples = ", ".join(f"{count} {part}" for part, count in statistics.about["samples"].items())
     print(f"{statistics.layout.neurons} neurons of {checkpoint.name} on {samples} samples: {statistics.seconds:.1f} s")
-    print(f"{statistics.measured} of 4 parts measured now, {4 - statistics.measured} read from the cache")
+    parts, now = len(statistics.parts), statistics.measured
+    print(f"{now} of {parts} parts measured now, {parts - now} read from the cache")
     if arguments.out is not None:
         statistics.save(arguments.out)
         print(f"wrote {arguments.out}")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from datasets import Dataset, Image
 
-from lmms_manu.measuring.measure import Parts
+from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.methods.settings import ALL, AUTO, MATCH, UnlearningSettings
 from lmms_manu.mllmu.exemplars import first_by_rule
@@ -47,7 +47,7 @@ class UnlearningData:
         """The samples rendered for a model, by set and modality."""
         sets = {"forget": self.forget, "retain": self.retain}
         return {
-            (name, modality): [_passage(sample, encoder, self.settings.prompt) for sample in samples[modality]]
+            Part(name, modality): [_passage(sample, encoder, self.settings.prompt) for sample in samples[modality]]
             for name, samples in sets.items()
             for modality in MODALITIES
         }

@@ -22,7 +22,7 @@ from lmms_manu.editing.changes import Change
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.files import new_folder
 from lmms_manu.measuring.fingerprints import edits, note_edits, processor_fingerprint, weights_fingerprint
-from lmms_manu.measuring.measure import Parts, library_versions
+from lmms_manu.measuring.parts import Parts
 from lmms_manu.measuring.passages import digest_of_passages
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.methods.base import Edit, Method
@@ -37,6 +37,7 @@ from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings, from_arguments
+from lmms_manu.versions import library_versions
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class Plan:
             strength=self.method.strength,
             fingerprint=made.change.fingerprint if made.change is not None else None,
             forgotten=self._forgotten() if made.forgotten is None else made.forgotten,
-            samples={f"{group}/{modality}": len(part) for (group, modality), part in (examples or {}).items()},
+            samples={str(part): len(own) for part, own in (examples or {}).items()},
             description=self.method.description(),
             counts=made.counts,
             unit=made.unit,
@@ -173,9 +174,7 @@ class Plan:
             "method": self.method.name,
             "settings": {name: value for name, value in config.as_dict().items() if name not in nothing},
             "blocks": checkpoint.settings.as_dict().get("mlp_blocks"),
-            "examples": {
-                f"{group}/{modality}": digest_of_passages(part) for (group, modality), part in (examples or {}).items()
-            },
+            "examples": {str(part): digest_of_passages(own) for part, own in (examples or {}).items()},
             "weights": weights,
             "processor": processor_fingerprint(checkpoint),
             "dtype": str(model.dtype),

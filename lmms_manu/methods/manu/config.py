@@ -6,16 +6,21 @@ import dataclasses
 import os
 import re
 import typing
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.names import MODALITIES
 from lmms_manu.settings import setting
 
 NAME = "manu"
 Recipe = Literal["paper", "released", "ratio", "invariant", "random"]
 RECIPES: tuple[Recipe, ...] = typing.get_args(Recipe)
+COMPARING = ("paper", "invariant")
+"""The recipes that compare what a neuron does with pictures and as text, and so need both."""
+
 SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")
 PRUNE_MODES = ("zero", "remove")
@@ -128,6 +133,30 @@ class ManuSettings(MeasureSettings):
     def measured_recipe(self) -> Recipe | None:
         """The recipe whose scores need statistics, None if none does."""
         return self.random_like if self.recipe == "random" else self.recipe
+
+
+def for_modalities(settings: ManuSettings, modalities: Collection[str]) -> ManuSettings:
+    """The settings for data of these modalities, of which text alone leaves the vision tower without a score.
+
+    Raises:
+        SettingError: the recipe compares modalities and not both are there, or only the vision tower may be pruned
+            and there is no picture.
+    """
+    recipe = settings.measured_recipe
+    missing = [modality for modality in MODALITIES if modality not in modalities]
+    if recipe is None or not missing:
+        return settings
+    if recipe in COMPARING or "text" in missing:
+        fitting = [name for name in RECIPES if name not in (*COMPARING, "random")]
+        raise SettingError(
+            f"recipe={recipe} compares what neurons do with pictures and as text, but there are no {missing[0]} "
+            f"samples for this model: choose {' or '.join(fitting)}."
+        )
+    if settings.towers == "vision":
+        raise SettingError(
+            f"towers=vision with recipe={recipe}: without pictures the vision tower never runs. Use towers=language."
+        )
+    return dataclasses.replace(settings, towers="language")
 
 
 def layers_chosen(text: str, depth: int) -> frozenset[int]:

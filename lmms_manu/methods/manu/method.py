@@ -12,7 +12,7 @@ from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
     from lmms_manu.editing.changes import Change
-    from lmms_manu.measuring.measure import Parts
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
 _CITATION = (
