@@ -13,7 +13,7 @@ from pathlib import Path
 from transformers.utils import cached_file
 
 from lmms_manu.errors import SettingError
-from lmms_manu.files import write_json
+from lmms_manu.files import write_json, writing
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.mllmu.names import DEFAULT_RATIO, everything_name
 from lmms_manu.models.loading import Checkpoint
@@ -40,8 +40,9 @@ def write_checkpoint(
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
-        checkpoint.model.save_pretrained(scratch)
-        checkpoint.processor.save_pretrained(scratch)
+        with writing(target):
+            checkpoint.model.save_pretrained(scratch)
+            checkpoint.processor.save_pretrained(scratch)
         write_json(scratch / RECORD_FILE, record.as_dict())
         (scratch / "README.md").write_text(model_card(record), encoding="utf-8")
         for file in beside:

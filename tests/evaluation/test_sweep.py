@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from support.one_answer import write_results
 
 from lmms_manu.cli import main
 from lmms_manu.errors import SettingError
@@ -60,11 +61,8 @@ def test_a_setting_cannot_be_swept_and_fixed_at_once():
 def test_results_in_folders_of_a_checkpoints_name_are_reported(monkeypatch, tmp_path, capsys):
     def harness(call, **_):
         # As the harness does where `pretrained` is given.
-        file = call.output / "tiny" / "20260101_000000_results.json"
-        file.parent.mkdir(parents=True)
         config = {"model": "manu_pruned", "model_args": call.config()["model_args"]}
-        file.write_text(json.dumps({"config": config, "results": {"mmstar": {"average,none": 0.5}}}))
-        return file
+        return write_results(call.output / "tiny", "mmstar", {"average": 0.5}, config=config)
 
     monkeypatch.setattr(evaluation, "run", harness)
     parts = ["--suite", "utility", "--skip", "mmmu,mmvet,mia_bench,llava_bench", "--limit", "1"]
