@@ -47,6 +47,17 @@ def test_the_vanilla_model_has_no_argument_of_an_edit():
         check_arguments(point.model_args)
 
 
+def test_swept_settings_are_checked_together_with_the_shared_ones(tmp_path, capsys):
+    controls = ["--recipe", "random", "--prune_rate", "30", "--seed", "0,1", "--output", str(tmp_path), "--dry-run"]
+    shared = ["--model_args", "forget_ratio=10,random_like=ratio"]
+    assert main.main(["sweep", *controls, *shared]) == 0, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert "random-30-seed1/mllmu_forget" in told
+    assert "--tasks mllmu_forget_10" in told
+    assert main.main(["sweep", "--recipe", "paper", *controls[2:], *shared]) == 2
+    assert "random_like='ratio' needs recipe=random" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("grid", [{}, {"recipe": []}])
 def test_a_sweep_over_nothing_is_refused(grid):
     with pytest.raises(SettingError, match="needs a setting"):
