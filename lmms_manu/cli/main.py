@@ -11,6 +11,8 @@ from typing import Protocol, cast
 from lmms_manu._version import __version__
 from lmms_manu.errors import ManuError, nearest
 
+WRONG_INPUT = 2
+
 # The help texts stand here, not in the modules, so that `lmms-manu --help` imports none of them.
 COMMANDS = {
     "demo": "make a tiny model forget people and print what it forgot and kept",
@@ -66,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command.run(arguments)
     except (ManuError, OSError) as error:  # files that cannot be written or read name themselves
         print(f"lmms-manu {name}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code if isinstance(error, ManuError) else WRONG_INPUT
     except KeyboardInterrupt:
         print(f"lmms-manu {name}: interrupted", file=sys.stderr)
         return 130

@@ -37,7 +37,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) -> Evaluation:
+def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, object]) -> Evaluation:
     """The evaluation that the arguments ask for.
 
     Raises:
@@ -56,7 +56,7 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
     )
 
 
-def _forget_ratio(model_args: Mapping[str, str]) -> int:
+def _forget_ratio(model_args: Mapping[str, object]) -> int:
     """The ratio of the people that the model will have forgotten."""
     method = method_class(str(model_args.get("method", DEFAULT_METHOD)))
     classes = (ModelSettings, UnlearningSettings, method.config_class)

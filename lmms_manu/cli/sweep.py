@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     every = points(grid, common)
     for point in every:
         check_arguments(point.model_args)
-    evaluation = evaluation_of(arguments, common)
+    # By a point's arguments: some of the shared ones are right only beside those that are swept.
+    evaluation = evaluation_of(arguments, every[-1].model_args)
     check([at(point, evaluation) for point in every], show=arguments.dry_run)
     if arguments.dry_run:
         return 0

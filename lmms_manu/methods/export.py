@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers.utils import cached_file
 
 from lmms_manu.editing.changes import Change
-from lmms_manu.files import atomic_folder, write_json
+from lmms_manu.files import atomic_folder, write_json, writing
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.mllmu.names import DEFAULT_RATIO, everything_name
 from lmms_manu.models.loading import Checkpoint
@@ -28,8 +28,9 @@ def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, change: Change 
         SettingError: somebody else wrote something there meanwhile.
     """
     with atomic_folder("output", folder) as scratch:
-        checkpoint.model.save_pretrained(scratch)
-        checkpoint.processor.save_pretrained(scratch)
+        with writing(folder):
+            checkpoint.model.save_pretrained(scratch)
+            checkpoint.processor.save_pretrained(scratch)
         write_json(scratch / RECORD_FILE, record.as_dict())
         (scratch / "README.md").write_text(model_card(record), encoding="utf-8")
         if change is not None and change.is_small:

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmms_manu.errors import DataError, one_of
+from lmms_manu.errors import DataError, NoResultsError, one_of
 from lmms_manu.methods.record import EditRecord
+from lmms_manu.report.completeness import loss, overwritten, unusable
 from lmms_manu.report.identity import Identity, identify, same_call
 from lmms_manu.report.metrics import LEAVES
 from lmms_manu.report.naming import Key, check_names, name_and_folder, names_of
 from lmms_manu.report.problems import ALLOWANCES, Problem, refusal
+from lmms_manu.report.provenance import mixed_between, mixed_within, versions_of_files
 from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
 from lmms_manu.report.samples import Sample, first_scored, read_samples
@@ -59,13 +61,11 @@ class Run:
         if result is None or result.samples is None:
             return None
         if task not in self._read:
-            samples = tuple(read_samples(result.samples, task))
-            if result.effective is not None and len(samples) != result.effective:
+            if result.effective is not None and (reason := loss(result)):
                 raise DataError(
-                    f"{result.samples} holds {len(samples)} questions, but the results speak of {result.effective}: "
-                    "the file was cut short or written twice."
+                    f"{reason}. Evaluate the task again; `lmms-manu evaluate` does so when its command is repeated."
                 )
-            self._read[task] = samples
+            self._read[task] = tuple(read_samples(result.samples, task))
         return self._read[task]
 
 
@@ -128,18 +128,29 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
     problems: list[Problem] = []
     for file in files:
         for task in file.tasks:
-            if not task.values:
+            if task.is_unscored:
                 continue
             if task.name in tasks:
                 places = f"{origin[task.name].path} and {file.path}"
                 problems.append(Problem("duplicate", f"{name}: {task.name} was evaluated twice ({places})."))
             tasks[task.name], origin[task.name] = task, file
-    if not tasks:
-        raise DataError(f"{name}: {files[0].path} holds no scores.")
+    if not any(task.values for task in tasks.values()):
+        raise NoResultsError(_without_scores(name, files))
+    problems += [*unusable(name, files), *overwritten(name, files), *mixed_within(name, files)]
     problems += [*_cut_short(name, tasks), *_gaps(name, tasks), *_protocols(name, tasks)]
     edits = [edit for file in files if (edit := edit_of(file))]
     fingerprint = _fingerprint(name, tasks, edits)
     return Run(name, identity, files, tasks, edits[-1] if edits else None, fingerprint, tuple(problems))
+
+
+def _without_scores(name: str, files: Sequence[ResultsFile]) -> str:
+    if lost := unusable(name, files):
+        return " ".join(problem.message for problem in lost)
+    if any(task.samples is not None for file in files for task in file.tasks):
+        return (
+            f"{name}: {files[0].path} holds answers and no scores, as --predict_only leaves them: evaluate without it."
+        )
+    return f"{name}: {files[0].path} holds no scores."
 
 
 def _fingerprint(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[EditRecord]) -> str | None:
@@ -235,16 +246,9 @@ def _mixed(what: str, values: Mapping[str, str]) -> list[Problem]:
 def problems_of(runs: Sequence[Run]) -> list[Problem]:
     """What was allowed but has to be told: see `Problem`."""
     problems = [problem for run in runs for problem in run.problems] + _across(runs)
-    for package in dict.fromkeys(name for run in runs for name in versions_of(run)):
-        found = {run.name: version for run in runs if (version := versions_of(run).get(package))}
-        if len(set(found.values())) > 1:
-            told = ", ".join(f"{version} in {name}" for name, version in found.items())
-            problems.append(Problem("versions", f"the runs used different versions of {package}: {told}."))
-    return problems
+    return problems + mixed_between({run.name: versions_of(run) for run in runs})
 
 
 def versions_of(run: Run) -> dict[str, str]:
     """The versions of libraries that a run recorded."""
-    harness = sorted({file.harness_version for file in run.files} - {"unknown", "unknown@unknown"})
-    recorded = dict(run.edit.versions) if run.edit is not None else {}
-    return {**recorded, **({"lmms-eval": ", ".join(harness)} if harness else {})}
+    return versions_of_files(run.files)

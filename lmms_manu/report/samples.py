@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,13 @@ def _samples(path: Path, task: str) -> Iterator[Sample]:
 def _parsed(line: bytes, task: str, where: str) -> Sample:
     try:
         content = json.loads(line)
-        return _mllmu_sample(content) if task in LEAVES else _other_sample(content, task)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        sample = _mllmu_sample(content) if task in LEAVES else _other_sample(content, task)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise DataError(f"{where}: not a sample of {task} ({error!r}).") from None
+    for metric, score in sample.scores.items():
+        if not all(map(math.isfinite, score)):
+            raise DataError(f"{where}: {metric} is {score[0]}, which is no score: evaluate {task} again.")
+    return sample
 
 
 def _mllmu_sample(line: Mapping[str, Any]) -> Sample:

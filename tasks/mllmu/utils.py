@@ -21,6 +21,7 @@ from lmms_manu.methods.published import published
 from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
 from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
+from lmms_manu.versions import installed
 
 count = results.count
 count_not_judged = results.count_not_judged
@@ -90,4 +91,5 @@ def _run_of(leaf: str) -> dict[str, Any]:
         "exemplars": list(questions.exemplars),
         "judge": judge.model if judge else None,
         "edit": edit.as_dict() if edit else None,
+        "versions": installed(),
     }

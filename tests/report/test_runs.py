@@ -244,15 +244,15 @@ def test_a_samples_file_that_was_cut_short_is_refused(results: Path) -> None:
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     file.write_text("".join(lines[:-2]), encoding="utf-8")
     (run,) = read_runs([str(results / "paper")])
-    with pytest.raises(DataError, match=rf"holds {len(lines) - 2} questions, but the results speak of {len(lines)}"):
+    with pytest.raises(DataError, match=rf"holds {len(lines) - 2} of {len(lines)} questions: it was cut"):
         run.samples("mllmu_retain_10_cloze_text")
     file.write_text("".join(lines[:-1]) + lines[-1][:40], encoding="utf-8")
-    with pytest.raises(DataError, match=f"line {len(lines)}: not a sample"):
+    with pytest.raises(DataError, match=rf"holds {len(lines) - 1} of {len(lines)} questions: it was cut"):
         run.samples("mllmu_retain_10_cloze_text")
-    file.write_text("".join([*lines, lines[0]]), encoding="utf-8")
+    file.write_text("".join([*lines[:-1], lines[0]]), encoding="utf-8")
     with pytest.raises(DataError, match="stands in the file twice"):
         run.samples("mllmu_retain_10_cloze_text")
-    file.write_bytes("".join(lines[:-1]).encode() + '{"doc_id": 1, "target": "é"}'.encode("latin-1"))
+    file.write_bytes("".join(lines[:-1]).encode() + '{"doc_id": 1, "target": "é"}\n'.encode("latin-1"))
     with pytest.raises(DataError, match=f"line {len(lines)}: not a sample"):
         run.samples("mllmu_retain_10_cloze_text")
 
