@@ -14,7 +14,7 @@ from lmms_manu.errors import DataError
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
-from lmms_manu.names import MODEL
+from lmms_manu.names import MODELS
 from lmms_manu.report.results import ResultsFile
 
 VANILLA = "vanilla"
@@ -96,7 +96,7 @@ def identify(results: ResultsFile, edit: Mapping[str, Any]) -> Identity:
     """
     arguments = _of_answers(results)
     settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in _NAMED))
-    if results.model != MODEL and not edit:
+    if results.model not in MODELS and not edit:
         return Identity(results.model, results.checkpoint, method="", settings=settings)
     told = _told(arguments, edit)
     rate = _number(results, "prune_rate", told["prune_rate"])

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmms_manu.names import MANIFEST_FILE, MODEL, RECORD_FILE
+from lmms_manu.names import MANIFEST_FILE, MODELS, RECORD_FILE
 from lmms_manu.report.results import ResultsFile, TaskResult
 
 
@@ -29,7 +29,7 @@ def edit_of(results: ResultsFile) -> dict[str, Any]:
     edits = (protocol_of(task).get("edit") for task in results.tasks)
     told = next((dict(edit) for edit in edits if isinstance(edit, Mapping)), {})
     # Only `lmms-manu evaluate` puts the record of the model that it evaluated above the results.
-    if not told and results.model == MODEL and not any(protocol_of(task) for task in results.tasks):
+    if not told and results.model in MODELS and not any(protocol_of(task) for task in results.tasks):
         evaluated = next((folder for folder in results.folders if (folder / MANIFEST_FILE).is_file()), None)
         told = _read(evaluated / RECORD_FILE) if evaluated else {}
     if told.get("mask"):
