@@ -9,6 +9,9 @@ IMAGE = "<image>"
 MODEL = "manu_pruned"
 """The model that the plugin registers."""
 
+MODELS = (MODEL, "unlearned")
+"""All its names; the second one is for methods that prune nothing."""
+
 RECORD_FILE = "edit.json"
 """The record of an edit: beside the weights of an exported checkpoint, and above the results of its evaluation."""
 

@@ -13,7 +13,8 @@ from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.planning import unreadable
 from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
 from lmms_manu.errors import DataError, ModelError, SettingError
-from lmms_manu.models.rendering import PromptRenderer
+from lmms_manu.mllmu.prompts import PromptList
+from lmms_manu.models.rendering import MARKER, PromptRenderer
 
 Documents = Mapping[str, Mapping[str, Any]]
 """The harness's documents: by task, split and number."""
@@ -59,7 +60,7 @@ class RequestConverter:
         context, arguments, doc_to_visual, number, task, split = request.args
         label = f"{task}, document {number}"
         ask = _Reopened(lambda: _simple_messages(doc_to_visual, self._documents[task][split][number], context), label)
-        return self._request(ask, arguments, _owner(doc_to_visual), task, label)
+        return self._request(ask, arguments, _owner(doc_to_visual), task, label, in_place=True)
 
     def continuation(self, request: Instance) -> ContinuationRequest:
         """A request for a likelihood: `(context, continuation, doc_to_visual, number, task, split)`.
@@ -76,10 +77,19 @@ class RequestConverter:
         ask = _Reopened(lambda: _simple_messages(doc_to_visual, self._documents[task][split][number], context), label)
         if callable(continuation):
             continuation = continuation(self._documents[task][split][number])
-        text = self._renderer.chat_text(ask.first)
+        text = self._renderer.chat_text(ask.first, in_place=True)
         return ContinuationRequest(text, str(continuation), lambda: _pictures(ask(), label), label)
 
-    def _request(self, ask: _Reopened, arguments: Mapping[str, Any], task: Any, name: str, label: str) -> PromptRequest:
+    def _request(
+        self,
+        ask: _Reopened,
+        arguments: Mapping[str, Any],
+        task: Any,
+        name: str,
+        label: str,
+        *,
+        in_place: bool = False,
+    ) -> PromptRequest:
         asked = ask.first
         _check_media(asked, label)
         try:
@@ -90,19 +100,16 @@ class RequestConverter:
             )
         except SettingError as error:
             raise SettingError(f"{name}: {error}") from None
-        released = getattr(asked, "released", None)
-        if released is None:
-            return PromptRequest(
-                self._renderer.chat_text(asked), lambda: _pictures(ask(), label), generation, name, label
-            )
-        label = asked.label or label
-        if asked.forget_ratio is not None:
-            self._check_ratio(asked.forget_ratio, label)
-        if self._prompt == "chat":
-            text, pictures = self._renderer.chat_text(asked), lambda: _pictures(ask(), label)
-        else:
-            text, pictures = self._renderer.released_text(released), lambda: [_rgb(one) for one in ask().pictures]
-        return PromptRequest(text, pictures, generation, name, label, asked.advice)
+        released, advice = getattr(asked, "released", None), ""
+        if released is not None:
+            label, advice = asked.label or label, asked.advice
+            if asked.forget_ratio is not None:
+                self._check_ratio(asked.forget_ratio, label)
+        if released is not None and self._prompt == "released":
+            text = self._renderer.released_text(released)
+            return PromptRequest(text, lambda: [_rgb(one) for one in ask().pictures], generation, name, label, advice)
+        text = self._renderer.chat_text(asked, in_place=in_place)
+        return PromptRequest(text, lambda: _pictures(ask(), label), generation, name, label, advice)
 
 
 def task_of(request: Instance) -> str:
@@ -161,26 +168,23 @@ def _owner(method: Any) -> Any:
 
 
 def _simple_messages(doc_to_visual: Callable[[Any], Any] | None, document: Any, context: str) -> Messages:
+    """A simple task's prompt as a turn, with the prompt's attributes where its pictures know of one."""
     shown = doc_to_visual(document) if callable(doc_to_visual) else None
     shown = [] if shown is None else shown
-    released = getattr(shown, "released", None)
-    content = [{"type": "image", "url": picture} for picture in shown]
-    turn = {"role": "user", "content": [*content, {"type": "text", "text": context}]}
-    return [turn] if released is None else _Released([turn], shown)
+    turn = {"role": "user", "content": _interleaved(context, shown)}
+    return shown.with_items([turn]) if isinstance(shown, PromptList) else [turn]
 
 
-class _Released(list):
-    """A simple task's turn with what its pictures know of MLLMU-Bench's prompt."""
-
-    def __init__(self, turns: Messages, shown: Any) -> None:
-        super().__init__(turns)
-        self._shown = shown
-        self.pictures = tuple(shown)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._shown, name)
+def _interleaved(text: str, pictures: Sequence[Any]) -> list[dict[str, Any]]:
+    """Pictures in the places that the text has for them, and in front of it those that it has none for."""
+    pieces = text.split(MARKER)
+    places = min(len(pieces) - 1, len(pictures))
+    first = len(pictures) - places
+    content = [{"type": "image", "url": picture} for picture in pictures[:first]]
+    for piece, picture in zip(pieces, pictures[first:], strict=False):
+        content += [{"type": "text", "text": piece}, {"type": "image", "url": picture}]
+    # Marks beyond the pictures stand for nothing.
+    return [*content, {"type": "text", "text": "".join(pieces[places:])}]
 
 
 def _check_media(messages: Messages, label: str) -> None:

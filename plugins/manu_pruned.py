@@ -29,7 +29,7 @@ from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.environment import rank_and_world, record_file
-from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.errors import ModelError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
 from lmms_manu.memory import release_memory
@@ -40,6 +40,7 @@ from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import resolve_device
 from lmms_manu.plugins.announced import take_announced_ratios
 from lmms_manu.plugins.conversion import RequestConverter, task_of
+from lmms_manu.plugins.options import refuse_options, running_options
 from lmms_manu.plugins.processes import join_processes, take_down_on_failure
 
 _HARNESS_BATCH_SIZE = 1
@@ -92,7 +93,11 @@ class ManuPruned(lmms):
 
         The harness passes its batch size of 1 where nobody named one; the model then chooses. `--batch_size` and
         `--device` count where `--model_args` does not name the same.
+
+        Raises:
+            SettingError: an option of the harness has no effect with this model, or as for the class.
         """
+        refuse_options(running_options())
         arguments = dict(arg_string) if isinstance(arg_string, Mapping) else simple_parse_args_string(arg_string)
         for name in ("batch_size", "device"):
             value = (additional_config or {}).get(name)
@@ -107,7 +112,9 @@ class ManuPruned(lmms):
 
     @property
     def chat_template(self) -> str:
-        raise SettingError("--apply_chat_template: manu_pruned applies the chat template itself; leave the option out.")
+        """What `--apply_chat_template` would apply; refused, as it is where the harness makes the model."""
+        refuse_options({"apply_chat_template": True})
+        return ""
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
         """Answers requests, in order.
@@ -118,7 +125,8 @@ class ManuPruned(lmms):
             SettingError: a task needs a judge and none is configured.
         """
         with take_down_on_failure():
-            # Where the harness is called from Python, this is the first that the model hears of its tasks.
+            # Where the harness is given a model that is there already, this is the first that it hears of the rest.
+            refuse_options(running_options())
             check_judge_of_tasks((task_of(request) for request in requests), os.environ)
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
             asked = [request for request in requests if not (request.metadata or {}).get("__padding_only__")]
@@ -135,6 +143,7 @@ class ManuPruned(lmms):
         the task; inside a result it arrives as it is.
         """
         with take_down_on_failure():
+            refuse_options(running_options())
             converter = self._converter()
             scores = self._scorer.score(converter.continuation(request) for request in requests)
             return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for one in scores]

@@ -320,3 +320,20 @@ def to_device(inputs: Mapping[str, Any], device: torch.device, dtype: torch.dtyp
         return value.to(device, dtype) if dtype is not None and value.is_floating_point() else value.to(device)
 
     return {name: move(value) for name, value in inputs.items()}
+
+
+def answer_start(question: Sequence[int] | np.ndarray, whole: Sequence[int] | np.ndarray) -> int:
+    """Where the answer begins in the tokens of a question with its answer.
+
+    Tokenizers may join the end of a question with the start of its answer; that token belongs to the answer.
+
+    Args:
+        question: the token ids of the question alone.
+        whole: those of question and answer.
+
+    Returns:
+        The number of ids that both start with.
+    """
+    shorter = min(len(question), len(whole))
+    different = np.flatnonzero(np.asarray(question[:shorter]) != np.asarray(whole[:shorter]))
+    return int(different[0]) if len(different) else shorter

@@ -14,6 +14,9 @@ from lmms_manu.errors import ModelError
 MARKER = "<image>"
 """Where a picture belongs in a released prompt; each model has a placeholder of its own for it."""
 
+_PLACE = "picture-belongs-here"
+"""Stands in a text for a picture while a chat template is applied."""
+
 
 class PromptRenderer:
     """Renders prompts for one processor.
@@ -66,12 +69,13 @@ class PromptRenderer:
         told = f"{self.system_prompt} " if self.system_prompt else ""
         return told + text.replace(MARKER, self.placeholder)
 
-    def chat_text(self, messages: Sequence[Mapping[str, Any]]) -> str:
+    def chat_text(self, messages: Sequence[Mapping[str, Any]], *, in_place: bool = False) -> str:
         """Messages as one prompt that ends where the model's answer starts.
 
         Args:
             messages: turns with "role" and "content", a text or a list of {"type": "text", "text": ...} and
                 {"type": "image", ...} parts.
+            in_place: pictures behind a text stay where they are, also where the chat template puts all of them first.
 
         Returns:
             The chat template's rendering; `USER: ...\\nASSISTANT:` turns where the processor has no template.
@@ -79,10 +83,14 @@ class PromptRenderer:
         turns = [{"role": message["role"], "content": self._parts(message["content"])} for message in messages]
         if self.system_prompt:
             turns = self._told(turns)
+        if in_place:
+            turns = [{**turn, "content": _within_text(turn["content"])} for turn in turns]
         if self.has_chat_template:
-            return self._apply_template(turns)
-        lines = [f"{turn['role'].upper()}: {self._plain(turn['content'])}" for turn in turns]
-        return "\n".join([*lines, "ASSISTANT:"])
+            text = self._apply_template(turns)
+        else:
+            lines = [f"{turn['role'].upper()}: {self._plain(turn['content'])}" for turn in turns]
+            text = "\n".join([*lines, "ASSISTANT:"])
+        return text.replace(_PLACE, self.placeholder) if in_place else text
 
     def _told(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The turns after the system prompt, which adds to a system turn of the task's own.
@@ -125,3 +133,10 @@ class PromptRenderer:
     def _apply_template(self, turns: Sequence[Mapping[str, Any]]) -> str:
         owner: Any = self.processor if getattr(self.processor, "chat_template", None) else self.tokenizer
         return str(owner.apply_chat_template(list(turns), add_generation_prompt=True, tokenize=False))
+
+
+def _within_text(parts: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Parts with everything from the first text on as one text."""
+    first = next((number for number, part in enumerate(parts) if part["type"] == "text"), len(parts))
+    text = "".join(_PLACE if part["type"] == "image" else part["text"] for part in parts[first:])
+    return [*parts[:first], {"type": "text", "text": text}]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import itertools
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +14,7 @@ from lmms_manu.errors import ModelError
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.methods.data import UnlearningData
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.models.inputs import PromptEncoder, to_device
+from lmms_manu.models.inputs import PromptEncoder, answer_start, to_device
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.report.residual import Residual
 
@@ -94,8 +93,7 @@ def _answer_tokens(encoder: PromptEncoder, passage: Passage, pictures: Sequence[
     """How many tokens at the end of a passage are its answer's."""
     prompts = encoder.tokenize([passage.question, passage.text], [pictures, pictures])
     question, whole = (prompt.ids for prompt in prompts)
-    pairs = zip(question, whole, strict=False)
-    return len(whole) - sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return len(whole) - answer_start(question, whole)
 
 
 def _mean_probability(logits: Tensor, gold: Tensor) -> Tensor:

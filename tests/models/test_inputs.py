@@ -9,7 +9,7 @@ from support.models import llava_processor, save_llava
 from support.stock_tasks import picture
 
 from lmms_manu.errors import ModelError
-from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.inputs import PromptEncoder, answer_start
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.models.pictures import PictureCache, PreparedPicture, digest_of
 from lmms_manu.models.rendering import PromptRenderer
@@ -172,3 +172,11 @@ def test_a_picture_is_prepared_once_while_it_is_kept(encoder, monkeypatch):
 def test_pictures_of_equal_bytes_and_other_shape_differ():
     assert digest_of(picture(1, (20, 10))) != digest_of(picture(1, (10, 20)))
     assert digest_of(picture(1)) == digest_of(picture(1))
+
+
+@pytest.mark.parametrize(
+    ("question", "whole", "start"),
+    [([1, 2], [1, 2, 3], 2), ([1, 2, 9], [1, 2, 3, 9], 2), ([1, 2], [1, 5, 3], 1), ([1, 2], [1, 2], 2), ([1], [], 0)],
+)
+def test_an_answer_starts_where_the_question_alone_ends_or_was_joined_with_it(question, whole, start):
+    assert answer_start(question, np.asarray(whole)) == start
