@@ -76,12 +76,13 @@ class RequestConverter:
         ask = _Reopened(lambda: _simple_messages(doc_to_visual, self._documents[task][split][number], context), label)
         if callable(continuation):
             continuation = continuation(self._documents[task][split][number])
+        self._check_media(ask.first, label)
         text = self._renderer.chat_text(ask.first)
         return ContinuationRequest(text, str(continuation), lambda: _pictures(ask(), label), label)
 
     def _request(self, ask: _Reopened, arguments: Mapping[str, Any], task: Any, name: str, label: str) -> PromptRequest:
         asked = ask.first
-        _check_media(asked, label)
+        self._check_media(asked, label)
         try:
             generation = Generation.from_arguments(
                 arguments,
@@ -103,6 +104,21 @@ class RequestConverter:
         else:
             text, pictures = self._renderer.released_text(released), lambda: [_rgb(one) for one in ask().pictures]
         return PromptRequest(text, pictures, generation, name, label, asked.advice)
+
+    def _check_media(self, messages: Messages, label: str) -> None:
+        """Refuses messages with anything but texts and what the model sees.
+
+        Raises:
+            ModelError: naming the document and the medium.
+        """
+        kinds = {part["type"] for part in _parts(messages)}
+        for kind in kinds - {"text", "image"}:
+            raise ModelError(f"{label}: manu_pruned shows pictures to the model, but this is {kind}.")
+        if "image" in kinds and not self._renderer.takes_pictures:
+            raise ModelError(
+                f"{label} shows a picture, but the checkpoint is of text alone: leave its task out, or name one that "
+                "takes pictures with pretrained=."
+            )
 
 
 def task_of(request: Instance) -> str:
@@ -181,16 +197,6 @@ class _Released(list):
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._shown, name)
-
-
-def _check_media(messages: Messages, label: str) -> None:
-    """Refuses messages with anything but texts and pictures.
-
-    Raises:
-        ModelError: naming the document and the medium.
-    """
-    for kind in {part["type"] for part in _parts(messages)} - {"text", "image"}:
-        raise ModelError(f"{label}: manu_pruned shows pictures to the model, but this is {kind}.")
 
 
 def _pictures(messages: Messages, label: str) -> list[Image.Image]:

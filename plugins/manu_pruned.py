@@ -35,8 +35,8 @@ from lmms_manu.files import write_json
 from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
 from lmms_manu.methods.base import EditRecord, publish
+from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
-from lmms_manu.models.loading import resolve_device
 from lmms_manu.plugins.announced import take_announced_ratios
 from lmms_manu.plugins.conversion import RequestConverter, task_of
 from lmms_manu.plugins.processes import join_processes, take_down_on_failure

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     join_processes()
     data = load_data(people)
     checkpoint = load_checkpoint(model)
-    blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
+    blocks = find_mlp_blocks(checkpoint.model, model.mlp_blocks)
     statistics = measure(checkpoint, blocks, data.passages(PromptEncoder(checkpoint)), measuring)
     if not Processes.current().first:
         return 0

@@ -149,13 +149,13 @@ def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings
         "dtype": str(model.dtype),
         "device": checkpoint.device.type,
         "attention": str(getattr(model.config, "_attn_implementation", None)),
-        "versions": _versions(),
+        "versions": library_versions(),
     }
 
 
 @functools.cache
-def _versions() -> dict[str, str]:
-    """Of the libraries that read a checkpoint, make inputs of texts and pictures, and compute."""
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that read a checkpoint, make inputs of texts and pictures, and compute."""
     versions = {"lmms-manu": __version__, "torch": torch.__version__}
     for name in _LIBRARIES:
         with contextlib.suppress(metadata.PackageNotFoundError):

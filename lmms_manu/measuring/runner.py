@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import threading
 from collections.abc import Sequence
@@ -74,8 +73,7 @@ class BatchRunner:
         self._largest: int | None = None
         # Fast tokenizers refuse to be used by two threads at once.
         self._encoding = threading.Lock()
-        accepted = inspect.signature(checkpoint.model.forward).parameters
-        self._options: dict[str, Any] = {name: value for name, value in _UNREAD.items() if name in accepted}
+        self._options: dict[str, Any] = {name: value for name, value in _UNREAD.items() if checkpoint.accepts(name)}
         vision = getattr(checkpoint.model.config, "vision_config", None)
         patch_size = getattr(vision, "patch_size", None)
         self._patch_size = patch_size if isinstance(patch_size, int) else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lmms_manu.errors import SettingError
-from lmms_manu.models.patterns import parse_patterns
 from lmms_manu.settings import Settings, setting
 
 TOKENS = ("all", "last", "answer")
@@ -31,12 +30,8 @@ class MeasureSettings(Settings):
         True,
         "Keeps the statistics and the scores computed from them, for other prune rates, recipes and scopes.",
     )
-    mlp_blocks: str | None = setting(
-        None, "Patterns that name the MLP blocks of a model whose structure is not recognised."
-    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.tau == float("inf"):
             raise SettingError("tau='inf' is not allowed: no activation would ever exceed it.")
-        parse_patterns(self.mlp_blocks or "")

@@ -18,6 +18,7 @@ from lmms_manu.methods.base import EditRecord
 from lmms_manu.mllmu.names import DEFAULT_RATIO, everything_name
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.names import RECORD_FILE
+from lmms_manu.sources import is_hub_name
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
@@ -84,7 +85,7 @@ def _open_to_readers(folder: Path) -> None:
 def model_card(record: EditRecord) -> str:
     """The README.md of an edited checkpoint."""
     head = ["---", "library_name: transformers", "pipeline_tag: image-text-to-text"]
-    if _is_hub_name(record.checkpoint):
+    if is_hub_name(record.checkpoint):
         head.append(f"base_model: {record.checkpoint}")
     head += ["tags:", "- machine-unlearning", "- mllmu-bench", "---"]
     rows = [
@@ -139,7 +140,3 @@ def _what_was_done(record: EditRecord) -> list[str]:
         "on MLLMU-Bench (arXiv 2410.22108).",
         "",
     ]
-
-
-def _is_hub_name(checkpoint: str) -> bool:
-    return checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/", "~")) and not Path(checkpoint).exists()

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lmms_manu.measuring.agreement import check_agreement
 from lmms_manu.methods.base import BEFORE, LOADED_FROM, EditRecord, Method
 from lmms_manu.methods.data import UnlearningData, load_data
 from lmms_manu.methods.export import record_beside
 from lmms_manu.methods.registry import get_method, settings_classes
 from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings, from_arguments
@@ -54,6 +56,7 @@ class Plan:
         Raises:
             ModelError: it cannot be measured or edited.
         """
+        self._agree(checkpoint)
         record = self.method.edit(checkpoint, self.data, self.method_settings)
         before = record_beside(checkpoint)
         if before is None:
@@ -61,6 +64,12 @@ class Plan:
         if record.is_edited:
             return replace(record, details={**record.details, BEFORE: before.as_dict()})
         return replace(before, details={**before.details, LOADED_FROM: checkpoint.name})
+
+    def _agree(self, checkpoint: Checkpoint) -> None:
+        """Ends the run where the processes would not make the same edit, of the same model."""
+        parts = self.data.passages(PromptEncoder(checkpoint)) if self.data is not None else None
+        made = (self.unlearning, *self.method_settings)
+        check_agreement(checkpoint, parts, {name: value for one in made for name, value in one.as_dict().items()})
 
 
 def plan(arguments: Mapping[str, Any], *others: type[Settings]) -> Plan:

@@ -6,32 +6,46 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from transformers import ProcessorMixin
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
 
-from lmms_manu.errors import ModelError
+from lmms_manu.errors import ModelError, first_line
 
 MARKER = "<image>"
 """Where a picture belongs in a released prompt; each model has a placeholder of its own for it."""
+
+
+def tokenizer_of(processor: ProcessorMixin | PreTrainedTokenizerBase) -> Any:
+    """A processor's tokenizer; a tokenizer itself is its own."""
+    return getattr(processor, "tokenizer", processor)
+
+
+def takes_pictures(processor: ProcessorMixin | PreTrainedTokenizerBase) -> bool:
+    """Whether a processor prepares pictures; the tokenizer of a text-only model does not."""
+    return getattr(processor, "image_processor", None) is not None
 
 
 class PromptRenderer:
     """Renders prompts for one processor.
 
     Args:
-        processor: says what stands for a picture, and how a conversation is written.
+        processor: says what stands for a picture, and how a conversation is written; the tokenizer of a text-only
+            model will do.
     """
 
-    def __init__(self, processor: ProcessorMixin) -> None:
-        self.processor = processor
-        self.tokenizer: Any = processor.tokenizer
+    def __init__(self, processor: ProcessorMixin | PreTrainedTokenizerBase) -> None:
+        self.processor: Any = processor
+        self.tokenizer: Any = tokenizer_of(processor)
+        self.takes_pictures = takes_pictures(processor)
 
     @cached_property
     def image_token(self) -> str:
         """The token that stands for a picture in a text given to the processor.
 
         Raises:
-            ModelError: the processor names none.
+            ModelError: the model takes no pictures, or the processor names none.
         """
+        if not self.takes_pictures:
+            raise ModelError("A picture is to be shown to a text-only model.")
         # The processor's own comes first: Gemma 3's tokenizer calls by that name what the processor expands it to.
         for owner in (self.processor, self.tokenizer):
             token = getattr(owner, "image_token", None)
@@ -79,10 +93,11 @@ class PromptRenderer:
         """Content without the pictures themselves; a literal placeholder in a text would be taken for a picture."""
         if isinstance(content, str):
             content = [{"type": "text", "text": content}]
+        written = self.image_token if self.takes_pictures else None
         return [
             {"type": "image"}
             if part["type"] == "image"
-            else {"type": "text", "text": part["text"].replace(self.image_token, "")}
+            else {"type": "text", "text": part["text"].replace(written, "") if written else part["text"]}
             for part in content
         ]
 
@@ -91,4 +106,15 @@ class PromptRenderer:
 
     def _apply_template(self, turns: Sequence[Mapping[str, Any]]) -> str:
         owner: Any = self.processor if getattr(self.processor, "chat_template", None) else self.tokenizer
-        return str(owner.apply_chat_template(list(turns), add_generation_prompt=True, tokenize=False))
+        if not self.takes_pictures:
+            # Templates of text-only models take a text where those with pictures take parts.
+            turns = [{**turn, "content": self._plain(turn["content"])} for turn in turns]
+        try:
+            return str(owner.apply_chat_template(list(turns), add_generation_prompt=True, tokenize=False))
+        except ModelError:
+            raise
+        except Exception as error:  # what a template says by itself, or jinja of it
+            raise ModelError(
+                f"The chat template of {self.tokenizer.name_or_path!r} cannot be used: {type(error).__name__}: "
+                f"{first_line(error)}. Mend it, or name another processor."
+            ) from error

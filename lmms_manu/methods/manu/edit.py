@@ -69,7 +69,7 @@ def edit(
     """Edits the model in place; arguments and errors as in `Method.edit`."""
     if settings.mask is None and settings.prune_rate == 0:
         return EditRecord(NAME, checkpoint.name, prune_rate=0.0, versions=versions())
-    blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
+    blocks = find_mlp_blocks(checkpoint.model, checkpoint.settings.mlp_blocks)
     check_editable(checkpoint.model, blocks)
     if settings.prune_mode == "remove":
         check_removable(checkpoint.model, blocks)
@@ -86,7 +86,7 @@ def check_saveable_by_layer(checkpoint: Checkpoint, settings: ManuSettings, meas
         ModelError: as `check_saveable`.
         SettingError: as `check_choice`.
     """
-    blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
+    blocks = find_mlp_blocks(checkpoint.model, checkpoint.settings.mlp_blocks)
     layout = NeuronLayout.of(blocks)
     pruned = neurons_by_layer(layout, settings)
     if all(len(members) == 1 for members in layout.layers.values()):
