@@ -56,7 +56,7 @@ class PromptRenderer:
     @cached_property
     def placeholder(self) -> str:
         """What a chat template writes for a picture: the image token with whatever belongs around it."""
-        if not self.has_chat_template:
+        if not self.has_chat_template or not self.takes_pictures:
             return self.image_token
         before, after = "picture-from-here", "picture-to-here"
         content = [{"type": "text", "text": before}, {"type": "image"}, {"type": "text", "text": after}]
@@ -71,7 +71,7 @@ class PromptRenderer:
 
     def released_text(self, text: str) -> str:
         """`text` with the model's own placeholder for every `<image>` marker."""
-        return text.replace(MARKER, self.placeholder)
+        return text.replace(MARKER, self.placeholder) if MARKER in text else text
 
     def chat_text(self, messages: Sequence[Mapping[str, Any]]) -> str:
         """Messages as one prompt that ends where the model's answer starts.

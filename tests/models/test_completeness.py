@@ -182,7 +182,7 @@ def test_an_adapter_for_modules_that_the_model_has_not_is_refused(folder, tmp_pa
     adapter = adapter_of(load(folder).model, tmp_path / "adapter", r".*language_model.*down_proj", folder)
     file = adapter / "adapter_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"target_modules": ["nowhere"]}))
-    with pytest.raises(ModelError, match="adapter='.*adapter' cannot be loaded: .*nowhere"):
+    with pytest.raises(ModelError, match=r"adapter='.*adapter' cannot be loaded: .*nowhere"):
         load(folder, adapter=str(adapter))
 
 
