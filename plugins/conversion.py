@@ -77,6 +77,7 @@ class RequestConverter:
         ask = _Reopened(lambda: _simple_messages(doc_to_visual, self._documents[task][split][number], context), label)
         if callable(continuation):
             continuation = continuation(self._documents[task][split][number])
+        self._check_media(ask.first, label)
         text = self._renderer.chat_text(ask.first, in_place=True)
         return ContinuationRequest(text, str(continuation), lambda: _pictures(ask(), label), label)
 
@@ -91,7 +92,7 @@ class RequestConverter:
         in_place: bool = False,
     ) -> PromptRequest:
         asked = ask.first
-        _check_media(asked, label)
+        self._check_media(asked, label)
         try:
             generation = Generation.from_arguments(
                 arguments,
@@ -110,6 +111,21 @@ class RequestConverter:
             return PromptRequest(text, lambda: [_rgb(one) for one in ask().pictures], generation, name, label, advice)
         text = self._renderer.chat_text(asked, in_place=in_place)
         return PromptRequest(text, lambda: _pictures(ask(), label), generation, name, label, advice)
+
+    def _check_media(self, messages: Messages, label: str) -> None:
+        """Refuses messages with anything but texts and what the model sees.
+
+        Raises:
+            ModelError: naming the document and the medium.
+        """
+        kinds = {part["type"] for part in _parts(messages)}
+        for kind in kinds - {"text", "image"}:
+            raise ModelError(f"{label}: manu_pruned shows pictures to the model, but this is {kind}.")
+        if "image" in kinds and not self._renderer.takes_pictures:
+            raise ModelError(
+                f"{label} shows a picture, but the checkpoint is of text alone: leave its task out, or name one that "
+                "takes pictures with pretrained=."
+            )
 
 
 def task_of(request: Instance) -> str:
@@ -185,16 +201,6 @@ def _interleaved(text: str, pictures: Sequence[Any]) -> list[dict[str, Any]]:
         content += [{"type": "text", "text": piece}, {"type": "image", "url": picture}]
     # Marks beyond the pictures stand for nothing.
     return [*content, {"type": "text", "text": "".join(pieces[places:])}]
-
-
-def _check_media(messages: Messages, label: str) -> None:
-    """Refuses messages with anything but texts and pictures.
-
-    Raises:
-        ModelError: naming the document and the medium.
-    """
-    for kind in {part["type"] for part in _parts(messages)} - {"text", "image"}:
-        raise ModelError(f"{label}: manu_pruned shows pictures to the model, but this is {kind}.")
 
 
 def _pictures(messages: Messages, label: str) -> list[Image.Image]:

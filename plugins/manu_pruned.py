@@ -36,12 +36,12 @@ from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
 from lmms_manu.methods.published import publish
 from lmms_manu.methods.record import EditRecord
+from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
-from lmms_manu.models.loading import resolve_device
 from lmms_manu.plugins.announced import take_announced_ratios
 from lmms_manu.plugins.conversion import RequestConverter, task_of
 from lmms_manu.plugins.options import refuse_options, running_options
-from lmms_manu.plugins.processes import join_processes, take_down_on_failure
+from lmms_manu.plugins.processes import check_same_questions, join_processes, take_down_on_failure
 
 _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""
@@ -74,6 +74,7 @@ class ManuPruned(lmms):
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
             self.accelerator: Accelerator = join_processes(self._device, plan.model)
+            check_same_questions()
             # The harness's evaluation before this one keeps its model in a cycle, beside which this may not fit.
             release_memory()
             self._checkpoint, self.record = plan.load()

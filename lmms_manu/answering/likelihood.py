@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,7 +58,7 @@ class LikelihoodScorer:
         self._planner = Planner(checkpoint, encoder)
         self._footprint = Footprint.of(checkpoint)
         self._batches = HalvingBatches()
-        self._keeps_logits = "logits_to_keep" in inspect.signature(checkpoint.model.forward).parameters
+        self._keeps_logits = checkpoint.accepts("logits_to_keep")
 
     def score(self, requests: Iterable[ContinuationRequest]) -> list[Likelihood]:
         """Scores `requests`; every one is read and checked before the first one is scored.

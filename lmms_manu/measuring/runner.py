@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
@@ -170,10 +168,9 @@ class ActivationRunner(BatchRunner):
             model(**with_decoder_inputs(model, inputs), **self._unread)
         return collector.values()
 
-    @functools.cached_property
+    @property
     def _unread(self) -> dict[str, Any]:
-        accepted = inspect.signature(self.checkpoint.model.forward).parameters
-        return {name: value for name, value in _UNREAD.items() if name in accepted}
+        return {name: value for name, value in _UNREAD.items() if self.checkpoint.accepts(name)}
 
 
 def with_decoder_inputs(model: Any, inputs: dict[str, Any]) -> dict[str, Any]:

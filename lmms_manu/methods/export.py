@@ -13,6 +13,7 @@ from lmms_manu.methods.record import EditRecord
 from lmms_manu.mllmu.names import DEFAULT_RATIO, everything_name
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.names import RECORD_FILE
+from lmms_manu.sources import is_hub_name
 
 
 def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, change: Change | None, folder: Path) -> None:
@@ -50,7 +51,7 @@ def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
 def model_card(record: EditRecord) -> str:
     """The README.md of an edited checkpoint."""
     head = ["---", "library_name: transformers", "pipeline_tag: image-text-to-text"]
-    if _is_hub_name(record.checkpoint):
+    if is_hub_name(record.checkpoint):
         head.append(f"base_model: {record.checkpoint}")
     head += ["tags:", "- machine-unlearning", "- mllmu-bench", "---"]
     rows = [
@@ -88,7 +89,3 @@ def model_card(record: EditRecord) -> str:
         "```",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _is_hub_name(checkpoint: str) -> bool:
-    return checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/", "~")) and not Path(checkpoint).exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 
 import torch
@@ -63,7 +62,7 @@ class LogitLens:
         if head is None or not isinstance(norm, nn.Module):
             raise ModelError(f"{checkpoint.name}: there is no output head or final norm to read its layers through.")
         self._head, self._norm = head, norm
-        self._keeps_logits = "logits_to_keep" in inspect.signature(self._model.forward).parameters
+        self._keeps_logits = checkpoint.accepts("logits_to_keep")
 
     def read(self, encoder: PromptEncoder, passages: Sequence[Passage]) -> Tensor:
         """The mean probability of each passage's answer tokens after each layer, `[passages, layers]`."""

@@ -63,6 +63,28 @@ def test_every_family_gets_what_its_processor_gives(family, pictured, tmp_path):
     assert [len(prompt.picture_bytes) for prompt in prompts] == [len(own) for own in pictures]
 
 
+@pytest.mark.parametrize(
+    ("family", "small"),
+    [("qwen2_vl", (28, 84)), ("qwen2_5_vl", (28, 84)), ("qwen3_vl", (28, 84)), ("mistral3", (28, 28))],
+)
+def test_a_picture_of_as_few_tokens_as_its_size_has_numbers_is_no_different(family, small, tmp_path):
+    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(save_family(family, tmp_path)), device="cpu")))
+    text = encoder.released_text("USER: <image>\nWho is this?\nASSISTANT:")
+    for number, size in enumerate([(56, 56), small, (56, 28), (64, 48), (64, 64)]):
+        shown = [[picture(number, size)]]
+        assert same_inputs(encoder.encode([text], shown), encoder.process([text], shown)), size
+        assert encoder.tokenize([text], shown)[0].separable
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "mistral3"])
+def test_the_first_picture_may_be_one_of_so_few_tokens(family, tmp_path):
+    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(save_family(family, tmp_path)), device="cpu")))
+    for size in ((28, 84) if family == "qwen2_vl" else (28, 28), (56, 56)):
+        shown = [[picture(1, size)]]
+        text = encoder.released_text("<image>\nWho?")
+        assert same_inputs(encoder.encode([text], shown), encoder.process([text], shown)), size
+
+
 def test_a_processor_that_wants_pictures_gives_the_same_text_without(tmp_path):
     encoder = PromptEncoder(
         load_checkpoint(ModelSettings(pretrained=str(save_family("paligemma", tmp_path)), device="cpu"))

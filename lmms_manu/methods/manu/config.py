@@ -14,6 +14,7 @@ from lmms_manu.errors import SettingError, one_of
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.names import MODALITIES
 from lmms_manu.settings import setting
+from lmms_manu.sources import expanded, is_only_a_path
 
 NAME = "manu"
 Recipe = Literal["paper", "released", "ratio", "invariant", "random"]
@@ -115,9 +116,8 @@ class ManuSettings(MeasureSettings):
                 f"{', '.join(idle)} would have no effect beside mask={self.mask!r}, which says which neurons to prune: "
                 f"leave {'them' if len(idle) > 1 else 'it'} out, or the mask."
             )
-        # No name on the hub begins so; another one may be a file's, a folder's or the hub's.
-        if self.mask.startswith((".", "/", "~")):
-            path = os.path.expanduser(self.mask)
+        if is_only_a_path(self.mask):
+            path = expanded(self.mask)
             if not os.path.exists(path):
                 raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")
             object.__setattr__(self, "mask", path)
