@@ -35,6 +35,7 @@ from lmms_manu.files import write_json
 from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
 from lmms_manu.methods.base import EditRecord, publish
+from lmms_manu.mllmu.family import announce_family
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import resolve_device
 from lmms_manu.plugins.announced import take_announced_ratios
@@ -76,6 +77,7 @@ class ManuPruned(lmms):
             release_memory()
             self._checkpoint, self.record = plan.load()
             publish(self.record)
+            announce_family(self._checkpoint.model.config.model_type)
             self._encoder = PromptEncoder(self._checkpoint)
             self._engine = AnsweringEngine(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
             self._scorer = LikelihoodScorer(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
