@@ -66,7 +66,7 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
     return {
         **values,
         "answer_score": points,
-        "clustered_score": {"answer_score": points, "person": document["person"]},
+        "clustered_score": {"score": points, "person": document["person"]},
         "skipped": {"leaf": document["skipped"], "here": 0},
         "scored": {
             "person": document["person"],
@@ -91,7 +91,7 @@ def count(items: Sequence[Any]) -> int:
 
 def mean_score(items: Sequence[Mapping[str, Any]]) -> float:
     """The mean of the points of answers."""
-    return sum(item["answer_score"] for item in items) / len(items) if items else float("nan")
+    return sum(item["score"] for item in items) / len(items) if items else float("nan")
 
 
 def total(items: Sequence[int]) -> int:

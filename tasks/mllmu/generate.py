@@ -34,7 +34,6 @@ doc_to_visual: !function utils.doc_to_visual
 doc_to_messages: !function utils.doc_to_messages
 doc_to_target: !function utils.doc_to_target
 process_results: !function utils.process_results
-score_key: answer_score
 cluster_key: person
 generation_kwargs:
   max_new_tokens: 50

@@ -3,12 +3,14 @@
 import re
 
 import pytest
+from support.families import save_family
 from support.models import save_llava
 
 from lmms_manu.errors import ModelError
 from lmms_manu.methods.data import load_data
 from lmms_manu.methods.registry import get_method, settings_classes
 from lmms_manu.mllmu import MODALITIES, DatasetSource, ProtocolSettings, asking, forget_ids, load_samples
+from lmms_manu.mllmu.family import announce_family
 from lmms_manu.mllmu.names import leaves
 from lmms_manu.mllmu.questions import load_questions
 from lmms_manu.models.loading import load_checkpoint
@@ -81,3 +83,22 @@ def test_a_prompt_that_does_not_fit_is_refused_before_the_first_answer_and_says_
     monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=0")
     results = evaluate("mllmu_retain_cloze_multimodal", model=small, limit=2)["results"]
     assert results["mllmu_retain_cloze_multimodal"]["scored,none"] == 2
+
+
+def test_the_model_tells_the_tasks_its_family_which_the_record_names(tmp_path, evaluate, folder, monkeypatch):
+    monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
+    leaf = "mllmu_retain_cloze_text"
+    runs = {}
+    try:
+        for family, save in (("idefics2", save_family), ("llava", lambda _, target: save_llava(target, context=4096))):
+            model = ManuPruned(pretrained=str(save(family, tmp_path / family)), prune_rate=0, device="cpu")
+            results = evaluate(leaf, model=model, limit=1, gen_kwargs="max_new_tokens=1")
+            runs[family] = results["configs"][leaf]["metadata"]["run"]
+    finally:
+        announce_family(None)
+    assert {family: (run["family"], len(run["exemplars"])) for family, run in runs.items()} == {
+        "idefics2": ("idefics2", 1),
+        "llava": ("llava", 2),
+    }
+    assert {run["exemplar_people"] for run in runs.values()} == {"classification=1,cloze=auto"}
+    assert set(runs["idefics2"]["exemplars"]) < set(runs["llava"]["exemplars"])
