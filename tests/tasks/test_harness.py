@@ -201,7 +201,13 @@ def test_standard_errors_take_people_for_clusters(evaluate):
     clustered = found["results"][leaf]["clustered_score_stderr_clustered,none"]
     assert clustered == pytest.approx(spread / 17**0.5, rel=0.05)
     assert found["results"][leaf]["answer_score,none"] == found["results"][leaf]["clustered_score,none"]
-    assert found["results"][leaf]["cloze_accuracy,none"] == 100 * statistics.mean(people)
+    assert found["results"][leaf]["cloze_accuracy,none"] == pytest.approx(100 * statistics.mean(people))
+
+
+def test_answers_are_scored_in_any_number_of_threads(evaluate):
+    groups = [evaluate("mllmu_retain_15", process_docs_parallel=threads) for threads in (1, 4)]
+    assert groups[0]["samples"] == groups[1]["samples"]
+    assert groups[0]["results"] == groups[1]["results"]
 
 
 @pytest.fixture
