@@ -17,7 +17,6 @@ from lmms_manu.errors import SettingError, one_of
 from lmms_manu.mllmu.names import SPLITS
 from lmms_manu.settings import Settings, parse_arguments, setting
 
-
 AUTO = "auto"
 ONE_CLOZE_EXEMPLAR = ("idefics2",)
 """The families of models, by the `model_type` of their configuration, that the released script shows one cloze exemplar
@@ -101,7 +100,8 @@ def _counts(text: str) -> dict[str, int]:
             continue
         if not (value.isascii() and value.isdigit()):
             raise SettingError(
-                f"{environment.EXEMPLARS}: {name}={value!r} is no number of people: use a whole number from 0, or {AUTO}."
+                f"{environment.EXEMPLARS}: {name}={value!r} is no number of people: "
+                f"use a whole number from 0, or {AUTO}."
             )
         counts[name] = int(value)
     return counts

@@ -149,8 +149,8 @@ def _check_type(column: str, kind: pyarrow.DataType) -> None:
         if is_read and fields.keys() & {"bytes", "path"}:
             return
     raise DataError(
-        f"The column {column} is of type {kind}, in which there are no pictures: it may hold structs of bytes and path, "
-        "bytes alone, paths, or lists of these."
+        f"The column {column} is of type {kind}, in which there are no pictures: it may hold structs of bytes and "
+        "path, bytes alone, paths, or lists of these."
     )
 
 

@@ -186,7 +186,7 @@ def _choice(number: int, record: Any) -> Question | str:
 
 
 def _letter(correct: str, options: Mapping[str, str]) -> str | None:
-    """The correct letter where it is written as one ("A", "(a)"), with its option ("A. text") or as an option's text."""
+    """The correct letter where it is written as such ("A", "(a)"), with its option ("A. text") or as an option."""
     if correct.upper() in LETTERS:
         return correct.upper()
     named = [letter for letter, text in options.items() if text.strip().lower() == correct.lower()]

@@ -18,12 +18,12 @@ from lmms_manu.mllmu.prompts import IMAGE, assistant_turn, fine_tuning_prompt, u
 from lmms_manu.mllmu.source import DatasetSource
 
 _PERSON = r"(?:person\s*/\s*individual|person|individual|man|woman|character|figure|subject)"
-_VERB = r"(?:\s+(?:shown|pictured|depicted|seen|featured|displayed|described|portrayed|mentioned|introduced|presented))?"
+_VERB = (
+    r"(?:\s+(?:shown|pictured|depicted|seen|featured|displayed|described|portrayed|mentioned|introduced|presented))?"
+)
 _PLACE = r"(?:image|picture|photo|photograph|portrait|profile|biography|bio|description)"
 _PLACED = rf"{_VERB}\s+(?:in|on|of|by)\s+(?:this|the)\s+{_PLACE}\b"
-_POINTED = re.compile(
-    rf"\bthis\s+(?:\w+\s+)?{_PERSON}\b(?:{_PLACED})?|\bthe\s+{_PERSON}\b{_PLACED}", re.IGNORECASE
-)
+_POINTED = re.compile(rf"\bthis\s+(?:\w+\s+)?{_PERSON}\b(?:{_PLACED})?|\bthe\s+{_PERSON}\b{_PLACED}", re.IGNORECASE)
 """What can mean nobody else than the person whom a question goes with."""
 _BARE = re.compile(r"\bthe\s+(?:person\s*/\s*individual|person|individual)\b", re.IGNORECASE)
 """What means that person where the question names nobody."""

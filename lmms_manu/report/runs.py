@@ -190,7 +190,7 @@ def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
 
 
 def _protocols(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
-    """Versions, datasets, seeds and exemplars that differ between the leaves of a run, which a row puts side by side."""
+    """Versions, datasets, seeds and exemplars that differ between a run's leaves, which a row puts side by side."""
     # What is compared, and in which leaf each value was found first.
     found: dict[str, dict[str, str]] = collections.defaultdict(dict)
     for task in tasks.values():

@@ -77,7 +77,8 @@ def test_the_rule_of_the_family_can_be_named_and_is_the_default(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["generation=1", "cloze=-1", "cloze", "cloze=two", "test.generation=1", "celebrities.cloze=1", "test.cloze=x"]
+    "wrong",
+    ["generation=1", "cloze=-1", "cloze", "cloze=two", "test.generation=1", "celebrities.cloze=1", "test.cloze=x"],
 )
 def test_wrong_exemplar_settings_are_refused(monkeypatch, wrong):
     monkeypatch.setenv("LMMS_MANU_EXEMPLARS", wrong)

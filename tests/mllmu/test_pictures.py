@@ -121,7 +121,9 @@ def test_pictures_are_read_from_a_column_of_paths(tmp_path):
     assert pictures_of(table, 1) == []
 
 
-@pytest.mark.parametrize("kind", [pyarrow.int64(), pyarrow.list_(pyarrow.uint8()), pyarrow.struct({"x": pyarrow.int8()})])
+@pytest.mark.parametrize(
+    "kind", [pyarrow.int64(), pyarrow.list_(pyarrow.uint8()), pyarrow.struct({"x": pyarrow.int8()})]
+)
 def test_a_column_without_pictures_is_one_sentence(kind):
     table = pyarrow.table({"image": pyarrow.array([None], kind)})
     with pytest.raises(DataError, match=re.escape(f"The column image is of type {kind}")):

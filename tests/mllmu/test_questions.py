@@ -54,7 +54,7 @@ def test_exemplars_can_be_switched_off(source):
     assert len(load(source, "retain", "cloze", settings=none).documents) == 19 * 2
 
 
-def test_exemplars_stand_in_the_order_of_the_full_set_and_no_order_changes_who_they_are_or_the_pictures(tmp_path, folder, source):
+def test_no_order_of_rows_changes_who_the_exemplars_are_but_the_order_that_they_stand_in(tmp_path, folder, source):
     changes = dict.fromkeys(("retain_95", "Test_Set", "Full_Set"), lambda rows: rows[::-1])
     ids = source.texts("Full_Set")["ID"]
     turned = DatasetSource.resolve(str(altered(folder, tmp_path / "data", **changes)))

@@ -51,7 +51,9 @@ def tables(folder):
 
 def records(row, task, modality):
     if task == "classification":
-        return row["Classification_Task"]["Image_Textual_Questions" if modality == "multimodal" else "Pure_Text_Questions"]
+        return row["Classification_Task"][
+            "Image_Textual_Questions" if modality == "multimodal" else "Pure_Text_Questions"
+        ]
     column = row["Generation_Task" if task == "generation" else "Mask_Task"]
     return [record for record in column if record["Type"] == KINDS[modality]]
 
@@ -111,10 +113,14 @@ def shown(tables, split, document, modality):
 
 
 @pytest.mark.parametrize(("family", "people"), [("llava", 2), ("idefics2", 1)])
-def test_every_prompt_that_both_ask_is_the_scripts_and_only_dirty_questions_are_left_out(folder, tables, family, people):
+def test_every_prompt_that_both_ask_is_the_scripts_and_only_dirty_questions_are_left_out(
+    folder, tables, family, people
+):
     source, settings = DatasetSource.resolve(str(folder)), ProtocolSettings(family=family)
     left_out, numbers = collections.Counter(), collections.Counter()
-    for split, task, modality in ((split, task, modality) for split in SPLITS for task in TASKS for modality in MODALITIES):
+    for split, task, modality in (
+        (split, task, modality) for split in SPLITS for task in TASKS for modality in MODALITIES
+    ):
         if family == "idefics2" and task != "cloze":
             continue  # the same as for the other family
         questions = load_questions(Leaf(split, None if split == "celebrity" else 5, task, modality), source, settings)

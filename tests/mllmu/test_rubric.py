@@ -17,7 +17,7 @@ from lmms_manu.mllmu.rubric import Verdict, judge_prompt, read_verdict
         ('{"score": 7.5}', 7.5),
         ('{"Factuality Score": 8, "Justification": "Mostly right."}', 8),
         ('```json\n{"factuality_score": 8}\n```', 8),
-        ('Factuality Score: 8\nJustification: Mostly right.', 8),
+        ("Factuality Score: 8\nJustification: Mostly right.", 8),
         ("9", 9),
         ("Score: 8", 8),
         ("**Score:** 8\nThe answer gives 1990, which is right.", 8),

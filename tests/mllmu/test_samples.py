@@ -87,7 +87,13 @@ def test_what_cannot_be_a_sample_is_skipped_and_named(tmp_path, folder, caplog):
 
 
 def test_a_text_sample_names_whom_it_is_about_or_is_left_out_and_counted(tmp_path, folder, caplog):
-    asked = ("Who is this person?", "What does the individual do?", "Capital?", "What is his job?", "Where is {name} from?")
+    asked = (
+        "Who is this person?",
+        "What does the individual do?",
+        "Capital?",
+        "What is his job?",
+        "Where is {name} from?",
+    )
 
     def nameless(rows):
         rows[0]["biography"] = "{"
