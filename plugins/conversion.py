@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.planning import unreadable
 from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
 from lmms_manu.errors import DataError, ModelError, SettingError
+from lmms_manu.images import in_rgb, read_picture
 from lmms_manu.mllmu.prompts import PromptList
 from lmms_manu.models.rendering import MARKER, PromptRenderer
 
@@ -108,7 +109,7 @@ class RequestConverter:
                 self._check_ratio(asked.forget_ratio, label)
         if released is not None and self._prompt == "released":
             text = self._renderer.released_text(released)
-            return PromptRequest(text, lambda: [_rgb(one) for one in ask().pictures], generation, name, label, advice)
+            return PromptRequest(text, lambda: _in_rgb(ask().pictures, label), generation, name, label, advice)
         text = self._renderer.chat_text(asked, in_place=in_place)
         return PromptRequest(text, lambda: _pictures(ask(), label), generation, name, label, advice)
 
@@ -216,13 +217,13 @@ def _parts(messages: Messages) -> list[Mapping[str, Any]]:
     return [part for one in messages if not isinstance(one["content"], str) for part in one["content"]]
 
 
+def _in_rgb(pictures: Iterable[Image.Image], label: str) -> list[Image.Image]:
+    return [in_rgb(picture, f"a picture of {label}") for picture in pictures]
+
+
 def _opened(picture: Any, label: str) -> Image.Image:
     if isinstance(picture, Image.Image):
-        return _rgb(picture)
+        return in_rgb(picture, f"a picture of {label}")
     if isinstance(picture, (str, Path)) and "://" not in str(picture):
-        return _rgb(Image.open(picture))
+        return read_picture(str(picture), f"the picture {picture} of {label}")
     raise DataError(f"{label}: {str(picture)[:100]!r} is not a picture or the path of one.")
-
-
-def _rgb(picture: Image.Image) -> Image.Image:
-    return picture if picture.mode == "RGB" else picture.convert("RGB")

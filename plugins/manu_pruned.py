@@ -36,6 +36,7 @@ from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
 from lmms_manu.methods.published import publish
 from lmms_manu.methods.record import EditRecord
+from lmms_manu.mllmu.family import announce_family
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.plugins.announced import take_announced_ratios
@@ -79,6 +80,7 @@ class ManuPruned(lmms):
             release_memory()
             self._checkpoint, self.record = plan.load()
             publish(self.record)
+            announce_family(self._checkpoint.model.config.model_type)
             self._encoder = PromptEncoder(self._checkpoint)
             self._engine = AnsweringEngine(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
             self._scorer = LikelihoodScorer(self._checkpoint, self._encoder, answering, progress=self._rank == 0)

@@ -119,6 +119,11 @@ def _check_early(manager: Any) -> None:
     @functools.wraps(original)
     def match_tasks(self: object, task_list: list[str]) -> list[str]:
         matched = original(self, task_list)
+        if getattr(self, "model_name", None) is not None:
+            # The model of an evaluation before this one is asked no more; ours says anew which one is.
+            from lmms_manu.mllmu.family import announce_family
+
+            announce_family(None)
         if getattr(self, "model_name", None) in MODELS:
             # Imported here, like everything that commands without a model can do without.
             from lmms_manu.evaluation.suites import check_judge_of_tasks

@@ -22,7 +22,7 @@ def protocol() -> dict[str, Any]:
     chosen = ProtocolSettings.from_environment()
     return {
         environment.DATASET: os.environ.get(environment.DATASET) or HUB_NAME,
-        environment.EXEMPLARS: f"classification={chosen.classification},cloze={chosen.cloze}",
+        environment.EXEMPLARS: chosen.exemplars,
         environment.SEED: chosen.seed,
     }
 

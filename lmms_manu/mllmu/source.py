@@ -197,6 +197,6 @@ def _decode(path: str, config: str, row: int, index: int) -> Image.Image:
     if index >= len(encoded):
         raise DataError(f"Row {row} of {config} in {path} has {len(encoded)} picture(s): there is no number {index}.")
     try:
-        return encoded[index].decode()
+        return encoded[index].decode(f"the picture of row {row} of {config} in {path}")
     except Exception as error:
         raise DataError(f"The picture of row {row} of {config} in {path} does not decode: {error}") from error

@@ -202,13 +202,14 @@ def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
 
 
 def _protocols(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
-    """Datasets, seeds and exemplars that differ between the leaves of a run, which a row puts side by side."""
+    """Versions, datasets, seeds and exemplars that differ between a run's leaves, which a row puts side by side."""
     # What is compared, and in which leaf each value was found first.
     found: dict[str, dict[str, str]] = collections.defaultdict(dict)
     for task in tasks.values():
         leaf, recorded = LEAVES.get(task.name), protocol_of(task)
         if leaf is None or not recorded:
             continue
+        found["its leaves are of different task versions"].setdefault(task.version, task.name)
         exemplars = ", ".join(map(str, recorded.get("exemplars") or ()))
         found["its leaves were read from different datasets"].setdefault(str(recorded.get("dataset")), task.name)
         # Elsewhere the seed had nothing to choose.

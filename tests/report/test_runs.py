@@ -172,11 +172,13 @@ def test_tasks_beyond_those_that_are_named_are_counted(results: Path, cut: int, 
 
 
 def test_different_versions_of_a_task_are_refused_unless_allowed(results: Path) -> None:
-    change_results(results / "paper", lambda content: content["versions"].update(mllmu_retain_10_cloze_text=2.0))
+    change_results(results / "paper", lambda content: content["versions"].update(mllmu_retain_10_cloze_text=1.0))
     places = [str(results / "vanilla"), str(results / "paper")]
-    with pytest.raises(DataError, match=r"mllmu_retain_10_cloze_text has different versions: 1\.0 in vanilla, 2\.0 in"):
+    with pytest.raises(DataError, match=r"mllmu_retain_10_cloze_text has different versions: 2\.0 in vanilla, 1\.0 in"):
         read_runs(places)
     assert len(read_runs(places, allow=["mixed-version"])) == 2
+    with pytest.raises(DataError, match=r"leaves are of different task versions: 2\.0 in \w+, 1\.0 in \w+_cloze_text"):
+        read_runs(places[1:])
 
 
 def test_different_judges_are_refused(results: Path) -> None:

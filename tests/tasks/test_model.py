@@ -3,15 +3,18 @@
 import re
 
 import pytest
+from support.families import save_family
 from support.models import save_llava
 
 from lmms_manu.errors import ModelError
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.mllmu import MODALITIES, DatasetSource, ProtocolSettings, asking, forget_ids, load_samples
+from lmms_manu.mllmu.family import announce_family, announced_family
 from lmms_manu.mllmu.names import leaves
 from lmms_manu.mllmu.questions import load_questions
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.plugins.manu_pruned import ManuPruned
+from lmms_manu.plugins.registration import register, tasks_folder
 
 LEAVES = [leaf for leaf in leaves() if leaf.ratio in (None, 15)]
 
@@ -77,3 +80,35 @@ def test_a_prompt_that_does_not_fit_is_refused_before_the_first_answer_and_says_
     monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=0")
     results = evaluate("mllmu_retain_cloze_multimodal", model=small, limit=2)["results"]
     assert results["mllmu_retain_cloze_multimodal"]["scored,none"] == 2
+
+
+@pytest.fixture
+def no_family():
+    announce_family(None)
+    yield
+    announce_family(None)
+
+
+def test_the_model_tells_the_tasks_its_family_which_the_record_names(
+    tmp_path, evaluate, folder, monkeypatch, no_family
+):
+    monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
+    leaf = "mllmu_retain_cloze_text"
+    idefics2 = ManuPruned(pretrained=str(save_family("idefics2", tmp_path)), prune_rate=0, device="cpu")
+    results = evaluate(leaf, model=idefics2, limit=1, gen_kwargs="max_new_tokens=1")
+    run = results["configs"][leaf]["metadata"]["run"]
+    assert (run["family"], run["exemplar_people"]) == ("idefics2", "classification=1,cloze=auto")
+    announce_family(None)
+    unknown = evaluate(leaf, limit=1)["configs"][leaf]["metadata"]["run"]
+    assert unknown["family"] is None
+    assert (len(run["exemplars"]), len(unknown["exemplars"])) == (1, 2)
+    assert set(run["exemplars"]) < set(unknown["exemplars"])
+
+
+def test_another_model_of_the_harness_is_of_no_known_family(no_family):
+    from lmms_eval.tasks import TaskManager
+
+    register()
+    announce_family("idefics2")
+    TaskManager(include_defaults=False, include_path=tasks_folder(), model_name="qwen2_vl").match_tasks(["mllmu"])
+    assert announced_family() is None
