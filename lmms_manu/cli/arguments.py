@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
+from lmms_manu.cli.parser import one_style
 from lmms_manu.environment import rank_and_world
 from lmms_manu.settings import Settings
 
@@ -14,7 +15,7 @@ from lmms_manu.settings import Settings
 def add_settings(
     parser: argparse.ArgumentParser, title: str, settings: type[Settings], without: Iterable[str] = ()
 ) -> None:
-    """Adds an option for each field of `settings`, under a heading; `--prune-rate` is understood for `--prune_rate`."""
+    """Adds an option for each field of `settings`, under a heading."""
     group = parser.add_argument_group(title)
     for field in dataclasses.fields(settings):
         if field.name in without:
@@ -24,10 +25,7 @@ def add_settings(
             text += f" One of {', '.join(str(choice) for choice in field.metadata['choices'])}."
         if field.default is not None:
             text += f" (default {field.default})"
-        group.add_argument(f"--{field.name}", dest=field.name, metavar=_placeholder(field), help=text)
-        if "_" in field.name:
-            hyphened = f"--{field.name.replace('_', '-')}"
-            group.add_argument(hyphened, dest=field.name, help=argparse.SUPPRESS, default=argparse.SUPPRESS)
+        group.add_argument(one_style(f"--{field.name}"), dest=field.name, metavar=_placeholder(field), help=text)
 
 
 def _placeholder(field: dataclasses.Field[Any]) -> str:
