@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,9 @@ _CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIG
 
 # Only their ratios matter, and no score may overflow.
 _HEAVIEST = 1e6
+
+# Below it a rate in percent looks like a share of one.
+_SMALLEST_USUAL = 0.1
 
 _LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
@@ -74,6 +78,12 @@ class ManuSettings(Settings):
         if not any(getattr(self, name) for name in WEIGHTS):
             raise SettingError(f"{', '.join(f'{name}=0' for name in WEIGHTS)}: at least one term needs a weight.")
         layers_chosen(self.layers, depth=0)
+        if 0 < self.prune_rate < _SMALLEST_USUAL:
+            warnings.warn(
+                f"prune_rate={self.prune_rate:g} is in percent: one neuron in {100 / self.prune_rate:.0f}. If a share "
+                f"was meant, it is prune_rate={100 * self.prune_rate:g}.",
+                stacklevel=2,
+            )
         if self.random_like is not None and self.recipe != "random":
             raise SettingError(f"random_like={self.random_like!r} needs recipe=random, not recipe={self.recipe}.")
         if self.random_like is not None and self.steps > 1:
