@@ -20,11 +20,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from lmms_manu.environment import cache_folder
 from lmms_manu.errors import SettingError
+from lmms_manu.terminal import print_table, table_console
 
 if TYPE_CHECKING:  # torch, which listing sizes does not need
     from lmms_manu.measuring.cache import CachedPart
@@ -134,8 +134,8 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
     for kind in KINDS:
         files = _files(kind)
         totals.add_row(kind, str(len(files)), f"{sum(state.st_size for _, state in files) / 1e6:.1f}")
-    console = Console()
-    console.print(totals)
+    console = table_console()
+    print_table(totals, console)
     if not parts:
         return
     table = Table(title="statistics, the ones used last first", title_justify="left")
@@ -144,7 +144,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
     for part in parts:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(part.used))
         table.add_row(*_names(part), f"{part.size / 1e6:.1f}", used)
-    console.print(table)
+    print_table(table, console)
 
 
 def _names(part: CachedPart) -> tuple[str, str]:

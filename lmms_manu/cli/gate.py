@@ -15,7 +15,6 @@ import argparse
 import os
 from pathlib import Path
 
-from lmms_manu.cli.console import table_console
 from lmms_manu.cli.report import add_reading_arguments, check_reading_arguments
 from lmms_manu.errors import NoResultsError
 from lmms_manu.files import refuse_unwritable_file, write_text, writing
@@ -24,6 +23,7 @@ from lmms_manu.report.gate.config import read_config
 from lmms_manu.report.gate.outputs import junit, markdown, show
 from lmms_manu.report.gate.verdicts import judge
 from lmms_manu.report.runs import read_runs
+from lmms_manu.terminal import table_console
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 

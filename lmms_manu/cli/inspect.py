@@ -14,11 +14,11 @@ import argparse
 from pathlib import Path
 
 from lmms_manu.cli.arguments import add_settings, given_settings
-from lmms_manu.cli.console import table_console
 from lmms_manu.errors import SettingError
 from lmms_manu.files import refuse_unwritable
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.settings import from_arguments
+from lmms_manu.terminal import print_table, table_console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     console = table_console(200)
     for table in inspection.tables():
-        console.print(table)
+        print_table(table, console)
     if arguments.plot is not None:
         from lmms_manu.methods.manu.plots import draw
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lmms_manu.cli.console import table_console
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
@@ -23,6 +22,7 @@ from lmms_manu.report.problems import ALLOWANCES
 from lmms_manu.report.published import MODELS, guess_model, with_reference
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import read_runs
+from lmms_manu.terminal import table_console
 
 _FILES = ("report.html", "report.md", "report.tex", "report.csv", "report.json")
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import re
 import typing
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
@@ -30,6 +31,9 @@ _CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIG
 
 # Only their ratios matter, and no score may overflow.
 _HEAVIEST = 1e6
+
+# Below it a rate in percent looks like a share of one.
+_SMALLEST_USUAL = 0.1
 
 _LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
@@ -85,6 +89,12 @@ class ManuSettings(MeasureSettings):
         if not any(getattr(self, name) for name in WEIGHTS):
             raise SettingError(f"{', '.join(f'{name}=0' for name in WEIGHTS)}: at least one term needs a weight.")
         layers_chosen(self.layers, depth=0)
+        if 0 < self.prune_rate < _SMALLEST_USUAL:
+            warnings.warn(
+                f"prune_rate={self.prune_rate:g} is in percent: one neuron in {100 / self.prune_rate:.0f}. If a share "
+                f"was meant, it is prune_rate={100 * self.prune_rate:g}.",
+                stacklevel=2,
+            )
         if self.random_like is not None and self.recipe != "random":
             raise SettingError(f"random_like={self.random_like!r} needs recipe=random, not recipe={self.recipe}.")
         if self.random_like is not None and self.steps > 1:
