@@ -76,7 +76,7 @@ def test_the_results_of_each_of_two_models_record_its_own_edit(vanilla, evaluate
     for model in (vanilla, pruned, vanilla):
         results = evaluate(model, leaf, limit=1)
         assert results["configs"][leaf]["metadata"]["run"]["edit"] == model.record.as_dict()
-        assert results["samples"][leaf][0]["edit"] == model.record.mask_fingerprint
+        assert results["samples"][leaf][0]["scored"]["edit"] == model.record.mask_fingerprint
 
 
 def test_both_names_of_the_model_give_the_same_scores_however_many_threads_compute_them(here, evaluate):
