@@ -130,6 +130,7 @@ class ManuPruned(lmms):
         with take_down_on_failure():
             # Where the harness is given a model that is there already, this is the first that it hears of the rest.
             refuse_options(running_options())
+            publish(self.record)
             check_judge_of_tasks((task_of(request) for request in requests), os.environ)
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
             asked = [request for request in requests if not (request.metadata or {}).get("__padding_only__")]

@@ -22,6 +22,7 @@ from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSetti
 from lmms_manu.mllmu.family import announced_family
 from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
+from lmms_manu.plugins.options import running_options
 from lmms_manu.versions import installed
 
 count = results.count
@@ -86,7 +87,8 @@ def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
     questions = _load(leaf)
     judge = JudgeSettings.announced() if questions.leaf.task == "generation" else None
-    edit = published()
+    # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
+    edit = getattr(running_options().get("model"), "record", None) or published()
     return {
         "dataset": questions.source.path,
         "seed": questions.settings.seed,

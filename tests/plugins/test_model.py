@@ -69,6 +69,30 @@ def test_one_object_can_be_evaluated_again(vanilla, evaluate):
     assert first["results"]["mmstar"] == second["results"]["mmstar"]
 
 
+def test_the_results_of_each_of_two_models_record_its_own_edit(vanilla, evaluate):
+    leaf = "mllmu_forget_10_cloze_text"
+    pruned = ManuPruned(pretrained="./tiny", prune_rate=5, forget_ratio=10, device="cpu", max_samples=2)
+    assert pruned.record.mask_fingerprint is not None
+    for model in (vanilla, pruned, vanilla):
+        results = evaluate(model, leaf, limit=1)
+        assert results["configs"][leaf]["metadata"]["run"]["edit"] == model.record.as_dict()
+        assert results["samples"][leaf][0]["scored"]["edit"] == model.record.mask_fingerprint
+
+
+def test_both_names_of_the_model_give_the_same_scores_however_many_threads_compute_them(here, evaluate):
+    leaves = ("mllmu_forget_10_cloze_text", "mllmu_forget_10_classification_text", "mllmu_forget_10_generation_text")
+    serial, parallel = (
+        evaluate(name, *leaves, model_args=VANILLA_TEXT, process_docs_parallel=threads)
+        for name, threads in (("manu_pruned", 1), ("unlearned", 4))
+    )
+    assert serial["results"] == parallel["results"]
+    for leaf in leaves:
+        assert [one["doc_id"] for one in serial["samples"][leaf]] == [
+            one["doc_id"] for one in parallel["samples"][leaf]
+        ]
+        assert answers(serial, leaf) == answers(parallel, leaf)
+
+
 def test_the_harness_gets_tokens_and_seconds(vanilla, evaluate):
     throughput = evaluate(vanilla, "mmstar", limit=2)["throughput"]
     assert throughput["total_gen_tokens"] > 0
