@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from typing import Any
 
 from lmms_manu.errors import SettingError
 from lmms_manu.names import MANIFEST_FILE
+from lmms_manu.versions import installed_version
 
 SCHEMA = 1
 _VERSIONED = ("lmms-manu", "lmms-eval", "torch", "transformers", "accelerate", "datasets")
@@ -23,7 +23,7 @@ def new_manifest(asked: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str
         asked: `model_args`, `limit` and `protocol`.
         parts: entries of parts that an earlier call began and did not finish.
     """
-    versions = {name: importlib.metadata.version(name) for name in _VERSIONED}
+    versions = {name: installed_version(name) for name in _VERSIONED}
     return {"schema": SCHEMA, **asked, "versions": versions | {"python": platform.python_version()}, "parts": parts}
 
 
