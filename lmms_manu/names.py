@@ -3,9 +3,6 @@
 MODALITIES = ("multimodal", "text")
 """With pictures, and as text alone."""
 
-IMAGE = "<image>"
-"""What stands for a picture in a prompt."""
-
 MODEL = "manu_pruned"
 """The model that the plugin registers."""
 

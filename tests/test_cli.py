@@ -70,8 +70,8 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["measure", "--pretrained", "nowhere", "--out", "kept.json"], "out='kept.json' exists"),
-        (["residual", "--pretrained", "nowhere", "--out", "kept.json"], "out='kept.json' exists"),
+        (["measure", "--pretrained", "nowhere", "--out", "kept.json"], "output='kept.json' exists"),
+        (["residual", "--pretrained", "nowhere", "--out", "kept.json"], "output='kept.json' exists"),
         (["report", "results", "--out", "kept.json"], "out='kept.json' is a file"),
         (["report", "results", "--out", "site"], "holds a report.html that is no report of lmms-manu"),
         (["report", "results", "--rank-by", "loudness"], "rank_by='loudness' is not known"),

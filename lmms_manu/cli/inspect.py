@@ -1,7 +1,7 @@
 """Shows what a mask prunes, or what statistics hold, by layer and tower.
 
 FILE is a mask (mask.safetensors, the folder of a pruned checkpoint, or a hub repository) or the statistics that
-`lmms-manu measure --out` wrote. For statistics, the recipe and the rate say which neurons would be pruned.
+`lmms-manu measure --output` wrote. For statistics, the recipe and the rate say which neurons would be pruned.
 
 examples:
   lmms-manu inspect pruned/mask.safetensors

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=120,
         help=f"fictitious people, {SMALLEST_NUMBER} to {LARGEST_NUMBER}, celebrities not counted (120)",
     )
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn (0)")
     parser.add_argument(
         "--picture-size",
@@ -30,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    refuse_unwritable("out", arguments.out, arguments.out.parent)
+    refuse_unwritable("output", arguments.output, arguments.output.parent)
     folder = make_dataset(
-        arguments.out,
+        arguments.output,
         people=arguments.people,
         seed=arguments.seed,
         picture_size=arguments.picture_size,

@@ -58,7 +58,7 @@ def check_reading_arguments(arguments: argparse.Namespace) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading_arguments(parser)
     parser.add_argument(
-        "--out", metavar="DIR", help=f"write {', '.join(_FILES)} there, in the place of an earlier report"
+        "--output", metavar="DIR", help=f"write {', '.join(_FILES)} there, in the place of an earlier report"
     )
     parser.add_argument(
         "--reference",
@@ -93,8 +93,8 @@ def run(arguments: argparse.Namespace) -> int:
     leaderboard.check_score(arguments.rank_by)
     if arguments.rank_by != leaderboard.DEFAULT_SCORE and not arguments.append:
         raise SettingError("--rank-by needs --append FILE, the leaderboard that is ranked.")
-    if arguments.out:
-        _refuse_foreign(Path(arguments.out))
+    if arguments.output:
+        _refuse_foreign(Path(arguments.output))
     if arguments.append:
         leaderboard.ranking_file(arguments.append)
         refuse_unwritable("append", arguments.append, Path(arguments.append).parent)
@@ -105,9 +105,9 @@ def run(arguments: argparse.Namespace) -> int:
         report = compare(runs, arguments.baseline, resamples=arguments.resamples, seed=arguments.seed)
         shown = _with_reference(report, arguments.reference)
         terminal.show(shown, console)
-        if arguments.out:
-            _write(shown, Path(arguments.out), arguments.dataset, console)
-            console.print(f"wrote {Path(arguments.out) / 'report.html'} and its tables", markup=False)
+        if arguments.output:
+            _write(shown, Path(arguments.output), arguments.dataset, console)
+            console.print(f"wrote {Path(arguments.output) / 'report.html'} and its tables", markup=False)
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)
@@ -137,7 +137,7 @@ def _refuse_foreign(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"out={str(folder)!r} is a file: name a folder.")
-    refuse_unwritable("out", folder)
+    refuse_unwritable("output", folder)
     found = [name for name in _FILES if (folder / name).exists()]
     if found and not document.is_report(folder / "report.json"):
         raise SettingError(

@@ -58,4 +58,4 @@ def _report(output: Path, names: list[str], *, is_partial: bool) -> int:
     # At any depth: the harness makes a folder of the checkpoint's name where one is given.
     runs = [f"{name}={output / name}" for name in names if any((output / name).rglob("*_results.json"))]
     allowed = ["--allow", "partial"] if is_partial else []
-    return main.main(["report", *runs, "--baseline", BASELINE, "--out", str(output / "report"), *allowed])
+    return main.main(["report", *runs, "--baseline", BASELINE, "--output", str(output / "report"), *allowed])

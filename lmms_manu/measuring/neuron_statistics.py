@@ -77,7 +77,7 @@ class NeuronStatistics:
         except (FileNotFoundError, DamagedFileError) as error:
             raise DataError(f"{path} holds no statistics that can be read: {error}") from error
         if written.get("kind") != KIND:
-            raise DataError(f"{path} holds no activation statistics: write some with lmms-manu measure --out.")
+            raise DataError(f"{path} holds no activation statistics: write some with lmms-manu measure --output.")
         if "names" in written:
             parts = {part: tensors[str(part)].to(torch.float64) for part in PARTS if str(part) in tensors}
         else:  # of version 0.1: [sets, modalities, statistics, neurons]

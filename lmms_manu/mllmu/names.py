@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Iterator
 
 from lmms_manu.errors import one_of
+from lmms_manu.names import MODALITIES
 
 SPLITS = ("forget", "test", "retain", "celebrity")
 RATIOS = (5, 10, 15)
 TASKS = ("classification", "generation", "cloze")
-MODALITIES = ("multimodal", "text")
 DEFAULT_RATIO = 5
 
 FULL_SET = "Full_Set"

@@ -6,7 +6,6 @@ import copy
 import datetime
 import getpass
 import hashlib
-import importlib.metadata
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ from lmms_manu.report.formats.document import number_entry, numbers, run_entry
 from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, plain
 from lmms_manu.report.metrics import COLUMNS_BY_NAME, MEAN
+from lmms_manu.versions import installed_version
 
 SCHEMA = "lmms-manu/leaderboard"
 VERSION = 1
@@ -263,7 +263,4 @@ def _login() -> str:
 
 
 def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+    return installed_version(package) or "not installed"

@@ -144,7 +144,7 @@ def _is_statistics(path: Path) -> bool:
     if "determinants" in about:
         raise DataError(
             f"{path} is a file of the cache, which holds statistics in parts: write all of them into one file with "
-            "lmms-manu measure --out, and inspect that."
+            "lmms-manu measure --output, and inspect that."
         )
     return "kind" in about
 
