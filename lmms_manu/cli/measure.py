@@ -1,7 +1,7 @@
 """Measures what each neuron does on the people to forget and on the others, as picture and text and as text alone.
 
-The statistics are kept in the cache, where `lmms-manu prune` and the model `manu_pruned` find them; with --output they are
-also written into a file that `lmms-manu inspect` shows. Interrupted, the same command goes on where it was. Under
+The statistics are kept in the cache, where `lmms-manu prune` and the model `manu_pruned` find them; with --output they
+are also written into a file that `lmms-manu inspect` shows. Interrupted, the same command goes on where it was. Under
 torchrun the processes share the work.
 
 examples:
