@@ -12,10 +12,10 @@ from pathlib import Path
 
 from transformers.utils import cached_file
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.errors import SettingError
 from lmms_manu.files import write_json
 from lmms_manu.methods.base import EditRecord
-from lmms_manu.mllmu.names import DEFAULT_RATIO, everything_name
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.names import RECORD_FILE
 
@@ -93,7 +93,7 @@ def model_card(record: EditRecord) -> str:
         if total
     ]
     settings = json.dumps(dict(record.settings), indent=2, sort_keys=True)
-    tasks = everything_name(record.forget_ratio or DEFAULT_RATIO)
+    tasks = get_benchmark(DEFAULT_BENCHMARK).everything(record.forget_ratio)
     lines = [
         *head,
         "",

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.errors import one_of
 from lmms_manu.methods.base import Method
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
@@ -32,6 +33,7 @@ def settings_classes(arguments: Mapping[str, Any]) -> tuple[type[Settings], ...]
     """The settings of the data and of the method that `arguments` choose, for `lmms_manu.settings.from_arguments`.
 
     Raises:
-        SettingError: there is no such method.
+        SettingError: there is no such method or benchmark.
     """
-    return (UnlearningSettings, *get_method(str(arguments.get("method", DEFAULT_METHOD))).settings)
+    data = get_benchmark(str(arguments.get("benchmark", DEFAULT_BENCHMARK))).settings or UnlearningSettings
+    return (data, *get_method(str(arguments.get("method", DEFAULT_METHOD))).settings)
