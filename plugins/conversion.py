@@ -29,8 +29,8 @@ class RequestConverter:
         documents: the harness's table of documents.
         prompt: the rendering of MLLMU-Bench's prompts: "released" or "chat". Every other task is put to the model
             in its own chat template.
-        check_ratio: is given the forget ratio and the label of every MLLMU question, and raises if it must not be
-            asked.
+        check_people: is given the task and the label of every request, and raises if the task asks about people of
+            whom the model must not be asked.
     """
 
     def __init__(
@@ -38,12 +38,12 @@ class RequestConverter:
         renderer: PromptRenderer,
         documents: Documents,
         prompt: str,
-        check_ratio: Callable[[int, str], None],
+        check_people: Callable[[str, str], None],
     ) -> None:
         self._renderer = renderer
         self._documents = documents
         self._prompt = prompt
-        self._check_ratio = check_ratio
+        self._check_people = check_people
 
     def chat(self, request: Instance) -> PromptRequest:
         """A request of a chat-type model: `(context, doc_to_messages, generation, number, task, split)`."""
@@ -92,12 +92,12 @@ class RequestConverter:
             raise SettingError(f"{name}: {error}") from None
         released = getattr(asked, "released", None)
         if released is None:
+            self._check_people(name, label)
             return PromptRequest(
                 self._renderer.chat_text(asked), lambda: _pictures(ask(), label), generation, name, label
             )
         label = asked.label or label
-        if asked.forget_ratio is not None:
-            self._check_ratio(asked.forget_ratio, label)
+        self._check_people(name, label)
         if self._prompt == "chat":
             text, pictures = self._renderer.chat_text(asked), lambda: _pictures(ask(), label)
         else:

@@ -1,9 +1,9 @@
-"""What a benchmark of unlearning says about itself; methods, reports and the harness's plugin ask it and import none."""
+"""What a benchmark of unlearning says about itself: methods, reports and the harness's plugin ask it."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
 
@@ -11,7 +11,7 @@ from PIL import Image
 
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.sample import Sample
-from lmms_manu.errors import DataError, one_of
+from lmms_manu.errors import one_of
 
 if TYPE_CHECKING:  # the settings ask the registry, which knows this module
     from lmms_manu.methods.settings import UnlearningSettings
@@ -189,13 +189,13 @@ class Benchmark(Protocol):
         """
         return {"its tasks were read from different datasets": str(recorded.get("dataset"))}
 
-    def picture(self, reference: str, dataset: str) -> Image.Image:
-        """A picture that a `Sample` refers to, for the page.
+    def pictures(self, references: Sequence[str], dataset: str) -> Iterator[tuple[str, Image.Image]]:
+        """Pictures that a `Sample` refers to, for the page, each with its reference; what does not decode is left out.
 
         Raises:
-            DataError: the dataset cannot be opened, or there is no such picture.
+            DataError: the dataset, or a part of it that is referred to, cannot be opened.
         """
-        raise DataError(f"{self.title} shows no pictures (asked for {reference!r} of {dataset}).")
+        return iter(())
 
     def protocol(self) -> Mapping[str, Any]:
         """What the environment says of how its questions are asked, by variable, defaults included.

@@ -67,13 +67,16 @@ def get_benchmark(name: str) -> Benchmark:
 
 def benchmarks() -> tuple[Benchmark, ...]:
     """All benchmarks; one of another package that cannot be used is left out with a warning."""
+    return (*map(get_benchmark, _BUILT_IN), *guests())
+
+
+def guests() -> tuple[Benchmark, ...]:
+    """The benchmarks that the package does not bring, as far as they can be used."""
     found = []
     for name in names():
         try:
-            found.append(get_benchmark(name))
+            found += [] if name in _BUILT_IN else [get_benchmark(name)]
         except SettingError as error:
-            if name in _BUILT_IN:
-                raise
             _warn(str(error))
     return tuple(found)
 

@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lmms_manu.benchmarks.registry import get_benchmark
 from lmms_manu.evaluation import suites
 from lmms_manu.evaluation.evaluate import Evaluation, outline
 from lmms_manu.methods.base import EditRecord
 from lmms_manu.methods.manu.config import ManuSettings
-from lmms_manu.methods.settings import UnlearningSettings
-from lmms_manu.mllmu.names import RATIOS
+from lmms_manu.methods.registry import settings_classes
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import from_arguments
 
@@ -20,7 +20,7 @@ from lmms_manu.settings import from_arguments
 def add_running_arguments(parser: argparse.ArgumentParser, suite: str) -> None:
     """The arguments that say what is run, where the results go, and how; `suite` is the default one."""
     parser.add_argument(
-        "--suite", default=suite, help=f"which benchmarks: {', '.join(suites.SUITES)} (default {suite})"
+        "--suite", default=suite, help=f"which benchmarks: {', '.join(suites.suites())} (default {suite})"
     )
     parser.add_argument("--skip", default="", help="parts of the suite to leave out, separated by commas")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
@@ -44,7 +44,8 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
         SettingError: an unknown suite or part, or a number that is not allowed.
     """
     skip = tuple(filter(None, arguments.skip.split(",")))
-    parts = suites.parts(arguments.suite, _forget_ratio(model_args), skip)
+    benchmark, ratio = _forgotten(model_args)
+    parts = suites.parts(arguments.suite, ratio, skip, benchmark)
     return Evaluation(
         parts,
         model_args,
@@ -56,17 +57,18 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
     )
 
 
-def _forget_ratio(model_args: Mapping[str, str]) -> int:
-    """The ratio of the people that the model will have forgotten."""
-    classes = (ModelSettings, UnlearningSettings, ManuSettings)
+def _forgotten(model_args: Mapping[str, str]) -> tuple[str, int | None]:
+    """The benchmark and the ratio of the people that the model will have forgotten."""
+    data = settings_classes(model_args)[0]
+    classes = (ModelSettings, data, ManuSettings)
     names = [name for settings in classes for name in settings.names()]
     told = {name: value for name, value in model_args.items() if name in names}
     model, people, manu = from_arguments(told, *classes)
     if "forget_ratio" not in model_args and manu.prune_rate == 0 and manu.mask is None:
         record = EditRecord.of_checkpoint(model.checkpoint)
-        if record is not None and record.forget_ratio in RATIOS:
-            return int(record.forget_ratio)
-    return int(people.forget_ratio)
+        if record is not None and record.forget_ratio in get_benchmark(people.benchmark).ratios:
+            return people.benchmark, int(record.forget_ratio)
+    return people.benchmark, people.forget_ratio
 
 
 def check(evaluations: Sequence[Evaluation], *, show: bool) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -15,6 +15,7 @@ from lmms_manu import environment
 from lmms_manu.benchmarks.base import Benchmark, Metric, Role, Split, Task
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.sample import Sample
+from lmms_manu.errors import DataError
 from lmms_manu.mllmu import results
 from lmms_manu.mllmu.exemplars import ProtocolSettings
 from lmms_manu.mllmu.judge_settings import JudgeSettings
@@ -52,9 +53,7 @@ class Mllmu(Benchmark):
         Metric("cloze", "Cloze", "cloze", "cloze_accuracy", is_right_or_wrong=True),
     )
     quality = (
-        Metric(
-            "unparsed", "Unparsed", "classification", "unparsed", scale=100.0, per="scored", higher_is_better=False
-        ),
+        Metric("unparsed", "Unparsed", "classification", "unparsed", scale=100.0, per="scored", higher_is_better=False),
         Metric(
             "not_judged",
             "Not judged",
@@ -102,9 +101,14 @@ class Mllmu(Benchmark):
             found["its leaves were made with different seeds"] = str(recorded.get("seed"))
         return found
 
-    def picture(self, reference: str, dataset: str) -> Image.Image:
-        config, row, index = reference.rsplit("/", 2)
-        return DatasetSource.resolve(dataset).image(config, int(row), int(index))
+    def pictures(self, references: Sequence[str], dataset: str) -> Iterator[tuple[str, Image.Image]]:
+        source = DatasetSource.resolve(dataset)
+        places = {reference: reference.rsplit("/", 2) for reference in references}
+        for config in {config for config, _, _ in places.values()}:
+            source.load(config)
+        for reference, (config, row, index) in places.items():
+            with contextlib.suppress(DataError, IndexError):
+                yield reference, source.image(config, int(row), int(index))
 
     def protocol(self) -> Mapping[str, Any]:
         chosen = ProtocolSettings.from_environment()
@@ -126,7 +130,9 @@ def _example(sample: FineTuningSample) -> Example:
         sample.modality,
         prompt=sample.released,
         pictures=sample.pictures,
-        digest=functools.partial(_picture_digest, sample.source, sample.row if sample.modality == "multimodal" else None),
+        digest=functools.partial(
+            _picture_digest, sample.source, sample.row if sample.modality == "multimodal" else None
+        ),
     )
 
 

@@ -65,7 +65,7 @@ class Residual:
             raise DataError(f"{path} cannot be read as a knowledge residual: {error}") from None
 
 
-def residual_of(run: Run, benchmark: str, forget_ratio: int | None) -> Residual | None:
+def residual_of(run: Run, forget_ratio: int | None, benchmark: str = DEFAULT_BENCHMARK) -> Residual | None:
     """The residual that lies beside or above a run's results; None if there is none of its weights, mask and people.
 
     Raises:
