@@ -99,6 +99,11 @@ def _tasks(known: tuple[Benchmark, ...]) -> Mapping[str, Task]:
     return found
 
 
+def forget_installed() -> None:
+    """Has the installed packages looked for again, where some came or went while the program runs."""
+    _installed.cache_clear()
+
+
 @functools.cache
 def _installed() -> Mapping[str, str]:
     return {point.name: point.value for point in importlib.metadata.entry_points(group=GROUP)}

@@ -61,7 +61,7 @@ def _misplaced(runs: Sequence[Run], sections: Sequence[Section]) -> list[Problem
     problems = []
     for run in runs:
         benchmark, ratio = _forgotten(run)
-        if run.name not in shown and benchmark in names():
+        if run.name not in shown and benchmark in names() and ratio in (get_benchmark(benchmark).ratios or (None,)):
             told = get_benchmark(benchmark).title if ratio is None else f"{ratio} %"
             message = (
                 f"{run.name} forgot the people of {told} and was asked about others, so that it stands in no table: "
@@ -116,9 +116,12 @@ def _belongs(run: Run, people: People) -> bool:
 
 def _forgotten(run: Run) -> tuple[str, int | None]:
     """The benchmark and the ratio of the people whom a run forgot; an empty name if it is not known or nobody was."""
-    told = run.edit.get("forgotten") or {}
-    ratio = told.get("forget_ratio", run.identity.forget_ratio)
-    return str(told.get("benchmark") or (DEFAULT_BENCHMARK if ratio is not None else "")), ratio
+    ratio = run.identity.forget_ratio
+    if ratio is None:
+        return "", None
+    # A record that names no benchmark is of a time when there was one.
+    settings = run.edit.get("settings") or {}
+    return str(settings.get("benchmark") or DEFAULT_BENCHMARK), ratio
 
 
 class _Builder:
