@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import SettingError
+
+_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+_RUST_DISK_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def refuse_existing(setting: str, path: str | os.PathLike[str]) -> None:
@@ -63,23 +69,100 @@ def refuse_unwritable(setting: str, path: str | os.PathLike[str], folder: str | 
         )
 
 
+def new_folder(setting: str, path: str | os.PathLike[str]) -> Path:
+    """The full path of a folder that is to be written whole, links resolved; makes nothing.
+
+    Raises:
+        SettingError: `path`, which the `setting` of this name gave, is the current folder, is there and not empty, or
+            cannot be written.
+    """
+    target = Path(path).expanduser().resolve()
+    if target == Path.cwd():
+        raise SettingError(f"{setting}={str(path)!r} is the folder that you are in: name one to be made.")
+    refuse_unwritable(setting, path, target.parent)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise SettingError(f"{setting}={str(target)!r} exists: name a new folder, nothing is overwritten.")
+    return target
+
+
+@contextlib.contextmanager
+def atomic_folder(setting: str, target: Path) -> Iterator[Path]:
+    """Yields a new folder that takes the place of `target` on success, and is removed on an error.
+
+    Raises:
+        SettingError: somebody else wrote something there meanwhile.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        yield scratch
+        _open_to_readers(scratch)
+        try:
+            if target.is_dir():
+                target.rmdir()
+            os.replace(scratch, target)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            raise SettingError(
+                f"{setting}={str(target)!r} was written by somebody else meanwhile, and stays as it is: name another "
+                "folder, or take what is there."
+            ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _open_to_readers(folder: Path) -> None:
+    """Gives a folder and its files the permissions that new ones have; temporary ones are private."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)
+    for file in folder.iterdir():
+        file.chmod(0o666 & ~mask)
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it takes the place of `path`, on an error it is removed."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # mkstemp makes files private; the result gets the permissions that an ordinary new file would.
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Puts `path` into errors of the disk that name no file, as that of a full one does.
+
+    Raises:
+        OSError: in the place of such an error, also of one that a library written in Rust raises as its own.
+    """
     try:
-        yield temporary
-        # mkstemp makes files private; the result gets the permissions that an ordinary new file would.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        number = _disk_error(error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _disk_error(error: Exception) -> int | None:
+    """The number of a disk's error that names no file, None for any other error."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.filename is None else None
+    found = _RUST_DISK_ERROR.search(str(error))
+    return int(found[1]) if found else None
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

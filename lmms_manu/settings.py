@@ -12,13 +12,15 @@ import functools
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from lmms_manu.errors import SettingError, nearest, one_of
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
 _FALSE = frozenset({"false", "no", "off", "0"})
 _NOTHING = frozenset({"none", "null", ""})
+
+Effect = Literal["answers", "rounding", "nothing"]
 
 
 def setting(
@@ -29,18 +31,22 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     secret: bool = False,
+    effect: Effect = "answers",
 ) -> Any:
     """A field of a `Settings` class.
 
     Args:
         default: the value when the user gives none.
         help: one sentence for the README's table and the command line.
-        choices: the values allowed, None for any.
+        choices: the values allowed, None for those of the field's `Literal`, or for any.
         minimum: the smallest number allowed, None for any.
         maximum: the largest number allowed, None for any.
         secret: keeps the value out of the representation, and so out of logs.
+        effect: what the value changes: the model's `answers`, at most their last digits (`rounding`: how the work is
+            cut up), or `nothing` of them (where a file goes). A report tells runs apart by the first kind alone, and
+            a finished edit is found again whatever the last kind says.
     """
-    metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum}
+    metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum, "effect": effect}
     return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -56,12 +62,17 @@ class Settings:
         hints = _hints(type(self))  # type: ignore[arg-type]  # mypy takes the instances' __hash__ for the class's
         for field in dataclasses.fields(self):
             value = _convert(field.name, getattr(self, field.name), hints[field.name])
-            _check(field, value)
+            _check(field, choices_of(type(self), field.name), value)
             object.__setattr__(self, field.name, value)
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
         return tuple(field.name for field in dataclasses.fields(cls))
+
+    @classmethod
+    def names_with(cls, *effects: Effect) -> tuple[str, ...]:
+        """The fields whose values have one of these effects."""
+        return tuple(field.name for field in dataclasses.fields(cls) if field.metadata.get("effect") in effects)
 
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -82,8 +93,12 @@ def from_arguments(arguments: Mapping[str, Any], *classes: type[Settings]) -> tu
 
     Raises:
         SettingError: an argument that no class declares, or a value that its class refuses.
+        ValueError: two classes declare a field of the same name.
     """
     known = [name for settings in classes for name in settings.names()]
+    if twice := {name for name in known if known.count(name) > 1}:
+        places = ", ".join(settings.__name__ for settings in classes if twice & {*settings.names()})
+        raise ValueError(f"{', '.join(sorted(twice))} would be an argument of more than one of {places}.")
     # Typed text may have blanks around its names and values.
     arguments = {name.strip(): value.strip() if isinstance(value, str) else value for name, value in arguments.items()}
     for name, value in arguments.items():
@@ -118,8 +133,8 @@ def markdown_table(*classes: type[Settings]) -> str:
     for settings in classes:
         for field in dataclasses.fields(settings):
             meaning = field.metadata["help"]
-            if field.metadata["choices"]:
-                meaning += f" One of {', '.join(f'`{choice}`' for choice in field.metadata['choices'])}."
+            if choices := choices_of(settings, field.name):
+                meaning += f" One of {', '.join(f'`{choice}`' for choice in choices)}."
             meaning = meaning.replace("|", r"\|")
             default = "" if field.default is None else f"`{field.default}`"
             rows.append(f"| `{field.name}` | {default} | {meaning} |")
@@ -144,6 +159,8 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
                 except SettingError:
                     continue
         raise _wrong_type(name, value, hint)
+    if typing.get_origin(hint) is Literal:
+        return next((option for option in typing.get_args(hint) if str(option) == str(value).strip()), value)
     if hint is bool:
         word = str(value).strip().lower()
         if word in _TRUE | _FALSE:
@@ -166,8 +183,19 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
     return value
 
 
-def _check(field: dataclasses.Field[Any], value: Any) -> None:
-    choices, minimum, maximum = (field.metadata.get(key) for key in ("choices", "minimum", "maximum"))
+def choices_of(settings: type[Settings], name: str) -> tuple[object, ...] | None:
+    """The values that a field allows: those of its `Literal`, or of its `choices`; None for any."""
+    field = next(field for field in dataclasses.fields(settings) if field.name == name)
+    if (declared := field.metadata.get("choices")) is not None:
+        return tuple(declared)
+    hint = _hints(settings)[name]  # type: ignore[arg-type]  # mypy takes the instances' __hash__ for the class's
+    alternatives = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    literals = [alternative for alternative in alternatives if typing.get_origin(alternative) is Literal]
+    return tuple(value for literal in literals for value in typing.get_args(literal)) or None
+
+
+def _check(field: dataclasses.Field[Any], choices: tuple[object, ...] | None, value: Any) -> None:
+    minimum, maximum = (field.metadata.get(key) for key in ("minimum", "maximum"))
     if value is None:
         return
     if choices is not None and value not in choices:

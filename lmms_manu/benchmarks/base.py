@@ -205,6 +205,17 @@ class Benchmark(Protocol):
         """
         return {}
 
+    def files(self) -> Sequence[Path]:
+        """The local files that its tasks ask about; none where the data comes from the hub or is missing."""
+        return ()
+
+    def meet(self, model_type: str | None) -> None:
+        """Is told the `model_type` of the model that its questions go to next, None if it is not known.
+
+        The harness makes the model before it loads the tasks, and hands the tasks nothing of it.
+        """
+        return
+
     def has_judge(self) -> bool:
         """Whether a judge is configured to score answers of its tasks."""
         return False

@@ -81,6 +81,12 @@ def guests() -> tuple[Benchmark, ...]:
     return tuple(found)
 
 
+def announce_model(model_type: str | None) -> None:
+    """Tells the benchmarks which family of model their questions go to, None for one that is not known."""
+    for benchmark in benchmarks():
+        benchmark.meet(model_type)
+
+
 def find_task(name: str) -> Task | None:
     """The task of this name, None if it belongs to no benchmark: a stock task, or the user's own."""
     return tasks().get(name)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lmms_manu.environment import rank_and_world
-from lmms_manu.settings import Settings
+from lmms_manu.methods.base import Method
+from lmms_manu.methods.registry import method_class
+from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import Settings, choices_of, parse_arguments
 
 
 def add_settings(
@@ -17,17 +21,57 @@ def add_settings(
     """Adds an option for each field of `settings`, under a heading; `--prune-rate` is understood for `--prune_rate`."""
     group = parser.add_argument_group(title)
     for field in dataclasses.fields(settings):
-        if field.name in without:
-            continue
-        text = str(field.metadata["help"]).replace("%", "%%")
-        if field.metadata["choices"]:
-            text += f" One of {', '.join(str(choice) for choice in field.metadata['choices'])}."
-        if field.default is not None:
-            text += f" (default {field.default})"
-        group.add_argument(f"--{field.name}", dest=field.name, metavar=_placeholder(field), help=text)
-        if "_" in field.name:
-            hyphened = f"--{field.name.replace('_', '-')}"
-            group.add_argument(hyphened, dest=field.name, help=argparse.SUPPRESS, default=argparse.SUPPRESS)
+        if field.name not in without:
+            _add_option(group, field.name, _placeholder(field), _help(settings, field))
+
+
+def add_swept_settings(
+    parser: argparse.ArgumentParser, title: str, settings: type[Settings], without: Iterable[str] = ()
+) -> None:
+    """Adds an option for each field of `settings` that changes answers, which takes a list of values."""
+    group = parser.add_argument_group(title)
+    for field in dataclasses.fields(settings):
+        if field.name in settings.names_with("answers") and field.name not in without:
+            _add_option(group, field.name, "A,B,...", _help(settings, field))
+
+
+def chosen_method(parser: argparse.ArgumentParser) -> type[Method[Any]]:
+    """The method that the words of a command line name, by `--method` or among the model's arguments.
+
+    It decides which options there are, so it is read before they are. The namespace gets its name as `chosen_method`.
+
+    Raises:
+        SettingError: there is no such method.
+    """
+    words: Sequence[str] = getattr(parser, "words", ())
+    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader.add_argument("--method")
+    reader.add_argument("--model-args", "--model_args", default="")
+    read = reader.parse_known_args(words)[0]
+    method = method_class(read.method or parse_arguments(read.model_args).get("method", DEFAULT_METHOD))
+    parser.set_defaults(chosen_method=method.name)
+    return method
+
+
+def add_method_settings(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of model, data and the method that the command line names; no other method's."""
+    method = chosen_method(parser)
+    add_settings(parser, "the model", ModelSettings)
+    add_settings(parser, "the data", UnlearningSettings)
+    add_settings(parser, f"the method {method.name}", method.config_class)
+
+
+def _add_option(group: Any, name: str, metavar: str, text: str) -> None:
+    group.add_argument(f"--{name}", dest=name, metavar=metavar, help=text)
+    if "_" in name:
+        group.add_argument(f"--{name.replace('_', '-')}", dest=name, help=argparse.SUPPRESS, default=argparse.SUPPRESS)
+
+
+def _help(settings: type[Settings], field: dataclasses.Field[Any]) -> str:
+    text = str(field.metadata["help"]).replace("%", "%%")
+    if choices := choices_of(settings, field.name):
+        text += f" One of {', '.join(map(str, choices))}."
+    return text if field.default is None else f"{text} (default {str(field.default).replace('%', '%%')})"
 
 
 def _placeholder(field: dataclasses.Field[Any]) -> str:

@@ -1,5 +1,4 @@
-"""Lists or cleans what is kept between runs: activation statistics and the scores computed from them,
-unfinished measurements, the judge's verdicts.
+"""Lists or cleans what is kept between runs: statistics, unfinished measurements, the judge's verdicts.
 
 Everything in the cache can be made again; removing it costs time (and the judge's price), never a result. The folder is
 ~/.cache/lmms-manu, or what LMMS_MANU_CACHE names.
@@ -41,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what",
         choices=("all", *KINDS),
         default="all",
-        help="which kind to clean (default all); what was made of statistics goes with them",
+        help="which kind to clean (default all)",
     )
     parser.add_argument(
         "--older_than", type=float, default=0, metavar="DAYS", help="clean only what was not used for so many days"
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit",
         metavar="SIZE",
-        help="clean only the statistics and scores used longest ago, until the rest fits (5GB, 500MB); by itself",
+        help="clean only the statistics used longest ago, until the rest fits (5GB, 500MB); by itself",
     )
 
 
@@ -139,10 +138,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
     console.print(totals)
     if not parts:
         return
-    table = Table(
-        title="statistics, and scores and levels of activation made of them, the ones used last first",
-        title_justify="left",
-    )
+    table = Table(title="statistics, the ones used last first", title_justify="left")
     for head in ("checkpoint", "part", "MB", "last used"):
         table.add_column(head, justify="right" if head == "MB" else "left")
     for part in parts:
@@ -152,7 +148,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
 
 
 def _names(part: CachedPart) -> tuple[str, str]:
-    """The checkpoint that a cached file belongs to, and the part that was measured, or what was made of all parts."""
+    """The checkpoint that a cached file belongs to, and the part that was measured."""
     from lmms_manu.measuring.stored import DamagedFileError
 
     try:

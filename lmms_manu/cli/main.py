@@ -11,6 +11,8 @@ from typing import Protocol, cast
 from lmms_manu._version import __version__
 from lmms_manu.errors import ManuError, nearest
 
+WRONG_INPUT = 2
+
 # The help texts stand here, not in the modules, so that `lmms-manu --help` imports none of them.
 COMMANDS = {
     "demo": "make a tiny model forget people and print what it forgot and kept",
@@ -20,10 +22,11 @@ COMMANDS = {
     "report": "turn results into tables, plots and a page",
     "gate": "check results against conditions; the exit code says whether they hold",
     "measure": "measure a model's neurons on forget and retain data",
-    "prune": "write a pruned checkpoint that loads without this package",
+    "edit": "write a checkpoint that was edited by any method and loads without this package",
+    "prune": "the same by MANU: write a pruned checkpoint",
     "inspect": "show what a mask prunes or what statistics hold",
     "residual": "read off each layer how well a model still knows the answers",
-    "cache": "list or clean the cached statistics, scores and judgements",
+    "cache": "list or clean the cached statistics and judgements",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
     "make-dataset": "make a dataset of fictitious people in MLLMU-Bench's layout",
     "train-tiny": "train the embedded tiny model again",
@@ -57,13 +60,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         description=(command.__doc__ or COMMANDS[name]).strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_arguments(parser)
-    arguments = parser.parse_args(rest)
+    # What was typed decides which options there are: those of the method that it names.
+    parser.words = rest  # type: ignore[attr-defined]
     try:
+        command.add_arguments(parser)
+        arguments = parser.parse_args(rest)
         return command.run(arguments)
     except (ManuError, OSError) as error:  # files that cannot be written or read name themselves
         print(f"lmms-manu {name}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code if isinstance(error, ManuError) else WRONG_INPUT
     except KeyboardInterrupt:
         print(f"lmms-manu {name}: interrupted", file=sys.stderr)
         return 130

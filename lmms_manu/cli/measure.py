@@ -27,7 +27,7 @@ _CLASSES = (ModelSettings, UnlearningSettings, MeasureSettings)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the statistics into this new safetensors file")
     add_settings(parser, "the model", ModelSettings)
-    add_settings(parser, "the people", UnlearningSettings, without=("method",))
+    add_settings(parser, "the people", UnlearningSettings, without=("method", "edit", "save_edit", "edit_cache"))
     add_settings(parser, "the measurement", MeasureSettings)
 
 
@@ -46,13 +46,14 @@ def run(arguments: argparse.Namespace) -> int:
     join_processes()
     data = load_data(people)
     checkpoint = load_checkpoint(model)
-    blocks = find_mlp_blocks(checkpoint.model, measuring.mlp_blocks)
+    blocks = find_mlp_blocks(checkpoint.model, model.mlp_blocks)
     statistics = measure(checkpoint, blocks, data.passages(PromptEncoder(checkpoint)), measuring)
     if not Processes.current().first:
         return 0
     samples = ", ".join(f"{count} {part}" for part, count in statistics.about["samples"].items())
     print(f"{statistics.layout.neurons} neurons of {checkpoint.name} on {samples} samples: {statistics.seconds:.1f} s")
-    print(f"{statistics.measured} of 4 parts measured now, {4 - statistics.measured} read from the cache")
+    parts, now = len(statistics.parts), statistics.measured
+    print(f"{now} of {parts} parts measured now, {parts - now} read from the cache")
     if arguments.out is not None:
         statistics.save(arguments.out)
         print(f"wrote {arguments.out}")

@@ -5,7 +5,7 @@ the gold answer's tokens. Put the file beside the results of the same model (the
 and `lmms-manu report` draws it relative to the baseline's.
 
 examples:
-  lmms-manu residual --prune_rate 0 --forget_ratio 10 --out results/vanilla/residual.json
+  lmms-manu residual --method none --forget_ratio 10 --out results/vanilla/residual.json
   lmms-manu residual --recipe ratio --prune_rate 10 --forget_ratio 10 --out results/ratio-10/residual.json
 """
 
@@ -14,28 +14,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmms_manu.cli.arguments import add_settings, given_settings
+from lmms_manu.cli.arguments import add_method_settings, given_settings
 from lmms_manu.files import refuse_existing
-from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
-from lmms_manu.settings import from_arguments
-
-_CLASSES = (ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write; must be new")
-    add_settings(parser, "the model", ModelSettings)
-    add_settings(parser, "the people", UnlearningSettings)
-    add_settings(parser, "the neurons", ManuSettings)
-    add_settings(parser, "the measurement", MeasureSettings)
+    add_method_settings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    given = given_settings(arguments, *_CLASSES)
-    from_arguments(given, *_CLASSES)
+    config = method_class(arguments.chosen_method).config_class
+    given = given_settings(arguments, ModelSettings, UnlearningSettings, config)
     refuse_existing("out", arguments.out)
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.methods.data import load_data

@@ -7,12 +7,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lmms_manu.benchmarks.registry import get_benchmark
 from lmms_manu.evaluation import suites
 from lmms_manu.evaluation.evaluate import Evaluation, outline
-from lmms_manu.methods.base import EditRecord
-from lmms_manu.methods.manu.config import ManuSettings
-from lmms_manu.methods.registry import settings_classes
+from lmms_manu.methods.record import EditRecord
+from lmms_manu.methods.registry import method_class, settings_classes
+from lmms_manu.methods.settings import DEFAULT_METHOD
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import from_arguments
 
@@ -37,7 +36,7 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) -> Evaluation:
+def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, object]) -> Evaluation:
     """The evaluation that the arguments ask for.
 
     Raises:
@@ -57,17 +56,18 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
     )
 
 
-def _forgotten(model_args: Mapping[str, str]) -> tuple[str, int | None]:
+def _forgotten(model_args: Mapping[str, object]) -> tuple[str, int | None]:
     """The benchmark and the ratio of the people that the model will have forgotten."""
-    data = settings_classes(model_args)[0]
-    classes = (ModelSettings, data, ManuSettings)
+    method = method_class(str(model_args.get("method", DEFAULT_METHOD)))
+    classes = (ModelSettings, *settings_classes(model_args))
     names = [name for settings in classes for name in settings.names()]
     told = {name: value for name, value in model_args.items() if name in names}
-    model, people, manu = from_arguments(told, *classes)
-    if "forget_ratio" not in model_args and manu.prune_rate == 0 and manu.mask is None:
+    model, people, config = from_arguments(told, *classes)
+    if "forget_ratio" not in model_args and method(config).changes_nothing() and people.edit is None:
         record = EditRecord.of_checkpoint(model.checkpoint)
-        if record is not None and record.forget_ratio in get_benchmark(people.benchmark).ratios:
-            return people.benchmark, int(record.forget_ratio)
+        known = {} if record is None else record.forgotten
+        if known.get("benchmark") == people.benchmark and "forget_ratio" in known:
+            return people.benchmark, int(known["forget_ratio"])
     return people.benchmark, people.forget_ratio
 
 

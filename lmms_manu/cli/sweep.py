@@ -1,10 +1,10 @@
 """Evaluates every combination of the given settings, after the vanilla model, and ends in the report.
 
-The neurons are measured once: the statistics are cached and shared by all points. Points and parts that have their
+What the points share is computed once and kept: measured statistics, finished edits. Points and parts that have their
 results are not run again, so the same command resumes after a crash. The exit code is 1 when a part failed.
 
 example:
-  lmms-manu sweep --prune_rate 2,5,10 --recipe paper,released --suite mllmu --output sweep
+  lmms-manu sweep --prune-rate 2,5,10 --recipe paper,released --suite mllmu --output sweep
 """
 
 from __future__ import annotations
@@ -12,42 +12,38 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lmms_manu.cli.arguments import add_swept_settings, chosen_method
 from lmms_manu.cli.running import add_running_arguments, check, evaluation_of, say
 from lmms_manu.evaluation.evaluate import check_arguments
 from lmms_manu.evaluation.sweep import BASELINE, at, points, sweep
+from lmms_manu.methods.registry import method_class
+from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
 from lmms_manu.settings import parse_arguments
 
-SWEPT = (
-    "recipe",
-    "prune_rate",
-    "scope",
-    "towers",
-    "layers",
-    "tokens",
-    "steps",
-    "seed",
-    "w_abs",
-    "w_freq",
-    "w_var",
-    "w_rms",
-)
+_SWEPT_DATA = ("retain_samples", "data_seed", "prompt", "max_samples")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    for name in SWEPT:
-        parser.add_argument(f"--{name}", metavar="A,B,...", help=f"values of {name}")
+    method = chosen_method(parser)
+    parser.add_argument("--method", help=f"how to unlearn (default {DEFAULT_METHOD}); its settings are the ones below")
     parser.add_argument("--model_args", default="", help="arguments of manu_pruned that all points share")
     add_running_arguments(parser, suite="mllmu")
+    add_swept_settings(parser, f"settings of {method.name} that are swept", method.config_class)
+    others = [name for name in UnlearningSettings.names() if name not in _SWEPT_DATA]
+    add_swept_settings(parser, "settings of the data that are swept", UnlearningSettings, without=others)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    common = parse_arguments(arguments.model_args)
-    given = {name: getattr(arguments, name) for name in SWEPT if getattr(arguments, name)}
+    method = method_class(arguments.chosen_method)
+    common = {**parse_arguments(arguments.model_args), "method": method.name}
+    swept = (*method.config_class.names_with("answers"), *_SWEPT_DATA)
+    given = {name: values for name in swept if (values := getattr(arguments, name))}
     grid = {name: [value.strip() for value in values.split(",")] for name, values in given.items()}
     every = points(grid, common)
     for point in every:
         check_arguments(point.model_args)
-    evaluation = evaluation_of(arguments, common)
+    # By a point's arguments: some of the shared ones are right only beside those that are swept.
+    evaluation = evaluation_of(arguments, every[-1].model_args)
     check([at(point, evaluation) for point in every], show=arguments.dry_run)
     if arguments.dry_run:
         return 0

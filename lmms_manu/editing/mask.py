@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from lmms_manu.errors import DataError
 from lmms_manu.files import atomic_path
 from lmms_manu.models.blocks import MlpBlock
+from lmms_manu.sources import is_hub_name
 
 FILE_NAME = "mask.safetensors"
 _FORMAT = "lmms-manu mask 1"
@@ -207,7 +208,7 @@ def _locate(source: str | os.PathLike[str], revision: str | None) -> Path:
         path = path / FILE_NAME
     if path.is_file():
         return path
-    if path.suffix == ".safetensors" or not _is_repository(str(source)):
+    if path.suffix == ".safetensors" or not is_hub_name(str(source)):
         raise DataError(f"There is no mask at {str(source)!r}: neither a file, nor a folder with {FILE_NAME}.")
     # Imported here because only masks from the hub need it.
     from huggingface_hub import hf_hub_download
@@ -219,8 +220,3 @@ def _locate(source: str | os.PathLike[str], revision: str | None) -> Path:
         raise DataError(
             f"There is no mask at {str(source)!r}: no such file or folder here, and the hub answered: {error}"
         ) from error
-
-
-def _is_repository(name: str) -> bool:
-    owner, separator, repository = name.partition("/")
-    return bool(separator and owner and repository) and "/" not in repository and not name.startswith((".", "/", "~"))

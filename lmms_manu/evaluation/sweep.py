@@ -1,15 +1,19 @@
-"""Evaluates a grid of settings; what they share (the measured statistics, above all) is computed once and cached."""
+"""Evaluates a grid of settings; what they share (measured statistics, finished edits) is computed once and cached."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.evaluate import Evaluation, evaluate
-from lmms_manu.methods.registry import get_method
+from lmms_manu.methods.base import Method
+from lmms_manu.methods.record import UNEDITED
+from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.settings import DEFAULT_METHOD
+from lmms_manu.settings import from_arguments
 
 BASELINE = "vanilla"
 
@@ -28,7 +32,7 @@ class Point:
 
 
 def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> tuple[Point, ...]:
-    """Every combination of the grid's values once, after the vanilla model (prune rate 0) that they are compared with.
+    """Every combination of the grid's values once, after the vanilla model that they are compared with.
 
     Args:
         grid: the values of each setting that varies.
@@ -38,25 +42,39 @@ def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> t
         SettingError: the grid is empty, a setting is both in the grid and common to all, or there is no such method.
     """
     if not grid or not all(grid.values()):
-        raise SettingError("A sweep needs a setting with values, such as --prune_rate 2,5,10.")
+        raise SettingError("A sweep needs a setting with values, such as --prune-rate 2,5,10.")
     twice = sorted(grid.keys() & common.keys())
     if twice:
-        raise SettingError(f"{', '.join(twice)} cannot be both in --model_args and swept over: leave out one of them.")
+        raise SettingError(f"{', '.join(twice)} cannot be both in --model-args and swept over: leave out one of them.")
     axes = [{_value(value): value for value in values}.values() for values in grid.values()]
     combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*axes)]
+    method = method_class(str(common.get("method", DEFAULT_METHOD)))
     edited = [
-        Point("-".join(_word(name, value) for name, value in combination.items()), {**common, **combination})
+        Point(
+            "-".join(
+                value if name in method.label_fields and _speaks(name, value, method.units) else f"{name}{value}"
+                for name, value in combination.items()
+            ),
+            {**common, **combination},
+        )
         for combination in combinations
     ]
-    vanilla = Point(BASELINE, {**_without_edit(common), "prune_rate": "0"})
-    return (vanilla, *(point for point in edited if _value(str(point.model_args.get("prune_rate"))) != 0))
+    own = method.config_class.names()
+    kept = {name: value for name, value in common.items() if name not in own}
+    vanilla = Point(BASELINE, {**kept, "method": UNEDITED})
+    return (vanilla, *(point for point in edited if not _changes_nothing(point, own, method)))
 
 
-def _without_edit(arguments: Mapping[str, object]) -> dict[str, object]:
-    """The arguments without the method's own: some of them are refused where nothing is edited."""
-    method = get_method(str(arguments.get("method", DEFAULT_METHOD)))
-    own = {name for settings in method.settings for name in settings.names()}
-    return {name: value for name, value in arguments.items() if name not in own}
+def _changes_nothing(point: Point, own: Sequence[str], method: type[Method[Any]]) -> bool:
+    """Whether a point is the vanilla model once more, such as by a prune rate of 0."""
+    arguments = {name: value for name, value in point.model_args.items() if name in own}
+    (config,) = from_arguments(arguments, method.config_class)
+    return bool(method(config).changes_nothing())
+
+
+def _speaks(name: str, value: str, units: Mapping[str, str]) -> bool:
+    """Whether a value says what it is without its setting's name: a text, or a number with a unit."""
+    return name in units or isinstance(_value(value), str)
 
 
 def _value(text: str) -> float | str:
@@ -65,11 +83,6 @@ def _value(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
-
-
-def _word(name: str, value: str) -> str:
-    """A setting in a point's name: recipe and prune rate speak for themselves."""
-    return value if name in ("recipe", "prune_rate") else f"{name}{value}"
 
 
 def sweep(points: Sequence[Point], evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) -> bool:

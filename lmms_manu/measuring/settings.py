@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lmms_manu.errors import SettingError
-from lmms_manu.models.patterns import parse_patterns
 from lmms_manu.settings import Settings, setting
 
-TOKENS = ("all", "last", "answer")
+TOKENS = ("all", "last", "answer", "predicting")
 
 
 @dataclass(frozen=True)
@@ -21,22 +20,21 @@ class MeasureSettings(Settings):
 
     tokens: str = setting(
         "all",
-        "Which tokens of question and answer are observed in the language model: all, the question's last, or the "
-        "answer's. In the vision tower every patch of the picture is.",
+        "Which tokens of question and answer are observed in the language model: `all`, the question's `last`, those "
+        "of the `answer`, or those `predicting` one of the answer. In the vision tower every patch of the picture is.",
         choices=TOKENS,
     )
     tau: float = setting(0.1, "A neuron is active where |z| exceeds this; the paper's tau.", minimum=0)
-    statistics_batch_size: int = setting(4, "Samples in one forward pass of the measurement.", minimum=1)
+    statistics_batch_size: int = setting(
+        4, "Samples in one forward pass of the measurement.", minimum=1, effect="rounding"
+    )
     statistics_cache: bool = setting(
         True,
-        "Keeps the statistics and the scores computed from them, for other prune rates, recipes and scopes.",
-    )
-    mlp_blocks: str | None = setting(
-        None, "Patterns that name the MLP blocks of a model whose structure is not recognised."
+        "Keeps the statistics for other prune rates, recipes and scopes.",
+        effect="nothing",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.tau == float("inf"):
             raise SettingError("tau='inf' is not allowed: no activation would ever exceed it.")
-        parse_patterns(self.mlp_blocks or "")

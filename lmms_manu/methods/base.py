@@ -1,137 +1,138 @@
-"""What an unlearning method is, and the record it leaves; imports no torch, so that tasks can read the record."""
+"""What an unlearning method is: a class that turns a loaded model and examples of two sets into a change of the model.
+
+Whoever writes a method says what it does and nothing else. The frame around it (`lmms_manu.methods.unlearn`) reads the
+data, checks that all processes agree, applies the change in each of them, keeps it for the next start, tells the caches
+that the weights are others, and writes the record.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 
-from lmms_manu.names import RECORD_FILE
+from lmms_manu.methods.record import Value
+from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings
 
-if TYPE_CHECKING:  # torch and transformers, which a record needs none of
-    from lmms_manu.methods.data import UnlearningData
+if TYPE_CHECKING:  # torch and transformers, which checking arguments needs none of
+    from lmms_manu.editing.changes import Change
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
-
-BEFORE = "before"
-"""The entry of a record's details with the record of an edit that the weights had when they were loaded."""
-
-LOADED_FROM = "loaded_from"
-"""The entry of a record's details with the checkpoint that was loaded edited as the record says."""
+S = TypeVar("S", bound=Settings)
 
 
 @dataclass(frozen=True)
-class EditRecord:
-    """How a model was edited, as JSON can hold it; it goes into results files, model cards and masks.
+class Edit:
+    """What a method did.
 
     Args:
-        method: the name in the registry, such as "manu".
-        checkpoint: the name or folder of the unedited weights.
-        recipe: the variant of the method, None where there is none or nothing was edited.
-        prune_rate: the share of neurons that was to be pruned, in percent; None for a method that prunes none, 0 for
-            a model as it was.
-        forget_ratio: the ratio of the people forgotten, in percent; None if it is not known or nobody was.
-        mask_fingerprint: of the pruned neurons, None if there are none.
-        pruned: for each tower how many neurons were pruned and how many it has.
+        change: what is to be changed in the model; None if nothing is. The frame applies it, also in models that the
+            method never saw, so it has to say everything.
+        counts: for each kind of part how many are changed and how many there are; for people.
+        unit: what `counts` counts.
         seconds: what each stage took.
-        settings: every setting of the method and the data.
-        versions: of the libraries.
-        details: what else the method has to tell.
+        variant: what tells the run apart, where the method's own `variant()` does not say it.
+        forgotten: whom the model was made to forget, where that is not what the data says.
+        details: what else there is to record, as far as JSON can hold it.
     """
 
-    method: str
-    checkpoint: str
-    recipe: str | None = None
-    prune_rate: float | None = None
-    forget_ratio: int | None = None
-    mask_fingerprint: str | None = None
-    pruned: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    change: Change | None
+    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    unit: str = "neurons"
     seconds: Mapping[str, float] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
+    variant: Mapping[str, Value] | None = None
+    forgotten: Mapping[str, str | int] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The record for JSON; the fingerprint is called `mask` there."""
-        entries = dataclasses.asdict(self)
-        entries["mask"] = entries.pop("mask_fingerprint")
-        entries["pruned"] = {tower: list(counts) for tower, counts in self.pruned.items()}
-        return entries
 
-    @classmethod
-    def of_checkpoint(cls, folder: str | os.PathLike[str]) -> EditRecord | None:
-        """The record that an edited checkpoint was written with; None where there is none, or nothing was edited."""
-        try:
-            entries = json.loads(Path(folder, RECORD_FILE).read_text(encoding="utf-8"))
-            entries["mask_fingerprint"] = entries.pop("mask")
-            known = {field.name for field in dataclasses.fields(cls)}
-            record = cls(**{name: value for name, value in entries.items() if name in known})
-            pruned = {tower: (int(count), int(total)) for tower, (count, total) in record.pruned.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-        return dataclasses.replace(record, pruned=pruned) if record.is_edited else None
+class Method(Generic[S]):
+    """A way of unlearning: a folder with settings, arithmetic and a subclass of this, named in the registry.
 
-    @property
-    def is_edited(self) -> bool:
-        """Whether any weight was changed; a method that prunes nothing always changes some."""
-        return self.mask_fingerprint is not None or self.prune_rate is None
+    Args:
+        config: an instance of the class's own `config`.
 
-    def summary(self) -> str:
-        """One sentence for people: what was pruned per tower, of how many, in how many seconds."""
-        if not self.is_edited:
-            why = f"{self.prune_rate:g} % is less than one neuron" if self.prune_rate else "nothing was edited"
-            return f"{self.checkpoint} as it is: {why}."
-        towers = ", ".join(f"{count} of {total} {tower} neurons" for tower, (count, total) in self.pruned.items())
-        stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in self.seconds.items())
-        name = " ".join(filter(None, (self.method, self.recipe)))
-        rate = "" if self.prune_rate is None else f" at {self.prune_rate:g} %"
-        done = "edited" if self.mask_fingerprint is None else f"pruned {towers}"
-        mask = "" if self.mask_fingerprint is None else f"; mask {self.mask_fingerprint[:12]}"
-        earlier = f"{self.details[LOADED_FROM]}, edited before by " if LOADED_FROM in self.details else ""
-        return f"{earlier}{name}{rate}: {done} ({stages}{mask})."
-
-
-class Method(Protocol):
-    """A way of unlearning: a folder with settings, arithmetic, and a class of this form, named in the registry.
-
-    A method may measure, take gradients, and change weights as it likes; it is given all it may need, and nothing
-    outside its folder knows how it works.
+    Example:
+        >>> class Halve(Method[HalveSettings]):
+        ...     name, config_class = "halve", HalveSettings
+        ...     def edit(self, checkpoint, examples):
+        ...         weight = checkpoint.model.get_output_embeddings().weight
+        ...         return Edit(ChangedTensors({"lm_head.weight": weight.detach() / 2}))
     """
 
-    name: str
-    settings: tuple[type[Settings], ...]
-    """The classes of settings that the method takes besides those of the data."""
+    name: ClassVar[str]
+    """The method's name in the registry, in labels and in records."""
 
-    def needs_data(self, settings: tuple[Any, ...]) -> bool:
-        """Whether the people's data is read at all: not to apply a finished edit, or to leave the model as it is."""
+    config_class: ClassVar[type[Settings]]
+    """The method's own settings; its fields become arguments of the model and options of the command line."""
 
-    def edit(self, checkpoint: Checkpoint, data: UnlearningData | None, settings: tuple[Any, ...]) -> EditRecord:
-        """Edits the model in place.
+    label_fields: ClassVar[tuple[str, ...]] = ()
+    """The settings that tell the method's runs apart, in the order of a label."""
+
+    units: ClassVar[Mapping[str, str]] = {}
+    """The units of those that are numbers and have one."""
+
+    strength: ClassVar[str | None] = None
+    """The setting among them that says how much is done; a curve has it as its axis."""
+
+    def __init__(self, config: S) -> None:
+        self.config = config
+
+    def variant(self) -> dict[str, Value]:
+        """What tells this run apart from others of the method, in the order of a label."""
+        values = {name: getattr(self.config, name) for name in self.label_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def description(self) -> str:
+        """A paragraph for model cards: what was done to the weights, what that does not prove, and the citation."""
+        return ""
+
+    def retain_samples(self) -> Literal["all", "match"]:
+        """What the data's `retain_samples=auto` means for this method."""
+        return "all"
+
+    def changes_nothing(self) -> bool:
+        """Whether the settings ask for the model as it is; known before anything is loaded."""
+        return False
+
+    def needs_data(self) -> bool:
+        """Whether the people's data is read at all."""
+        return not self.changes_nothing()
+
+    def check(self, model: ModelSettings, *, export: bool) -> None:
+        """Refuses settings that cannot work, before anything is loaded.
+
+        Args:
+            model: the checkpoint that will be edited.
+            export: whether the edited model is to be written as a checkpoint.
+
+        Raises:
+            SettingError: they cannot work.
+        """
+
+    def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:
+        """Refuses a model that the method cannot edit, before anything is measured; arguments as in `check`.
+
+        Raises:
+            ModelError: it cannot be edited, or not be written afterwards.
+            SettingError: a setting does not fit the model.
+        """
+
+    def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
+        """Finds the change; called in every process, with the same arguments.
+
+        The model may be changed on the way, but only where the change that is returned sets it anew.
 
         Args:
             checkpoint: the loaded model.
-            data: the people to forget and to retain, None where `needs_data` says no.
-            settings: an instance of each of the classes in `settings`, in their order.
+            examples: questions with answers, rendered for the model, by set and modality; None where `needs_data`
+                says no.
 
         Raises:
             ModelError: the weights cannot be edited; raised before anything is measured.
         """
+        raise NotImplementedError
 
-
-_published: EditRecord | None = None
-
-
-def publish(record: EditRecord | None) -> None:
-    """Makes the record of the model that this process evaluates known to the tasks; None for no model of ours."""
-    global _published
-    _published = record
-
-
-def published() -> EditRecord | None:
-    """The record of the model that this process evaluates, None if it published none."""
-    return _published
+    def keep(self, change: Change, about: Mapping[str, Any]) -> None:
+        """Called in the first process with the change and its record, whether it was made now or kept from before."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from lmms_manu.benchmarks.base import MODALITIES, Benchmark, Role
 from lmms_manu.benchmarks.drawing import first_by_rule
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.registry import get_benchmark
-from lmms_manu.measuring.measure import Parts
+from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.measuring.passages import Passage
-from lmms_manu.methods.settings import ALL, MATCH, UnlearningSettings
+from lmms_manu.methods.settings import ALL, AUTO, MATCH, UnlearningSettings
 from lmms_manu.models.inputs import PromptEncoder
 
 Examples = Mapping[str, Sequence[Example]]
@@ -33,26 +34,33 @@ class UnlearningData:
     retain: Examples
     settings: UnlearningSettings
 
+    def forgotten(self) -> dict[str, str | int]:
+        """Whom the examples to forget are of, for records."""
+        return dict(self.settings.forgotten)
+
     def passages(self, encoder: PromptEncoder) -> Parts:
         """The examples rendered for a model, by set and modality."""
         sets = {"forget": self.forget, "retain": self.retain}
         return {
-            (name, modality): [_passage(example, encoder, self.settings.prompt) for example in some]
+            Part(name, modality): [_passage(example, encoder, self.settings.prompt) for example in some]
             for name, examples in sets.items()
             for modality, some in examples.items()
         }
 
 
-def load_data(settings: UnlearningSettings, dataset: str | None = None) -> UnlearningData:
+def load_data(settings: UnlearningSettings, retain_by_default: str = ALL, dataset: str | None = None) -> UnlearningData:
     """Reads and chooses the examples; no model is needed.
 
     Args:
         settings: who and how many.
+        retain_by_default: what the setting `retain_samples=auto` means: `all` or `match`.
         dataset: the folder or hub name of the benchmark's data; the one that its tasks ask about if None.
 
     Raises:
         DataError: the data cannot be read, or a set has no usable example.
     """
+    if settings.retain_samples == AUTO:
+        settings = dataclasses.replace(settings, retain_samples=retain_by_default)
     reader = _Reader(get_benchmark(settings.benchmark), settings, dataset)
     forget = reader.examples(reader.people("forget"))
     limit = settings.max_samples

@@ -9,7 +9,7 @@ from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.settings import Settings, setting
 
-MATCH, ALL = "match", "all"
+AUTO, MATCH, ALL = "auto", "match", "all"
 PROMPTS = ("released", "chat")
 DEFAULT_METHOD = "manu"
 DEFAULT_RATIO = 5
@@ -31,9 +31,9 @@ class UnlearningSettings(Settings):
         "one forget set only.",
     )
     retain_samples: str = setting(
-        MATCH,
-        "Samples of the people to retain: `match` (as many as of those to forget), `all`, or a number; whole people, "
-        "drawn by `data_seed`.",
+        AUTO,
+        "Samples of the people to retain: `all`, `match` (as many as of those to forget), or a number; whole people, "
+        "drawn by `data_seed`. `auto` is `all`, but for MANU's recipe `released`, whose authors' code takes as many.",
     )
     max_samples: int | None = setting(
         None, "At most so many samples of each set in each modality, spread evenly; for a quick try.", minimum=1
@@ -45,6 +45,13 @@ class UnlearningSettings(Settings):
         "template.",
         choices=PROMPTS,
     )
+    edit: str | None = setting(
+        None, "Folder or hub name of a finished edit, or the file of a mask, to apply in place of making one."
+    )
+    save_edit: str | None = setting(None, "New folder that the finished edit is written to.", effect="nothing")
+    edit_cache: bool = setting(
+        True, "Keeps finished edits, so that the same one is never made twice.", effect="nothing"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -53,10 +60,11 @@ class UnlearningSettings(Settings):
             object.__setattr__(self, "forget_ratio", None)
         if self.forget_ratio not in (ratios or (None,)):
             raise one_of("forget_ratio", self.forget_ratio, ratios or (None,))
-        known = self.retain_samples in (MATCH, ALL)
+        known = self.retain_samples in (AUTO, MATCH, ALL)
         if not known and not (self.retain_samples.isdecimal() and int(self.retain_samples) > 0):
             raise SettingError(
-                f"retain_samples={self.retain_samples!r} is not allowed: use {MATCH}, {ALL} or a number from 1 up."
+                f"retain_samples={self.retain_samples!r} is not allowed: use {AUTO}, {ALL}, {MATCH} or a number "
+                "from 1 up."
             )
 
     @property

@@ -1,19 +1,44 @@
-"""From arguments to an edited model: what the harness's model and the command line share."""
+"""From arguments to an edited model: the frame around every method, for the harness, the command line and Python.
+
+plan
+    check the arguments, read the people's data         (before any weight is read)
+load, edit
+    render the examples for the model
+    an edit that was finished before, under the same determinants: read it
+    else the method finds the change; all processes must have found the same; keep it
+    apply the change, note that the weights are others, write the record
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from lmms_manu.methods.base import BEFORE, LOADED_FROM, EditRecord, Method
+from lmms_manu.editing.changes import Change
+from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.files import new_folder
+from lmms_manu.measuring.agreement import check_agreement
+from lmms_manu.measuring.fingerprints import edits, note_edits, processor_fingerprint, weights_fingerprint
+from lmms_manu.measuring.parts import Parts
+from lmms_manu.measuring.passages import digest_of_passages
+from lmms_manu.measuring.processes import Processes
+from lmms_manu.methods.base import Edit, Method
 from lmms_manu.methods.data import UnlearningData, load_data
 from lmms_manu.methods.export import record_beside
-from lmms_manu.methods.registry import get_method, settings_classes
+from lmms_manu.methods.finished import FinishedEdits, code_fingerprint, save_edit
+from lmms_manu.methods.kept import load_edit
+from lmms_manu.methods.record import BEFORE, LOADED_FROM, UNEDITED, EditRecord
+from lmms_manu.methods.registry import make_method, settings_classes
 from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings, from_arguments
+from lmms_manu.versions import library_versions
 
 
 @dataclass(frozen=True)
@@ -23,16 +48,14 @@ class Plan:
     Args:
         model: which checkpoint.
         unlearning: who is to be forgotten.
-        method: how.
-        method_settings: one instance for each of the method's settings classes.
+        method: how, with its settings.
         data: the samples, None where the method reads none.
         others: an instance for each further settings class that was asked for.
     """
 
     model: ModelSettings
     unlearning: UnlearningSettings
-    method: Method
-    method_settings: tuple[Any, ...]
+    method: Method[Any]
     data: UnlearningData | None
     others: tuple[Any, ...] = ()
 
@@ -42,42 +65,168 @@ class Plan:
         Raises:
             ModelError: it cannot be loaded, measured or edited.
         """
-        checkpoint = load_checkpoint(self.model)
-        return checkpoint, self.edit(checkpoint)
+        return self.edit(load_checkpoint(self.model))
 
-    def edit(self, checkpoint: Checkpoint) -> EditRecord:
+    def edit(self, checkpoint: Checkpoint, *, export: bool = False) -> tuple[Checkpoint, EditRecord]:
         """Edits a checkpoint that was loaded by the same settings.
 
+        Args:
+            checkpoint: the model; its weights are changed in place.
+            export: whether it will be written as a checkpoint, which some edits do not allow.
+
         Returns:
-            The record of the edit; that of an earlier one where the checkpoint was written edited and stays as it is.
+            The checkpoint to go on with, and the record of the edit; that of an earlier one where the checkpoint was
+            written edited and stays as it is.
 
         Raises:
             ModelError: it cannot be measured or edited.
         """
-        record = self.method.edit(checkpoint, self.data, self.method_settings)
+        return self.apply(checkpoint, *self.find(checkpoint, export=export))
+
+    def apply(self, checkpoint: Checkpoint, change: Change | None, record: EditRecord) -> tuple[Checkpoint, EditRecord]:
+        """Makes a change that `find` has found; returns as `edit` does."""
         before = record_beside(checkpoint)
+        if change is not None:
+            earlier = edits(checkpoint.model)
+            checkpoint = change.apply(checkpoint)
+            note_edits(checkpoint.model, *earlier, change.fingerprint)
         if before is None:
-            return record
-        if record.is_edited:
-            return replace(record, details={**record.details, BEFORE: before.as_dict()})
-        return replace(before, details={**before.details, LOADED_FROM: checkpoint.name})
+            return checkpoint, record
+        if record.edited:
+            details = {**record.details, BEFORE: before.as_dict()}
+            return checkpoint, dataclasses.replace(record, details=details)
+        return checkpoint, dataclasses.replace(before, details={**before.details, LOADED_FROM: checkpoint.name})
+
+    def find(self, checkpoint: Checkpoint, *, export: bool = False) -> tuple[Change | None, EditRecord]:
+        """The change that the method makes in this checkpoint, not applied yet, and its record."""
+        examples = self.data.passages(PromptEncoder(checkpoint)) if self.data is not None else None
+        check_agreement(checkpoint, examples, {**self.unlearning.as_dict(), **self.method.config.as_dict()})
+        if self.unlearning.edit is not None:
+            return load_edit(self.unlearning.edit, checkpoint)
+        if self.method.changes_nothing():
+            details = _of_adapter(checkpoint)
+            return None, EditRecord(UNEDITED, checkpoint.name, versions=library_versions(), details=details)
+        self.method.check_loaded(checkpoint, export=export)
+        processes = Processes.current()
+        before = edits(checkpoint.model)
+        determinants = self._determinants(checkpoint, examples) if self.unlearning.edit_cache else None
+        known = FinishedEdits.default().load(determinants) if determinants is not None else None
+        # Nodes may have caches of their own: what is not everywhere is made anew everywhere.
+        if all(processes.gather(known is not None)) and known is not None:
+            change, record = known
+            record = dataclasses.replace(record, checkpoint=checkpoint.name)
+        else:
+            made = self.method.edit(checkpoint, examples)
+            # Rounds of a method may have noted edits of their own, all of which are in what it returns.
+            note_edits(checkpoint.model, *before)
+            processes.check_same(made.change.fingerprint if made.change else "nothing", "the edit")
+            record = self._record(checkpoint, made, examples)
+            if made.change is None:
+                return None, record
+            change = made.change
+            if determinants is not None and int(os.environ.get("LOCAL_RANK") or 0) == 0:
+                FinishedEdits.default().store(determinants, change, record)
+        if processes.first:
+            self.method.keep(change, record.as_dict())
+            if self.unlearning.save_edit is not None:
+                save_edit(new_folder("save_edit", self.unlearning.save_edit), change, record)
+        return change, record
+
+    def _record(self, checkpoint: Checkpoint, made: Edit, examples: Parts | None) -> EditRecord:
+        return EditRecord(
+            method=self.method.name,
+            checkpoint=checkpoint.name,
+            change=made.change.kind if made.change is not None else None,
+            variant=self.method.variant() if made.variant is None else made.variant,
+            units=self.method.units,
+            strength=self.method.strength,
+            fingerprint=made.change.fingerprint if made.change is not None else None,
+            forgotten=self._forgotten() if made.forgotten is None else made.forgotten,
+            samples={str(part): len(own) for part, own in (examples or {}).items()},
+            description=self.method.description(),
+            counts=made.counts,
+            unit=made.unit,
+            seconds={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
+            settings=self._settings(checkpoint),
+            versions=library_versions(),
+            details={
+                **made.details,
+                **_of_adapter(checkpoint),
+                "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            },
+        )
+
+    def _forgotten(self) -> dict[str, str | int]:
+        return self.data.forgotten() if self.data is not None else {}
+
+    def _settings(self, checkpoint: Checkpoint) -> dict[str, Any]:
+        """Every setting that the edit may depend on, by name."""
+        config = self.method.config
+        nothing = {*config.names_with("nothing"), *self.unlearning.names_with("nothing")}
+        given = {**checkpoint.settings.as_dict(), **config.as_dict()}
+        if self.data is not None:
+            given = {**checkpoint.settings.as_dict(), **self.unlearning.as_dict(), **config.as_dict()}
+        return {name: value for name, value in given.items() if name not in nothing}
+
+    def _determinants(self, checkpoint: Checkpoint, examples: Parts | None) -> dict[str, Any] | None:
+        """Everything that the edit depends on; None where the weights cannot be told."""
+        try:
+            weights = weights_fingerprint(checkpoint)
+        except ModelError:
+            return None
+        model = checkpoint.model
+        config = self.method.config
+        nothing = config.names_with("nothing")
+        return {
+            "method": self.method.name,
+            "settings": {name: value for name, value in config.as_dict().items() if name not in nothing},
+            "blocks": checkpoint.settings.as_dict().get("mlp_blocks"),
+            "examples": {str(part): digest_of_passages(own) for part, own in (examples or {}).items()},
+            "weights": weights,
+            "processor": processor_fingerprint(checkpoint),
+            "dtype": str(model.dtype),
+            "device": checkpoint.device.type,
+            "attention": str(getattr(model.config, "_attn_implementation", None)),
+            "versions": library_versions(),
+            "code": code_fingerprint(),
+        }
 
 
-def plan(arguments: Mapping[str, Any], *others: type[Settings]) -> Plan:
+def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = False) -> Plan:
     """Checks arguments and reads the people's data.
 
     Args:
         arguments: names and values of the settings of model, data and method.
         others: further settings classes that take arguments from the same table.
+        export: whether the edited model is to be written as a checkpoint.
 
     Raises:
         SettingError: an unknown argument or a value that is not allowed.
         DataError: the dataset cannot be read, or lacks the people asked for.
     """
-    of_data_and_method = settings_classes(arguments)
-    made = from_arguments(arguments, ModelSettings, *of_data_and_method, *others)
-    model, unlearning = made[0], made[1]
-    first_other = 1 + len(of_data_and_method)
-    method, method_settings = get_method(unlearning.method), made[2:first_other]
-    data = load_data(unlearning) if method.needs_data(method_settings) else None
-    return Plan(model, unlearning, method, method_settings, data, made[first_other:])
+    of_data, of_method = settings_classes(arguments)
+    model, unlearning, config, *made = from_arguments(arguments, ModelSettings, of_data, of_method, *others)
+    method = make_method(unlearning.method, config)
+    if unlearning.save_edit is not None:
+        new_folder("save_edit", unlearning.save_edit)
+    if unlearning.edit is not None:
+        _check_alone(arguments, unlearning, of_method)
+        return Plan(model, unlearning, method, None, tuple(made))
+    method.check(model, export=export)
+    data = load_data(unlearning, method.retain_samples()) if method.needs_data() else None
+    return Plan(model, unlearning, method, data, tuple(made))
+
+
+def _of_adapter(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What of an adapter found its place in the checkpoint, for the record."""
+    return {} if checkpoint.adapter is None else {"adapter": dataclasses.asdict(checkpoint.adapter)}
+
+
+def _check_alone(arguments: Mapping[str, Any], unlearning: UnlearningSettings, config: type[Settings]) -> None:
+    """Refuses settings of a method beside a finished edit, which says all of it."""
+    names = {name.strip() for name in arguments}
+    if idle := sorted(names & {*config.names(), "method"}):
+        raise SettingError(
+            f"{', '.join(idle)} would have no effect beside edit={unlearning.edit!r}, which is finished: leave "
+            f"{'them' if len(idle) > 1 else 'it'} out, or the edit."
+        )

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image
@@ -18,6 +19,7 @@ from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import DataError
 from lmms_manu.mllmu import results
 from lmms_manu.mllmu.exemplars import ProtocolSettings
+from lmms_manu.mllmu.family import announce_family
 from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.names import DEFAULT_RATIO, FINE_TUNING_SET, RATIOS, everything_name, leaves
 from lmms_manu.mllmu.samples import Sample as FineTuningSample
@@ -114,9 +116,19 @@ class Mllmu(Benchmark):
         chosen = ProtocolSettings.from_environment()
         return {
             environment.DATASET: os.environ.get(environment.DATASET) or HUB_NAME,
-            environment.EXEMPLARS: f"classification={chosen.classification},cloze={chosen.cloze}",
+            environment.EXEMPLARS: chosen.exemplars,
             environment.SEED: chosen.seed,
         }
+
+    def files(self) -> Sequence[Path]:
+        try:
+            folder = Path(DatasetSource.resolve().path)
+        except DataError:  # tasks of other benchmarks need none
+            return ()
+        return sorted(folder.rglob("*.parquet")) if folder.is_dir() else ()
+
+    def meet(self, model_type: str | None) -> None:
+        announce_family(model_type)
 
     def has_judge(self) -> bool:
         return JudgeSettings.from_environment() is not None

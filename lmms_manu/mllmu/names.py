@@ -46,7 +46,7 @@ METRICS = {
 }
 """The metrics of each task. No name is part of another, because the harness matches group metrics by substring."""
 
-ACCOUNTS = ("skipped", "scored")
+ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
 """What every leaf reports beside its metrics: see `lmms_manu.mllmu.results`."""
 
 

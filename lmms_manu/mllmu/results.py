@@ -6,6 +6,9 @@ Every key is a metric with an aggregation, because the harness lists a key witho
 
 - `scored`: for each sample what was asked, answered and right, and of whom; for the leaf how many answers count.
 - `skipped`: questions left out as unusable, for the leaf.
+- `answer_score`: the points of each answer, 0 to 1, which the harness's paired comparison with a `--baseline` reads.
+- `clustered_score`: the same with the person, over whom the harness clusters its standard error. Two metrics, because
+  the comparison reads numbers and the clustering dictionaries.
 - `unparsed`: answers to multiple-choice questions that choose no letter.
 - `not_judged`: answers that the judge was asked about in vain.
 """
@@ -45,7 +48,7 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
 
     Args:
         document: the question, a row of `questions.DOCUMENT_FEATURES`.
-        response: what the model answered.
+        response: what the model answered; the turns that it invents after its answer are kept, but not scored.
         edit: the fingerprint of the mask that the model was pruned with, None for a model as it was.
 
     Returns:
@@ -54,22 +57,24 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
     leaf = LEAVES[document["leaf"]]
     if _picture_is_broken(document):
         return {"skipped": {"leaf": document["skipped"], "here": 1}}
-    answer = document["answer"]
+    answer, given = document["answer"], scores.first_turn(response)
     values: dict[str, Any] = {}
     if leaf.task == "classification":
-        right = scores.classification_is_right(response, answer)
-        values = {"classification_accuracy": 100.0 * right, "unparsed": int(scores.chosen_letter(response) is None)}
+        right = scores.classification_is_right(given, answer)
+        values = {"classification_accuracy": 100.0 * right, "unparsed": int(scores.chosen_letter(given) is None)}
         points = float(right)
     elif leaf.task == "cloze":
-        right = scores.cloze_is_right(response, answer)
+        right = scores.cloze_is_right(given, answer)
         values = {"cloze_accuracy": 100.0 * right}
         points = float(right)
     else:
-        values = {**scores.rouge(response, answer), "bleu": scores.bleu(response, answer)}
-        values |= _judged(document["question"], answer, response)
+        values = {**scores.rouge(given, answer), "bleu": scores.bleu(given, answer)}
+        values |= _judged(document["question"], answer, given)
         points = values["rouge_l"]
     return {
         **values,
+        "answer_score": points,
+        "clustered_score": {"score": points, "person": document["person"]},
         "skipped": {"leaf": document["skipped"], "here": 0},
         "scored": {
             "person": document["person"],
@@ -120,6 +125,11 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
 def count(items: Sequence[Any]) -> int:
     """How many answers count."""
     return len(items)
+
+
+def mean_score(items: Sequence[Mapping[str, Any]]) -> float:
+    """The mean of the points of answers."""
+    return sum(item["score"] for item in items) / len(items) if items else float("nan")
 
 
 def total(items: Sequence[int]) -> int:

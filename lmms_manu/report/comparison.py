@@ -116,12 +116,9 @@ def _belongs(run: Run, people: People) -> bool:
 
 def _forgotten(run: Run) -> tuple[str, int | None]:
     """The benchmark and the ratio of the people whom a run forgot; an empty name if it is not known or nobody was."""
+    forgotten = run.edit.forgotten if run.edit else {}
     ratio = run.identity.forget_ratio
-    if ratio is None:
-        return "", None
-    # A record that names no benchmark is of a time when there was one.
-    settings = run.edit.get("settings") or {}
-    return str(settings.get("benchmark") or DEFAULT_BENCHMARK), ratio
+    return str(forgotten.get("benchmark") or (DEFAULT_BENCHMARK if ratio is not None else "")), ratio
 
 
 class _Builder:

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import PurePath
 from typing import Any
 
 from lmms_manu.answering.settings import AnsweringSettings
-from lmms_manu.errors import DataError
-from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.errors import DataError, SettingError
+from lmms_manu.methods.base import Method
+from lmms_manu.methods.record import UNEDITED, EditRecord, Value
+from lmms_manu.methods.registry import SHARED, method_class
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
-from lmms_manu.names import MODEL
+from lmms_manu.names import MODELS
 from lmms_manu.report.results import ResultsFile
+from lmms_manu.settings import from_arguments
 
 VANILLA = "vanilla"
 
 # Arguments that say how the work is done and leave the answers as they are.
-_WORK_ONLY = frozenset(
-    {
-        *AnsweringSettings.names(),
-        *("device", "device_map", "offload_folder"),
-        *("save_mask", "statistics_batch_size", "statistics_cache"),
-    }
+_WORK_ONLY = frozenset(name for settings in SHARED for name in settings.names_with("rounding", "nothing")) | frozenset(
+    AnsweringSettings.names()
 )
 
-# Arguments that have a field of their own.
-_NAMED = frozenset({"recipe", "prune_rate", "forget_ratio", "method", "pretrained"})
+# Arguments that have a field of their own, or that the record tells of.
+_NAMED = frozenset({"method", "pretrained", "forget_ratio", "edit", "mask"})
 
-# Arguments that say nothing about a model that is not edited; the prompt is also that of the questions.
-_EDITING = frozenset({*ManuSettings.names(), *UnlearningSettings.names(), *MeasureSettings.names()}) - {"prompt"}
+# The prompt is also that of the questions.
+_OF_DATA = frozenset(UnlearningSettings.names()) - {"prompt"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +38,10 @@ class Identity:
     Args:
         model: the harness's name of the model.
         checkpoint: the model's folder or hub name; empty for the default.
-        method: `vanilla`, the method that edited it, or empty for a model of the harness that recorded nothing.
-        recipe: the method's way of scoring, None for vanilla.
-        prune_rate: the share of neurons pruned, in percent.
+        method: `none` for a model as it is, the method that edited it, or empty for a model of the harness that
+            recorded nothing.
+        variant: what tells the method's runs apart, in the order of a label.
+        label: a name for tables, such as `manu paper 2 %`.
         forget_ratio: the ratio whose people were to be forgotten, None where any may be evaluated.
         settings: what else was set and changes the answers, by name.
     """
@@ -52,24 +49,14 @@ class Identity:
     model: str
     checkpoint: str
     method: str
-    recipe: str | None = None
-    prune_rate: float | None = None
+    variant: tuple[tuple[str, Value], ...] = ()
+    label: str = ""
     forget_ratio: int | None = None
     settings: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_vanilla(self) -> bool:
-        return self.method == VANILLA
-
-    @property
-    def label(self) -> str:
-        """A name for tables, such as `manu paper 2 %`."""
-        if self.is_vanilla:
-            return VANILLA
-        if not self.method:
-            return PurePath(self.checkpoint).name or self.model
-        rate = None if self.prune_rate is None else f"{self.prune_rate:g} %"
-        return " ".join(part for part in (self.method, self.recipe, rate) if part)
+        return self.method == UNEDITED
 
     def differences(self, others: list[Identity]) -> str:
         """The settings that tell this identity from `others` of the same label, such as `seed=3`."""
@@ -84,32 +71,37 @@ class Identity:
         return {"checkpoint": self.checkpoint, "forget_ratio": ratio, "model": self.model, **dict(self.settings)}
 
 
-def identify(results: ResultsFile, edit: Mapping[str, Any]) -> Identity:
+def identify(results: ResultsFile, record: EditRecord | None) -> Identity:
     """The identity of what a results file evaluated.
 
     Args:
         results: the file.
-        edit: the edit's record, empty where there is none; it knows what a mask that was only named was made with.
+        record: of the edit, None where there is none; it knows what an edit that was only named was made with.
 
     Raises:
-        DataError: a number that belongs to it is none.
+        DataError: an argument of the run has a value that its method does not allow.
     """
     arguments = _of_answers(results)
-    settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in _NAMED))
-    if results.model != MODEL and not edit:
-        return Identity(results.model, results.checkpoint, method="", settings=settings)
-    told = _told(arguments, edit)
-    rate = _number(results, "prune_rate", told["prune_rate"])
-    if rate == 0:
-        kept = tuple((name, value) for name, value in settings if name not in _EDITING)
-        return Identity(results.model, results.checkpoint, VANILLA, settings=kept)
-    ratio = _number(results, "forget_ratio", told["forget_ratio"])
+    if results.model not in MODELS and record is None:
+        settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in _NAMED))
+        label = PurePath(results.checkpoint).name or results.model
+        return Identity(results.model, results.checkpoint, method="", label=label, settings=settings)
+    method = _method(arguments)
+    told = record or _by_arguments(results, arguments, method)
+    named = _NAMED | {*told.variant}
+    if not told.edited:
+        named |= _OF_DATA | {*(method.config_class.names() if method else ())}
+        label = VANILLA if told.method == UNEDITED else f"{VANILLA} ({told.label} changed nothing)"
+    else:
+        label = told.label
+    settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in named))
+    ratio = told.forgotten.get("forget_ratio") if told.edited else None
     return Identity(
         model=results.model,
         checkpoint=results.checkpoint,
-        method=str(told["method"] or DEFAULT_METHOD),
-        recipe=str(told["recipe"]) if told["recipe"] else None,
-        prune_rate=rate,
+        method=told.method if told.edited else UNEDITED,
+        variant=tuple(told.variant.items()) if told.edited else (),
+        label=label,
         forget_ratio=None if ratio is None else int(ratio),
         settings=settings,
     )
@@ -121,28 +113,47 @@ def same_call(results: ResultsFile) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def _of_answers(results: ResultsFile) -> dict[str, str]:
-    return {name: value for name, value in results.arguments.items() if name not in _WORK_ONLY}
+    method = _method(results.arguments)
+    work = _WORK_ONLY | {*(method.config_class.names_with("rounding", "nothing") if method else ())}
+    return {name: value for name, value in results.arguments.items() if name not in work}
 
 
-def _told(arguments: Mapping[str, str], edit: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the edit: by its record, else by the arguments, else by their defaults."""
-    names = ("method", "recipe", "prune_rate", "forget_ratio")
-    if edit:
-        return {name: edit.get(name) for name in names}
-    if arguments.get("mask"):
-        # What the mask was made with is not known: the arguments' defaults are not what made it.
-        return dict.fromkeys(names)
-    defaults = {field.name: field.default for field in (*fields(ManuSettings), *fields(UnlearningSettings))}
-    return {name: arguments.get(name, defaults[name]) for name in names}
-
-
-def _number(results: ResultsFile, name: str, value: Any) -> float | None:
-    if value in (None, "", "None"):
-        return None
+def _method(arguments: Mapping[str, str]) -> type[Method[Any]] | None:
+    """The method that a run's arguments name; None for one that is not installed here."""
     try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise DataError(f"{results.path}: it was made with {name}={value!r}, which is not a number.")
-    return number
+        return method_class(arguments.get("method", DEFAULT_METHOD))
+    except SettingError:
+        return None
+
+
+def _by_arguments(results: ResultsFile, arguments: Mapping[str, str], method: type[Method[Any]] | None) -> EditRecord:
+    """What is known of an edit that left no record: what its arguments and their defaults say.
+
+    Raises:
+        DataError: an argument has a value that the method does not allow.
+    """
+    name = arguments.get("method", DEFAULT_METHOD)
+    if method is None or any(arguments.get(finished) for finished in ("mask", "edit")):
+        # What a finished edit was made with is not known: the arguments' defaults are not what made it.
+        return EditRecord(name, results.checkpoint, change="unknown")
+    own, data = (
+        {field: arguments[field] for field in settings.names() if field in arguments}
+        for settings in (method.config_class, UnlearningSettings)
+    )
+    try:
+        (config,) = from_arguments(own, method.config_class)
+        (people,) = from_arguments(data, UnlearningSettings)
+    except SettingError as error:
+        raise DataError(f"{results.path}: it was made with arguments that are not allowed: {error}") from None
+    made = method(config)
+    if made.changes_nothing():
+        return EditRecord(UNEDITED, results.checkpoint)
+    return EditRecord(
+        made.name,
+        results.checkpoint,
+        change="unknown",
+        variant=made.variant(),
+        units=made.units,
+        strength=made.strength,
+        forgotten={"forget_ratio": people.forget_ratio} if made.needs_data() else {},
+    )

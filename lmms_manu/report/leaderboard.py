@@ -215,7 +215,7 @@ def _ranking(entries: Sequence[Entry], score: str, benchmark: str) -> str:
     scored = [(entry, _score(entry, score)) for entry in entries]
     ranked = sorted(scored, key=lambda pair: (pair[1] is None, sign * (pair[1] or 0.0), pair[0]["added"]))
     shown = [derived for derived in derived_of(benchmark) if derived.name != score]
-    heads = ["#", "run", _label(score), *(derived.label for derived in shown), "checkpoint", "mask", "who", "when"]
+    heads = ["#", "run", _label(score), *(derived.label for derived in shown), "checkpoint", "edit", "who", "when"]
     lines = ["| " + " | ".join(map(escape, heads)) + " |", "|---:|---|" + "---:|" * (1 + len(shown)) + "---|" * 4]
     for place, (entry, value) in enumerate(ranked, 1):
         run = entry["run"]
@@ -225,12 +225,18 @@ def _ranking(entries: Sequence[Entry], score: str, benchmark: str) -> str:
             _number(value, score),
             *(_number(_score(entry, derived.name), derived.name) for derived in shown),
             run["checkpoint"] or "default",
-            (run["mask"] or DASH)[:12],
+            (_edit(run) or DASH)[:12],
             entry["who"],
             ", ".join(run["evaluated"][-1:]),
         ]
         lines.append("| " + " | ".join(escape(text) for text in texts) + " |")
     return "\n".join(lines)
+
+
+def _edit(run: Mapping[str, Any]) -> str | None:
+    """The fingerprint of what was edited; entries of version 0.1 call it the mask."""
+    found: str | None = run.get("fingerprint", run.get("mask"))
+    return found
 
 
 def _score(entry: Entry, score: str) -> float | None:

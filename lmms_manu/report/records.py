@@ -8,12 +8,11 @@ prune` wrote, which any model of the harness may have evaluated, holds a file of
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from lmms_manu.names import MANIFEST_FILE, MODEL, RECORD_FILE
+from lmms_manu.methods.record import EditRecord
+from lmms_manu.names import MANIFEST_FILE, MODELS, RECORD_FILE
 from lmms_manu.report.results import ResultsFile, TaskResult
 
 
@@ -24,23 +23,23 @@ def protocol_of(task: TaskResult) -> Mapping[str, Any]:
     return run if isinstance(run, Mapping) else {}
 
 
-def edit_of(results: ResultsFile) -> dict[str, Any]:
-    """The record of how the model was edited; empty if the run left none."""
+def edit_of(results: ResultsFile) -> EditRecord | None:
+    """The record of how the model was edited; None if the run left none."""
     edits = (protocol_of(task).get("edit") for task in results.tasks)
-    told = next((dict(edit) for edit in edits if isinstance(edit, Mapping)), {})
+    told = next((record for edit in edits if isinstance(edit, Mapping) and (record := _record(edit))), None)
     # Only `lmms-manu evaluate` puts the record of the model that it evaluated above the results.
-    if not told and results.model == MODEL and not any(protocol_of(task) for task in results.tasks):
+    if told is None and results.model in MODELS and not any(protocol_of(task) for task in results.tasks):
         evaluated = next((folder for folder in results.folders if (folder / MANIFEST_FILE).is_file()), None)
-        told = _read(evaluated / RECORD_FILE) if evaluated else {}
-    if told.get("mask"):
+        told = EditRecord.read(evaluated / RECORD_FILE) if evaluated else None
+    if told is not None and told.edited:
         return told
     # Other models of the harness record no edit; the checkpoint does, if it is still there.
-    return (_read(Path(results.checkpoint) / RECORD_FILE) if results.checkpoint else {}) or told
+    written = EditRecord.of_checkpoint(results.checkpoint) if results.checkpoint else None
+    return written or told
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _record(entries: Mapping[str, Any]) -> EditRecord | None:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        return EditRecord.from_dict(entries)
+    except ValueError:
+        return None

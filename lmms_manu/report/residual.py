@@ -30,7 +30,7 @@ class Residual:
 
     Args:
         checkpoint: the unedited weights.
-        mask: the fingerprint of the mask, None for a model as it was.
+        mask: the fingerprint of what was edited, None for a model as it was.
         forget_ratio: the ratio of the people.
         layers: by set and modality, such as `forget/text`, the probability after each layer, the last one being what
             the model answers with.
@@ -71,7 +71,7 @@ def residual_of(run: Run, forget_ratio: int | None, benchmark: str = DEFAULT_BEN
     Raises:
         DataError: a file of that name is damaged.
     """
-    wanted = (_place(_unedited(run)), run.mask, benchmark, forget_ratio)
+    wanted = (_place(_unedited(run)), run.fingerprint, benchmark, forget_ratio)
     for folder in dict.fromkeys(folder for file in run.files for folder in file.folders):
         if (folder / FILE).is_file():
             found = Residual.load(folder / FILE)
@@ -82,7 +82,7 @@ def residual_of(run: Run, forget_ratio: int | None, benchmark: str = DEFAULT_BEN
 
 def _unedited(run: Run) -> str:
     """The weights that a run started from, as they were named."""
-    return str(run.edit.get("checkpoint") or run.identity.checkpoint or DEFAULT_CHECKPOINT)
+    return (run.edit.checkpoint if run.edit else "") or run.identity.checkpoint or DEFAULT_CHECKPOINT
 
 
 def _place(checkpoint: str) -> str:

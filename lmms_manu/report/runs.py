@@ -11,10 +11,13 @@ from typing import Any
 
 from lmms_manu.benchmarks.registry import find_task, get_benchmark, tasks
 from lmms_manu.benchmarks.sample import Sample
-from lmms_manu.errors import DataError, one_of
+from lmms_manu.errors import DataError, NoResultsError, one_of
+from lmms_manu.methods.record import EditRecord
+from lmms_manu.report.completeness import loss, overwritten, unusable
 from lmms_manu.report.identity import Identity, identify, same_call
 from lmms_manu.report.naming import Key, check_names, name_and_folder, names_of
 from lmms_manu.report.problems import ALLOWANCES, Problem, refusal
+from lmms_manu.report.provenance import mixed_between, mixed_within, versions_of_files
 from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
 from lmms_manu.report.samples import first_scored, read_samples
@@ -32,8 +35,8 @@ class Run:
         identity: what was evaluated.
         files: the results files, oldest first.
         tasks: the results by task.
-        edit: the record of how the model was edited, empty where it left none.
-        mask: the fingerprint of the mask, None for a model as it was or where nothing tells it.
+        edit: the record of how the model was edited, None where it left none.
+        fingerprint: of what was edited, None for a model as it was or where nothing tells it.
         problems: what is wrong with the results.
     """
 
@@ -41,8 +44,8 @@ class Run:
     identity: Identity
     files: tuple[ResultsFile, ...]
     tasks: Mapping[str, TaskResult]
-    edit: Mapping[str, Any]
-    mask: str | None
+    edit: EditRecord | None
+    fingerprint: str | None
     problems: tuple[Problem, ...] = ()
 
     @functools.cached_property
@@ -59,13 +62,11 @@ class Run:
         if result is None or result.samples is None:
             return None
         if task not in self._read:
-            samples = tuple(read_samples(result.samples, task))
-            if result.effective is not None and len(samples) != result.effective:
+            if result.effective is not None and (reason := loss(result)):
                 raise DataError(
-                    f"{result.samples} holds {len(samples)} questions, but the results speak of {result.effective}: "
-                    "the file was cut short or written twice."
+                    f"{reason}. Evaluate the task again; `lmms-manu evaluate` does so when its command is repeated."
                 )
-            self._read[task] = samples
+            self._read[task] = tuple(read_samples(result.samples, task))
         return self._read[task]
 
 
@@ -117,7 +118,7 @@ def _grouped(places: Sequence[str]) -> dict[Key, list[ResultsFile]]:
     grouped: dict[Key, list[ResultsFile]] = collections.defaultdict(list)
     for (name, _), files in calls.items():
         # Files of stock benchmarks record no edit; another file of the same call may.
-        edit = next(filter(None, map(edit_of, files)), {})
+        edit = next(filter(None, map(edit_of, files)), None)
         grouped[name, identify(files[0], edit)] += files
     return grouped
 
@@ -128,35 +129,46 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
     problems: list[Problem] = []
     for file in files:
         for task in file.tasks:
-            if not task.values:
+            if task.is_unscored:
                 continue
             if task.name in tasks:
                 places = f"{origin[task.name].path} and {file.path}"
                 problems.append(Problem("duplicate", f"{name}: {task.name} was evaluated twice ({places})."))
             tasks[task.name], origin[task.name] = task, file
-    if not tasks:
-        raise DataError(f"{name}: {files[0].path} holds no scores.")
+    if not any(task.values for task in tasks.values()):
+        raise NoResultsError(_without_scores(name, files))
+    problems += [*unusable(name, files), *overwritten(name, files), *mixed_within(name, files)]
     problems += [*_cut_short(name, tasks), *_gaps(name, tasks), *_protocols(name, tasks)]
     edits = [edit for file in files if (edit := edit_of(file))]
-    mask = _mask(name, tasks, edits)
-    return Run(name, identity, files, tasks, edits[-1] if edits else {}, mask, tuple(problems))
+    fingerprint = _fingerprint(name, tasks, edits)
+    return Run(name, identity, files, tasks, edits[-1] if edits else None, fingerprint, tuple(problems))
 
 
-def _mask(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[Mapping[str, Any]]) -> str | None:
-    """The one mask that all results of a run were made with."""
+def _without_scores(name: str, files: Sequence[ResultsFile]) -> str:
+    if lost := unusable(name, files):
+        return " ".join(problem.message for problem in lost)
+    if any(task.samples is not None for file in files for task in file.tasks):
+        return (
+            f"{name}: {files[0].path} holds answers and no scores, as --predict_only leaves them: evaluate without it."
+        )
+    return f"{name}: {files[0].path} holds no scores."
+
+
+def _fingerprint(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[EditRecord]) -> str | None:
+    """The one edit that all results of a run were made with."""
     asked: dict[str | None, str] = {}
     for task in tasks.values():
         if find_task(task.name) and task.samples is not None:
             sample = first_scored(task.samples, task.name)
             if sample is not None:
                 asked.setdefault(sample.edit, task.name)
-    recorded: dict[str | None, str] = {str(edit["mask"]): "the edit's record" for edit in edits if edit.get("mask")}
-    # A checkpoint that was edited before it was loaded shows no mask in its answers, only in its record.
+    recorded: dict[str | None, str] = {edit.fingerprint: "the edit's record" for edit in edits if edit.fingerprint}
+    # A checkpoint that was edited before it was loaded shows no edit in its answers, only in its record.
     found = recorded if set(asked) <= {None} and recorded else {**recorded, **asked}
     if len(found) > 1:
-        told = "; ".join(f"{mask or 'no mask'} in {place}" for mask, place in found.items())
+        told = "; ".join(f"{edit or 'no edit'} in {place}" for edit, place in found.items())
         raise DataError(
-            f"{name}: its results were made with different masks ({told}), though the arguments are the same: "
+            f"{name}: its results were made with different edits ({told}), though the arguments are the same: "
             "weights, data or versions changed in between. Report them as separate runs with NAME=FOLDER."
         )
     return next(iter(found), None)
@@ -191,14 +203,15 @@ def _gaps(name: str, results: Mapping[str, TaskResult]) -> list[Problem]:
 
 
 def _protocols(name: str, results: Mapping[str, TaskResult]) -> list[Problem]:
-    """Datasets and the like that differ between a benchmark's tasks in a run, which a row puts side by side."""
+    """Versions, datasets and the like that differ between a benchmark's tasks in a run, which a row puts together."""
     # What is compared, and in which task each value was found first.
     found: dict[tuple[str, str], dict[str, str]] = collections.defaultdict(dict)
     for task in results.values():
         known, recorded = find_task(task.name), protocol_of(task)
         if known is None or not recorded:
             continue
-        for what, value in get_benchmark(known.benchmark).conditions(known, recorded).items():
+        conditions = get_benchmark(known.benchmark).conditions(known, recorded)
+        for what, value in {"its leaves are of different task versions": task.version, **conditions}.items():
             found[known.benchmark, what].setdefault(value, task.name)
     return [
         problem
@@ -229,16 +242,9 @@ def _mixed(what: str, values: Mapping[str, str]) -> list[Problem]:
 def problems_of(runs: Sequence[Run]) -> list[Problem]:
     """What was allowed but has to be told: see `Problem`."""
     problems = [problem for run in runs for problem in run.problems] + _across(runs)
-    for package in dict.fromkeys(name for run in runs for name in versions_of(run)):
-        found = {run.name: version for run in runs if (version := versions_of(run).get(package))}
-        if len(set(found.values())) > 1:
-            told = ", ".join(f"{version} in {name}" for name, version in found.items())
-            problems.append(Problem("versions", f"the runs used different versions of {package}: {told}."))
-    return problems
+    return problems + mixed_between({run.name: versions_of(run) for run in runs})
 
 
 def versions_of(run: Run) -> dict[str, str]:
     """The versions of libraries that a run recorded."""
-    harness = sorted({file.harness_version for file in run.files} - {"unknown", "unknown@unknown"})
-    recorded = {str(name): str(version) for name, version in (run.edit.get("versions") or {}).items()}
-    return {**recorded, **({"lmms-eval": ", ".join(harness)} if harness else {})}
+    return versions_of_files(run.files)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,18 @@ def _samples(path: Path, task: str) -> Iterator[Sample]:
     # In bytes, so that a line that is not UTF-8 is told with its number, as other damage is.
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
-            try:
-                yield _sample(json.loads(line), task)
-            except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-                raise DataError(f"{path}, line {number}: not a sample of {task} ({error!r}).") from None
+            yield _parsed(line, task, f"{path}, line {number}")
+
+
+def _parsed(line: bytes, task: str, where: str) -> Sample:
+    try:
+        sample = _sample(json.loads(line), task)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+        raise DataError(f"{where}: not a sample of {task} ({error!r}).") from None
+    for metric, score in sample.scores.items():
+        if not all(map(math.isfinite, score)):
+            raise DataError(f"{where}: {metric} is {score[0]}, which is no score: evaluate {task} again.")
+    return sample
 
 
 def _sample(line: Mapping[str, Any], task: str) -> Sample:

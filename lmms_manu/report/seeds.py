@@ -28,8 +28,13 @@ def with_seed_summaries(section: Section) -> Section:
 
 
 def _seedless(identity: Identity) -> Identity:
-    kept = tuple((name, value) for name, value in identity.settings if name != _SEED)
+    kept = tuple((name, value) for name, value in identity.settings if not _is_seed(name))
     return dataclasses.replace(identity, settings=kept)
+
+
+def _is_seed(name: str) -> bool:
+    """Whether a setting only says which draw it was: `seed`, `train_seed` and their like."""
+    return name == _SEED or name.endswith(f"_{_SEED}")
 
 
 def _summary(rows: Sequence[Row]) -> Row:

@@ -17,14 +17,17 @@ from typing import Any
 
 from datasets import Dataset
 
-from lmms_manu.methods.base import published
+from lmms_manu.methods.published import published
 from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
+from lmms_manu.mllmu.family import announced_family
 from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
+from lmms_manu.versions import installed
 
 count = results.count
 count_not_judged = results.count_not_judged
 mean_of_judged = results.mean_of_judged
+mean_score = results.mean_score
 mean_of_modalities = results.mean_of_modalities
 skipped = results.skipped
 total = results.total
@@ -65,11 +68,11 @@ def doc_to_target(doc: Mapping[str, Any]) -> str:
 def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
     """The scores of an answer and what a reader of the samples file needs to check them."""
     edit = published()
-    return results.score_answer(doc, responses[0], edit=edit.mask_fingerprint if edit else None)
+    return results.score_answer(doc, responses[0], edit=edit.fingerprint if edit else None)
 
 
 def _load(leaf: str) -> LeafQuestions:
-    return load_questions(LEAVES[leaf], DatasetSource.resolve(), ProtocolSettings.from_environment())
+    return load_questions(LEAVES[leaf], DatasetSource.resolve(), ProtocolSettings.from_environment(announced_family()))
 
 
 def _questions_of(leaf: str) -> Callable[[Dataset], Dataset]:
@@ -87,7 +90,10 @@ def _run_of(leaf: str) -> dict[str, Any]:
     return {
         "dataset": questions.source.path,
         "seed": questions.settings.seed,
+        "family": questions.settings.family,
+        "exemplar_people": questions.settings.exemplars,
         "exemplars": list(questions.exemplars),
         "judge": judge.model if judge else None,
         "edit": edit.as_dict() if edit else None,
+        "versions": installed(),
     }

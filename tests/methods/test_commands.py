@@ -12,9 +12,11 @@ from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lmms_manu.cli.main import main
+from lmms_manu.editing.changes import SystemPrompt
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.errors import SettingError
 from lmms_manu.measuring.cache import StatisticsCache
+from lmms_manu.measuring.parts import PARTS
 from lmms_manu.methods.export import write_checkpoint
 from lmms_manu.methods.unlearn import plan
 
@@ -39,8 +41,8 @@ def test_a_pruned_checkpoint_loads_by_itself_and_computes_what_pruning_in_memory
     in_memory, record = plan({**arguments, "prune_rate": 10}).load()
     assert torch.equal(written(**INPUTS).logits, in_memory.model(**INPUTS).logits)
     assert AutoProcessor.from_pretrained(tmp_path / "pruned").tokenizer("a").input_ids
-    assert json.loads((tmp_path / "pruned" / "edit.json").read_text())["mask"] == record.mask_fingerprint
-    assert NeuronMask.load(tmp_path / "pruned").fingerprint == record.mask_fingerprint
+    assert json.loads((tmp_path / "pruned" / "edit.json").read_text())["fingerprint"] == record.fingerprint
+    assert NeuronMask.load(tmp_path / "pruned").fingerprint == record.fingerprint
 
 
 def test_a_checkpoint_can_be_written_as_it_is(arguments, model_options, tmp_path):
@@ -54,7 +56,7 @@ def test_a_checkpoint_can_be_written_as_it_is(arguments, model_options, tmp_path
 def test_the_model_card_records_the_edit(model_options, tmp_path):
     main(["prune", *model_options, "--recipe", "ratio", "--prune_rate", "10", "--out", str(tmp_path / "pruned")])
     card = (tmp_path / "pruned" / "README.md").read_text()
-    assert "manu ratio at 10 %" in card
+    assert "manu ratio 10 %" in card
     assert '"recipe": "ratio"' in card
     # A folder is no name that the hub could link to.
     assert "base_model" not in card
@@ -71,11 +73,11 @@ def test_the_model_card_names_the_tasks_and_what_was_done(arguments, tmp_path):
     }.items():
         assert main([*words, *own, "--out", str(tmp_path / name)]) == 0
         cards[name] = (tmp_path / name / "README.md").read_text()
-    assert "prune_rate=0 --tasks mllmu_15`" in cards["paper"]
+    assert "method=none --tasks mllmu_15`" in cards["paper"]
     assert "mattered most" in cards["paper"]
     assert "mattered most" not in cards["random"]
     assert "drawn at random" in cards["random"]
-    for name, reason in {"as it is": "nothing was edited", "too few": "0.01 % is less than one neuron"}.items():
+    for name, reason in {"as it is": "nothing was edited", "too few": "manu paper 0.01 % changed nothing"}.items():
         assert reason in cards[name]
         assert "not edited" in cards[name]
         assert "weights of zero" not in cards[name]
@@ -87,8 +89,8 @@ def test_an_edit_of_an_edited_checkpoint_records_both(arguments, tmp_path):
     first = json.loads((tmp_path / "first" / "edit.json").read_text())
     more = {"pretrained": str(tmp_path / "first"), "device": "cpu", "recipe": "random", "seed": 1, "prune_rate": 20}
     _, record = plan(more).load()
-    assert record.details["before"]["mask"] == first["mask"]
-    assert record.mask_fingerprint not in (None, first["mask"])
+    assert record.details["before"]["fingerprint"] == first["fingerprint"]
+    assert record.fingerprint not in (None, first["fingerprint"])
 
 
 def test_nothing_is_overwritten(model_options, tmp_path, capsys):
@@ -102,13 +104,13 @@ def test_what_somebody_else_wrote_meanwhile_stays(arguments, tmp_path):
     checkpoint, record = plan({**arguments, "prune_rate": 10}).load()
     out = tmp_path / "pruned"
 
-    def somebody_else():
-        out.mkdir()
-        (out / "letter").touch()
-        yield from ()
+    class Late(SystemPrompt):
+        def save(self, folder, about):
+            out.mkdir()
+            (out / "letter").touch()
 
     with pytest.raises(SettingError, match=r"pruned' was written by somebody else meanwhile.* name another folder"):
-        write_checkpoint(checkpoint, record, out, somebody_else())
+        write_checkpoint(checkpoint, record, Late("hello"), out)
     assert [path.name for path in out.iterdir()] == ["letter"]
     assert not list(tmp_path.glob(".pruned*"))
 
@@ -120,7 +122,7 @@ def test_statistics_are_written_and_then_read_from_the_cache(model_options, tmp_
     assert main([*command, str(tmp_path / "again.safetensors")]) == 0
     assert "0 of 4 parts measured now, 4 read from the cache" in lines(capsys)
     with safe_open(tmp_path / "statistics.safetensors", framework="pt") as opened:
-        assert opened.get_tensor("sums").shape == (2, 2, 5, 192)
+        assert {opened.get_tensor(name).shape for name in map(str, PARTS)} == {(5, 192)}
 
 
 def test_what_is_measured_is_what_pruning_needs(model_options, arguments):
@@ -173,7 +175,7 @@ def test_the_cache_can_be_listed_limited_and_cleaned(model_options, capsys):
     capsys.readouterr()
     assert main(["cache", "list"]) == 0
     shown = lines(capsys)
-    assert all(part in shown for part in ("forget multimodal", "retain text", "unfinished"))
+    assert all(part in shown for part in ("forget/multimodal", "retain/text", "unfinished"))
     assert main(["cache", "list", "--what", "unfinished"]) == 2
     assert "list shows everything" in capsys.readouterr().err
     assert main(["cache", "clean", "--older_than", "1"]) == 0

@@ -40,15 +40,16 @@ def test_every_recipe_prunes_exactly_the_floor_of_its_share(arguments, recipe):
     # `released` takes its share of each tower: 9 of 96, twice.
     expected = 18 if recipe == "released" else 19
     assert sum(len(indices) for indices in zeroed(checkpoint).values()) == expected
-    assert sum(count for count, _ in record.pruned.values()) == expected
-    assert sum(total for _, total in record.pruned.values()) == TOTAL
-    assert (record.recipe, record.prune_rate) == (recipe, 10)
+    assert sum(count for count, _ in record.counts.values()) == expected
+    assert sum(total for _, total in record.counts.values()) == TOTAL
+    assert dict(record.variant) == {"recipe": recipe, "prune_rate": 10}
+    assert record.label == f"manu {recipe} 10 %"
 
 
 @pytest.mark.parametrize(("scope", "per_block"), [("tower", None), ("layer", 4)])
 def test_a_scope_gives_each_tower_or_layer_its_own_share(arguments, scope, per_block):
     checkpoint, record = edit(arguments, scope=scope, prune_rate=10)
-    assert record.pruned == {
+    assert record.counts == {
         "language": (9 if scope == "tower" else 8, 96),
         "vision": (9 if scope == "tower" else 8, 96),
     }
@@ -58,7 +59,7 @@ def test_a_scope_gives_each_tower_or_layer_its_own_share(arguments, scope, per_b
 
 def test_towers_and_layers_limit_what_may_be_pruned(arguments):
     checkpoint, record = edit(arguments, towers="language", layers="last1", prune_rate=50)
-    assert record.pruned == {"language": (24, 96), "vision": (0, 96)}
+    assert record.counts == {"language": (24, 96), "vision": (0, 96)}
     assert [len(indices) for indices in zeroed(checkpoint).values()] == [0, 24, 0, 0]
 
 
@@ -70,8 +71,7 @@ def test_layers_that_the_model_has_not_are_an_error(arguments):
 def test_prune_rate_0_leaves_every_weight_as_it_was(arguments):
     checkpoint, record = edit(arguments, prune_rate=0)
     assert not any(zeroed(checkpoint).values())
-    assert record.mask_fingerprint is None
-    assert record.forget_ratio is None
+    assert (record.method, record.edited, record.fingerprint, record.forgotten) == ("none", False, None, {})
 
 
 def test_prune_rate_100_zeroes_everything(arguments):
@@ -81,7 +81,7 @@ def test_prune_rate_100_zeroes_everything(arguments):
 
 def test_dropping_terms_changes_what_is_pruned(arguments):
     fingerprints = {
-        edit(arguments, prune_rate=10, **weights)[1].mask_fingerprint
+        edit(arguments, prune_rate=10, **weights)[1].fingerprint
         for weights in ({}, {"w_abs": 0}, {"w_freq": 0}, {"w_var": 0}, {"w_rms": 0})
     }
     assert len(fingerprints) > 3
@@ -99,7 +99,7 @@ def test_pruning_in_steps_ends_with_the_whole_share_and_measures_each_time(argum
     assert sum(len(indices) for indices in zeroed(checkpoint).values()) == 19
     assert [step["pruned"] for step in record.details["rounds"]] == [6, 12, 19]
     assert [step["measured_parts"] for step in record.details["rounds"]] == [4, 4, 4]
-    assert record.mask_fingerprint != edit(arguments, prune_rate=10)[1].mask_fingerprint
+    assert record.fingerprint != edit(arguments, prune_rate=10)[1].fingerprint
 
 
 def test_the_random_control_can_prune_as_many_per_layer_as_a_recipe(arguments):
@@ -119,8 +119,8 @@ def test_a_saved_mask_prunes_the_same_without_data_or_measuring(arguments, tmp_p
     monkeypatch.setenv("LMMS_MANU_DATASET", "/nowhere")
     again, applied = edit(arguments, mask=str(tmp_path / "kept"))
     assert zeroed(again) == zeroed(checkpoint) == neurons_of(NeuronMask.load(tmp_path / "kept"))
-    assert applied.mask_fingerprint == record.mask_fingerprint
-    assert (applied.recipe, applied.prune_rate, applied.forget_ratio) == ("paper", 10, 10)
+    assert applied.fingerprint == record.fingerprint
+    assert (applied.label, applied.forgotten) == (record.label, {"benchmark": "mllmu", "forget_ratio": 10})
 
 
 def test_record_and_mask_say_what_was_loaded_measured_and_pruned(arguments, tmp_path):
@@ -128,9 +128,9 @@ def test_record_and_mask_say_what_was_loaded_measured_and_pruned(arguments, tmp_
     kept = NeuronMask.load(tmp_path / "kept").details["record"]
     assert record.settings["dtype"] == kept["settings"]["dtype"] == "bfloat16"
     assert record.settings["adapter"] is None
-    assert kept["pruned"] == {tower: list(counts) for tower, counts in record.pruned.items()}
+    assert kept["counts"] == {tower: list(counts) for tower, counts in record.counts.items()}
     assert kept["versions"] == record.versions
-    assert set(kept["details"]["data"]) == {"forget multimodal", "forget text", "retain multimodal", "retain text"}
+    assert set(kept["details"]["data"]) == {"forget/multimodal", "forget/text", "retain/multimodal", "retain/text"}
 
 
 def test_a_mask_for_other_weights_of_the_same_shape_warns(arguments, tmp_path, caplog):
@@ -144,7 +144,7 @@ def test_a_mask_for_other_weights_of_the_same_shape_warns(arguments, tmp_path, c
 def test_a_record_can_be_written_as_json(arguments):
     record = edit(arguments, prune_rate=10)[1]
     written = json.loads(json.dumps(record.as_dict()))
-    assert written["mask"] == record.mask_fingerprint
+    assert written["fingerprint"] == record.fingerprint
     assert written["settings"]["recipe"] == "paper"
     assert "of 96 language neurons" in record.summary()
 
@@ -159,7 +159,7 @@ def test_the_record_tells_how_activations_are_distributed_and_which_were_pruned(
     for tower, distribution in told.items():
         for part, counts in distribution["neurons"].items():
             assert sum(counts) == 96
-            assert sum(distribution["pruned"][part]) == record.pruned[tower][0]
+            assert sum(distribution["pruned"][part]) == record.counts[tower][0]
 
 
 def test_pruning_in_steps_tells_the_activations_of_the_model_as_it_was(arguments):
@@ -174,7 +174,7 @@ def test_without_a_measurement_the_record_tells_no_activations(arguments, tmp_pa
     assert "activations" not in edit(arguments, recipe="random", prune_rate=10)[1].details
     edit(arguments, prune_rate=10, save_mask=str(tmp_path / "kept"))
     applied = edit(arguments, mask=str(tmp_path / "kept"))[1]
-    assert "activations" not in json.dumps(applied.as_dict())
+    assert "activations" not in applied.details
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_an_empty_forget_set_fails_before_a_weight_is_read(monkeypatch, tmp_path
 
 def test_random_neurons_need_no_data(monkeypatch, arguments):
     monkeypatch.setattr(DatasetSource, "resolve", None)
-    assert edit(arguments, recipe="random", prune_rate=10)[1].forget_ratio is None
+    assert edit(arguments, recipe="random", prune_rate=10)[1].forgotten == {}
 
 
 def test_removed_neurons_leave_the_logits_of_zeroed_ones_and_smaller_matrices(arguments):

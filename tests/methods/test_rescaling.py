@@ -28,7 +28,7 @@ def fingerprints(arguments, rescaled_folder, recipe):
     settings = {**arguments, "recipe": recipe, "prune_rate": 10}
     plain = plan(settings).load()[1]
     rescaled = plan({**settings, "pretrained": str(rescaled_folder)}).load()[1]
-    return plain.mask_fingerprint, rescaled.mask_fingerprint
+    return plain.fingerprint, rescaled.fingerprint
 
 
 def test_the_rescaled_model_computes_the_same(arguments, rescaled_folder):

@@ -30,7 +30,7 @@ def test_offloaded_weights_are_measured_and_pruned_as_if_they_were_not(arguments
     offloaded, record = plan(
         {**arguments, "prune_rate": 20, "device_map": spread, "offload_folder": str(tmp_path / "offload")}
     ).load()
-    assert record.mask_fingerprint == expected.mask_fingerprint
+    assert record.fingerprint == expected.fingerprint
     torch.testing.assert_close(logits(offloaded), logits(plain))
 
 
@@ -46,7 +46,7 @@ def test_an_adapter_is_measured_and_pruned_as_its_merged_weights(arguments, llav
     from_adapter, one = plan({**arguments, **processor, "adapter": str(tmp_path / "adapter")}).load()
     from_merged, other = plan({**arguments, **processor, "pretrained": str(tmp_path / "merged")}).load()
     _, without = plan({**arguments, **processor}).load()
-    assert one.mask_fingerprint == other.mask_fingerprint != without.mask_fingerprint
+    assert one.fingerprint == other.fingerprint != without.fingerprint
     torch.testing.assert_close(logits(from_adapter), logits(from_merged))
     assert all(step["measured_parts"] == 4 for record in (one, other) for step in record.details["rounds"])
 
@@ -57,7 +57,7 @@ def test_a_quantised_checkpoint_is_refused_before_it_is_measured(bits, arguments
         llava_folder, quantization_config=BitsAndBytesConfig(**bits), device_map="cpu"
     )
     quantised.save_pretrained(tmp_path / "quantised")
-    monkeypatch.setattr(measuring.BatchRunner, "__init__", None)
+    monkeypatch.setattr(measuring.ActivationRunner, "__init__", None)
     request = {**arguments, "pretrained": str(tmp_path / "quantised"), "processor": str(llava_folder)}
     plan({**request, "prune_rate": 0}).load()  # it answers unedited
     with pytest.raises(ModelError, match=r"cannot be edited: .*quantised with bitsandbytes"):

@@ -14,7 +14,7 @@ from support.judge_server import JudgeServer, verdict
 from support.stock_tasks import write_stock_data
 from support.tiny import make_dataset
 
-from lmms_manu.methods.base import EditRecord
+from lmms_manu.methods.record import EditRecord
 from lmms_manu.report.runs import Run, read_runs
 
 GROUPS = ("mllmu_forget_10", "mllmu_test_10", "mllmu_retain_10", "mllmu_celebrity")
@@ -54,11 +54,13 @@ def edit(recipe: str, rate: float, mask: str) -> EditRecord:
     return EditRecord(
         method="manu",
         checkpoint="MLLMMU/LLaVA_Vanilla",
-        recipe=recipe,
-        prune_rate=rate,
-        forget_ratio=10,
-        mask_fingerprint=mask,
-        pruned=pruned,
+        change="mask",
+        variant={"recipe": recipe, "prune_rate": rate},
+        units={"prune_rate": "%"},
+        strength="prune_rate",
+        forgotten={"benchmark": "mllmu", "forget_ratio": 10},
+        fingerprint=mask,
+        counts=pruned,
         details={"layers": layers, "activations": activations},
     )
 

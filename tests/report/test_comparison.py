@@ -263,7 +263,7 @@ def test_a_run_that_was_asked_about_other_people_than_it_forgot_is_told(results:
         content = json.loads(file.read_text(encoding="utf-8"))
         for name, config in content["configs"].items():
             if name.startswith("mllmu"):
-                config["metadata"]["run"]["edit"]["forget_ratio"] = 15
+                config["metadata"]["run"]["edit"]["forgotten"]["forget_ratio"] = 15
         file.write_text(json.dumps(content), encoding="utf-8")
     report = compare(read_runs([str(results / "vanilla"), str(results / "paper")]), resamples=10)
     assert [row.name for row in report.sections[0].rows] == ["vanilla"]

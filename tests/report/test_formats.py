@@ -96,7 +96,7 @@ def test_json_has_a_versioned_schema_and_survives_a_round_trip(report: Report) -
     (section,) = content["sections"]
     numbers = section["rows"][1]["numbers"]["forget.cloze"]["text"]
     assert set(numbers) >= {"value", "interval", "change", "change_interval", "questions", "people"}
-    assert content["runs"][1]["mask"] == "5eed" * 16
+    assert content["runs"][1]["fingerprint"] == "5eed" * 16
 
 
 @given(st.text())

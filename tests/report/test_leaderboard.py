@@ -26,9 +26,9 @@ def test_an_entry_says_what_ran_and_who_when_with_what(entries: list[dict[str, A
     entry = entries[1]
     assert entry["who"] == "ada"
     assert entry["added"].endswith("+00:00")
-    assert entry["run"]["mask"] == "5eed" * 16
-    assert entry["run"]["recipe"] == "paper"
-    assert entry["baseline"]["method"] == "vanilla"
+    assert entry["run"]["fingerprint"] == "5eed" * 16
+    assert entry["run"]["variant"] == {"recipe": "paper", "prune_rate": 2.0}
+    assert entry["baseline"]["method"] == "none"
     assert entry["numbers"]["forget.cloze"]["text"]["value"] >= 0
     assert set(entry["derived"]) >= {"forgetting_rate", "trade_off"}
     assert entry["reported_with"]["lmms-eval"]

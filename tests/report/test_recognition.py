@@ -45,7 +45,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, ...]:
 
 def test_runs_of_the_real_model_are_recognised(real: tuple[Run, ...]) -> None:
     assert [run.name for run in real] == ["vanilla", "manu ratio 10 %", "manu paper 2 %"]
-    masks = [run.mask for run in real]
+    masks = [run.fingerprint for run in real]
     assert masks[0] is None
     assert all(mask and len(mask) == 64 for mask in masks[1:])
     assert masks[1] != masks[2]
@@ -65,14 +65,14 @@ def test_the_samples_of_the_real_model_give_the_numbers_of_its_results(real: tup
 def test_pruned_neurons_per_layer_are_drawn_from_the_record(real: tuple[Run, ...]) -> None:
     plots = {plot.title: plot for plot in plots_of(compare(real, resamples=10).sections[0])}
     language = plots["Neurons pruned in each layer, language tower"]
-    layers = real[1].edit["details"]["layers"]["language"]
+    layers = real[1].edit.details["layers"]["language"]
     mine = [record["pruned %"] for record in language.records if record["run"] == "manu ratio 10 %"]
     assert mine == [pytest.approx(100 * pruned / total) for pruned, total in layers]
 
 
 def test_activations_are_drawn_from_the_record_and_once_where_they_were_measured_once(real: tuple[Run, ...]) -> None:
     plots = {plot.title: plot for plot in plots_of(compare(real, resamples=10).sections[0])}
-    told = real[1].edit["details"]["activations"]["language"]
+    told = real[1].edit.details["activations"]["language"]
     every = plots["Activations of the neurons, language tower"].records
     assert {record["run"] for record in every} == {"manu ratio 10 %"}
     counts = [record["neurons"] for record in every if (record["set"], record["modality"]) == ("forget", "text only")]
@@ -89,8 +89,8 @@ def test_activations_are_drawn_from_the_record_and_once_where_they_were_measured
 
 
 def test_activations_that_no_record_tells_are_not_drawn(real: tuple[Run, ...]) -> None:
-    details = {"layers": real[1].edit["details"]["layers"]}
-    silent = dataclasses.replace(real[1], edit={**real[1].edit, "details": details})
+    details = {"layers": real[1].edit.details["layers"]}
+    silent = dataclasses.replace(real[1], edit=dataclasses.replace(real[1].edit, details=details))
     titles = [plot.title for plot in plots_of(compare((real[0], silent), resamples=10).sections[0])]
     assert any(title.startswith("Neurons pruned in each layer") for title in titles)
     assert not any(title.startswith("Activations") for title in titles)
@@ -114,7 +114,7 @@ def test_the_knowledge_residual_is_drawn_relative_to_the_baseline(
     vanilla, edited = (residual_of(run, 10) for run in real[:2])
     assert vanilla is not None
     assert edited is not None
-    assert edited.mask == real[1].mask
+    assert edited.mask == real[1].fingerprint
     assert set(vanilla.layers) == {f"{part}/{mode}" for part in ("forget", "retain") for mode in ("multimodal", "text")}
     # The model knows the answers, and the last layer knows them best.
     assert all(layers[-1] > 0.9 and layers[-1] > layers[0] for layers in vanilla.layers.values())
@@ -130,7 +130,7 @@ def test_a_residual_of_other_weights_is_not_the_runs(
     results: Path, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run,) = read_runs([str(results / folder)])
-    own = Residual("MLLMMU/LLaVA_Vanilla", run.mask, 10, {"forget/text": (0.1,)}, {"forget/text": 1})
+    own = Residual("MLLMMU/LLaVA_Vanilla", run.fingerprint, 10, {"forget/text": (0.1,)}, {"forget/text": 1})
     own.save(results / folder / FILE)
     assert residual_of(run, 10) == own
     # A folder of that relative path stands for the model, however it is written.

@@ -5,14 +5,23 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import typing
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 from lmms_manu.errors import SettingError, one_of
-from lmms_manu.settings import Settings, setting
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.names import MODALITIES
+from lmms_manu.settings import setting
+from lmms_manu.sources import expanded, is_only_a_path
 
 NAME = "manu"
-RECIPES = ("paper", "released", "ratio", "invariant", "random")
+Recipe = Literal["paper", "released", "ratio", "invariant", "random"]
+RECIPES: tuple[Recipe, ...] = typing.get_args(Recipe)
+COMPARING = ("paper", "invariant")
+"""The recipes that compare what a neuron does with pictures and as text, and so need both."""
+
 SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")
 PRUNE_MODES = ("zero", "remove")
@@ -27,14 +36,14 @@ _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
 
 
 @dataclass(frozen=True)
-class ManuSettings(Settings):
-    """What MANU prunes.
+class ManuSettings(MeasureSettings):
+    """What MANU prunes, and how it measures.
 
     Raises:
         SettingError: a value that its field does not allow, or two that exclude each other.
     """
 
-    recipe: str = setting("paper", "The score that chooses the neurons.", choices=RECIPES)
+    recipe: Recipe = setting("paper", "The score that chooses the neurons.", choices=RECIPES)
     prune_rate: float = setting(
         2.0, "Percent of the neurons to prune, the paper's alpha; 0 leaves the model as it is.", minimum=0, maximum=100
     )
@@ -53,17 +62,19 @@ class ManuSettings(Settings):
     w_var: float = setting(1.0, "Weight of the term of the variance.", minimum=0, maximum=_HEAVIEST)
     w_rms: float = setting(1.0, "Weight of the term of the root mean square.", minimum=0, maximum=_HEAVIEST)
     seed: int = setting(0, "Seed of the recipe `random`.", minimum=-(2**63), maximum=2**63 - 1)
-    random_like: str | None = setting(
+    random_like: Recipe | None = setting(
         None,
         "With the recipe `random`: prunes as many neurons of each layer as this recipe would, for a fair control.",
         choices=tuple(recipe for recipe in RECIPES if recipe != "random"),
     )
-    prune_mode: str = setting(
+    prune_mode: Literal["zero", "remove"] = setting(
         "zero",
         "`zero` sets the neurons' weights to zero; `remove` makes the matrices smaller, to the same effect.",
         choices=PRUNE_MODES,
     )
-    save_mask: str | None = setting(None, "File or folder that the mask of pruned neurons is written to.")
+    save_mask: str | None = setting(
+        None, "File or folder that the mask of pruned neurons is written to.", effect="nothing"
+    )
     mask: str | None = setting(
         None,
         "File, folder or hub name of a mask to apply without measuring, in place of all that chooses neurons.",
@@ -105,16 +116,11 @@ class ManuSettings(Settings):
                 f"{', '.join(idle)} would have no effect beside mask={self.mask!r}, which says which neurons to prune: "
                 f"leave {'them' if len(idle) > 1 else 'it'} out, or the mask."
             )
-        # No name on the hub begins so; another one may be a file's, a folder's or the hub's.
-        if self.mask.startswith((".", "/", "~")):
-            path = os.path.expanduser(self.mask)
+        if is_only_a_path(self.mask):
+            path = expanded(self.mask)
             if not os.path.exists(path):
                 raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")
             object.__setattr__(self, "mask", path)
-
-    def scoring(self) -> dict[str, Any]:
-        """What the scores of given statistics depend on."""
-        return {"recipe": self.measured_recipe, **{name: getattr(self, name) for name in WEIGHTS}}
 
     @property
     def own_scope(self) -> str:
@@ -124,9 +130,33 @@ class ManuSettings(Settings):
         return "tower" if self.recipe == "released" else "global"
 
     @property
-    def measured_recipe(self) -> str | None:
+    def measured_recipe(self) -> Recipe | None:
         """The recipe whose scores need statistics, None if none does."""
         return self.random_like if self.recipe == "random" else self.recipe
+
+
+def for_modalities(settings: ManuSettings, modalities: Collection[str]) -> ManuSettings:
+    """The settings for data of these modalities, of which text alone leaves the vision tower without a score.
+
+    Raises:
+        SettingError: the recipe compares modalities and not both are there, or only the vision tower may be pruned
+            and there is no picture.
+    """
+    recipe = settings.measured_recipe
+    missing = [modality for modality in MODALITIES if modality not in modalities]
+    if recipe is None or not missing:
+        return settings
+    if recipe in COMPARING or "text" in missing:
+        fitting = [name for name in RECIPES if name not in (*COMPARING, "random")]
+        raise SettingError(
+            f"recipe={recipe} compares what neurons do with pictures and as text, but there are no {missing[0]} "
+            f"samples for this model: choose {' or '.join(fitting)}."
+        )
+    if settings.towers == "vision":
+        raise SettingError(
+            f"towers=vision with recipe={recipe}: without pictures the vision tower never runs. Use towers=language."
+        )
+    return dataclasses.replace(settings, towers="language")
 
 
 def layers_chosen(text: str, depth: int) -> frozenset[int]:

@@ -2,29 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
-from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.methods.base import EditRecord
+from lmms_manu.errors import SettingError
+from lmms_manu.methods.base import Edit, Method
 from lmms_manu.methods.manu.config import NAME, ManuSettings
+from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from lmms_manu.methods.data import UnlearningData
+    from lmms_manu.editing.changes import Change
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
+_CITATION = (
+    "The method is modality-aware neuron pruning (Liu et al., ACL 2025, arXiv 2502.15910), measured on MLLMU-Bench "
+    "(arXiv 2410.22108)."
+)
 
-class Manu:
+
+class Manu(Method[ManuSettings]):
     """The method `manu` of the registry."""
 
     name = NAME
-    settings = (ManuSettings, MeasureSettings)
+    config_class = ManuSettings
+    label_fields = ("recipe", "prune_rate")
+    units = {"prune_rate": "%"}  # noqa: RUF012, read only
+    strength = "prune_rate"
 
-    def needs_data(self, settings: tuple[Any, ...]) -> bool:
-        manu: ManuSettings = settings[0]
-        return manu.mask is None and manu.prune_rate > 0 and manu.measured_recipe is not None
+    def retain_samples(self) -> Literal["all", "match"]:
+        """The authors' code takes as many samples to retain as there are to forget; the paper takes all."""
+        return "match" if self.config.measured_recipe == "released" else "all"
 
-    def edit(self, checkpoint: Checkpoint, data: UnlearningData | None, settings: tuple[Any, ...]) -> EditRecord:
+    def description(self) -> str:
+        chosen = (
+            "were drawn at random, as a control, and"
+            if self.config.recipe == "random"
+            else "mattered most for the people to forget, compared with others, and"
+        )
+        return (
+            f"The pruned neurons (intermediate units of MLP blocks) {chosen} have weights of zero or were removed; "
+            f"nothing was trained. {_CITATION}"
+        )
+
+    def changes_nothing(self) -> bool:
+        return self.config.mask is None and self.config.prune_rate == 0
+
+    def needs_data(self) -> bool:
+        config = self.config
+        return config.mask is None and config.prune_rate > 0 and config.measured_recipe is not None
+
+    def check(self, model: ModelSettings, *, export: bool) -> None:
+        config = self.config
+        removes = config.prune_mode == "remove" and config.mask is None and config.prune_rate > 0
+        if export and removes and config.own_scope != "layer":
+            raise SettingError(
+                f"prune_mode=remove with scope={config.own_scope} takes another number of neurons from each layer, and "
+                "no checkpoint can hold layers of different widths: use scope=layer, or prune_mode=zero."
+            )
+
+    def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:
         # Imported here: commands that only check arguments would wait seconds for torch and transformers.
+        from lmms_manu.methods.manu.edit import check_model
+
+        check_model(checkpoint, self.config, export=export)
+
+    def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
         from lmms_manu.methods.manu.edit import edit
 
-        return edit(checkpoint, data, *settings)
+        return edit(checkpoint, examples, self.config)
+
+    def keep(self, change: Change, about: Mapping[str, Any]) -> None:
+        if self.config.save_mask is None:
+            return
+        from lmms_manu.editing.changes import PrunedNeurons
+
+        assert isinstance(change, PrunedNeurons)
+        change.with_record(about).mask.save(self.config.save_mask)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from lmms_manu.benchmarks.registry import benchmarks, names
 from lmms_manu.errors import DataError, SettingError, nearest
 from lmms_manu.report.derived import derived_by_name, derived_of
 from lmms_manu.report.metrics import MEAN, VIEWS, columns_by_name, quality_columns
+from lmms_manu.report.results import finite
 
 VERSION = 1
 
@@ -104,7 +105,7 @@ def read_config(path: str | Path) -> GateConfig:
         SettingError: a key, metric, modality or number is wrong; the message names the nearest valid name.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file.") from None
     except OSError as error:
@@ -112,6 +113,22 @@ def read_config(path: str | Path) -> GateConfig:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read as YAML: {error}") from None
     return parse_config(content, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without the same key twice in a table, of which PyYAML takes the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key!r} stands twice in one table: leave out one of the two",
+                    problem_mark=key_node.start_mark,
+                )
+            seen.add(key if isinstance(key, Hashable) else repr(key))
+        return super().construct_mapping(node, deep)
 
 
 def parse_config(content: Any, source: str) -> GateConfig:
@@ -145,8 +162,8 @@ def _condition(entry: Any, where: str, runs: tuple[str, ...] | None) -> Conditio
     if metric in derived_by_name() and bound not in ("at_least", "at_most"):
         raise SettingError(f"{where}: {metric} is relative to the baseline already: use at_least or at_most.")
     limit = entry[bound]
-    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit != limit:
-        raise SettingError(f"{where}: {bound}={limit!r} is not a number.")
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or finite(limit) is None:
+        raise SettingError(f"{where}: {bound}={limit!r:.40} is not a number that a value can be held against.")
     interval = entry.get("interval", False)
     if not isinstance(interval, bool):
         raise SettingError(f"{where}: interval={interval!r} is not a truth value: use true or false.")

@@ -23,7 +23,7 @@ class Verdict:
 
     Args:
         condition: the condition.
-        run: the run's name.
+        run: the run's name, None where there is none to judge.
         forget_ratio: of the section, None where no result belongs to one.
         column: what was read, such as `forget.cloze`.
         view: `mean` or a modality.
@@ -34,7 +34,7 @@ class Verdict:
     """
 
     condition: Condition
-    run: str
+    run: str | None
     forget_ratio: int | None
     column: str
     view: str
@@ -48,7 +48,7 @@ class Verdict:
         """What was judged, such as `paper, forget.cloze, text, forget 5 %`."""
         view = "" if self.view == "mean" else self.view
         ratio = "" if self.forget_ratio is None else f"forget {self.forget_ratio} %"
-        return ", ".join(part for part in (self.run, self.column, view, ratio) if part)
+        return ", ".join(part for part in (self.run or "(no run)", self.column, view, ratio) if part)
 
 
 def judge(report: Report, conditions: Sequence[Condition]) -> tuple[Verdict, ...]:
@@ -161,7 +161,7 @@ def _missing(condition: Condition) -> Verdict:
     ratio = "" if condition.forget_ratio is None else f" at forget ratio {condition.forget_ratio}"
     return Verdict(
         condition=condition,
-        run="(no run)",
+        run=None,
         forget_ratio=condition.forget_ratio,
         column=condition.metric,
         view=condition.views[0],

@@ -88,14 +88,14 @@ class Charts:
         )
         return _plot(title, encoded, records)
 
-    def by_rate(self, title: str, records: Sequence[Record], value: str, axis: str) -> Plot | None:
-        """Lines of `value` over `prune rate`, coloured by `recipe`, dashed by `share`."""
+    def by_strength(self, title: str, records: Sequence[Record], strength: str, value: str, axis: str) -> Plot | None:
+        """Lines of `value` over `strength`, coloured by `variant`, dashed by `share`."""
         if not records:
             return None
         base = altair.Chart(_data(records)).encode(
-            x=altair.X("prune rate:Q", title="prune rate, %"),
+            x=altair.X("strength:Q", title=strength),
             y=altair.Y(f"{value}:Q", title=axis),
-            color=Charts(_values("recipe", records))._colour("recipe", records),
+            color=Charts(_values("variant", records))._colour("variant", records),
             tooltip=_tooltips(["run", "share"], records),
         )
         return _plot(title, _dashed(base, "share"), records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +29,7 @@ def plots_of(section: Section) -> list[Plot]:
         *(_changes(section, charts, split, modality) for split in forgotten for modality in MODALITIES),
         *(_levels(section, charts, split, modality) for split in kept for modality in MODALITIES),
         *_trade_offs(section, charts),
-        _prune_rates(section, charts),
+        *_by_strength(section, charts),
         _rates(section, charts),
         *_layers(section, charts),
         *_activations(section, charts),
@@ -79,26 +80,29 @@ def _trade_offs(section: Section, charts: Charts) -> Iterator[Plot | None]:
         yield charts.points(title, records, ("forgotten", "forgetting rate, %"), ("kept", "retention rate, %"))
 
 
-def _prune_rates(section: Section, charts: Charts) -> Plot | None:
-    """Rates by prune rate (the paper's table 2 as lines), of recipes that were run at several rates."""
-    records: list[Record] = []
+def _by_strength(section: Section, charts: Charts) -> Iterator[Plot | None]:
+    """Rates by the strength of a method (the paper's table 2 as lines), of variants that were run at several of it."""
+    found: dict[str, list[Record]] = {}
     for row in section.rows:
-        identity = row.run.identity if row.run else None
-        if identity is None or identity.prune_rate is None or not row.derived:
+        edit = row.run.edit if row.run else None
+        if edit is None or edit.strength is None or edit.strength not in edit.variant or not row.derived:
             continue
-        recipe = " ".join(filter(None, (identity.method, identity.recipe)))
+        others = {name: value for name, value in edit.variant.items() if name != edit.strength}
+        unit = edit.units.get(edit.strength)
+        axis = edit.strength.replace("_", " ") + (f", {unit}" if unit else "")
+        label = dataclasses.replace(edit, variant=others).label
         for name, share in _RATES:
             value = row.derived[name].value
             if value is not None:
-                records.append(
-                    {"recipe": recipe, "prune rate": identity.prune_rate, "share": share, "percent": value}
-                    | {"run": row.name}
-                )
-    rates: dict[str, set[float]] = {}
-    for record in records:
-        rates.setdefault(record["recipe"], set()).add(record["prune rate"])
-    records = [record for record in records if len(rates[record["recipe"]]) > 1]
-    return charts.by_rate("By prune rate: forgotten and retained", records, "percent", "% of the baseline")
+                strength = float(edit.variant[edit.strength])
+                record = {"variant": label, "strength": strength, "share": share, "percent": value, "run": row.name}
+                found.setdefault(axis, []).append(record)
+    for axis, records in found.items():
+        strengths = {(record["variant"], record["strength"]) for record in records}
+        counts = collections.Counter(variant for variant, _ in strengths)
+        several = [record for record in records if counts[record["variant"]] > 1]
+        title = f"By {axis.partition(',')[0]}: forgotten and retained"
+        yield charts.by_strength(title, several, axis, "percent", "% of the baseline")
 
 
 def _rates(section: Section, charts: Charts) -> Plot | None:
@@ -159,8 +163,8 @@ def _counts(place: Record, edges: Sequence[float], counts: Sequence[int]) -> Ite
 
 def _told(row: Row, name: str) -> Mapping[str, Any]:
     """What the record of a run's edit tells in its details by tower; empty where it does not."""
-    details = row.run.edit.get("details") if row.run else None
-    return (details or {}).get(name) or {}
+    edit = row.run.edit if row.run else None
+    return edit.details.get(name) or {} if edit is not None else {}
 
 
 def _residuals(section: Section, charts: Charts) -> Iterator[Plot | None]:

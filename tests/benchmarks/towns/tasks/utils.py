@@ -8,7 +8,7 @@ from typing import Any
 import towns_benchmark
 from datasets import Dataset
 
-from lmms_manu.methods.base import published
+from lmms_manu.methods.published import published
 
 FILES = {"data_files": {"test": str(towns_benchmark.FILE)}}
 
@@ -51,7 +51,7 @@ def messages_with_picture(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def score(document: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
     edit = published()
-    return towns_benchmark.score(document, responses[0], edit.mask_fingerprint if edit else None)
+    return towns_benchmark.score(document, responses[0], edit.fingerprint if edit else None)
 
 
 def count(items: Sequence[Any]) -> int:

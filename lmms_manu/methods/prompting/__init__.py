@@ -1,0 +1,1 @@
+"""Prompting: the model is told not to tell; no weight is changed."""
