@@ -14,7 +14,6 @@ from lmms_manu.answering.planning import unreadable
 from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
 from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.images import in_rgb, read_picture
-from lmms_manu.mllmu.prompts import PromptList
 from lmms_manu.models.rendering import MARKER, PromptRenderer
 
 Documents = Mapping[str, Mapping[str, Any]]
@@ -31,8 +30,8 @@ class RequestConverter:
         documents: the harness's table of documents.
         prompt: the rendering of MLLMU-Bench's prompts: "released" or "chat". Every other task is put to the model
             in its own chat template.
-        check_ratio: is given the forget ratio and the label of every MLLMU question, and raises if it must not be
-            asked.
+        check_people: is given the task and the label of every request, and raises if the task asks about people of
+            whom the model must not be asked.
     """
 
     def __init__(
@@ -40,12 +39,12 @@ class RequestConverter:
         renderer: PromptRenderer,
         documents: Documents,
         prompt: str,
-        check_ratio: Callable[[int, str], None],
+        check_people: Callable[[str, str], None],
     ) -> None:
         self._renderer = renderer
         self._documents = documents
         self._prompt = prompt
-        self._check_ratio = check_ratio
+        self._check_people = check_people
 
     def chat(self, request: Instance) -> PromptRequest:
         """A request of a chat-type model: `(context, doc_to_messages, generation, number, task, split)`."""
@@ -105,8 +104,7 @@ class RequestConverter:
         released, advice = getattr(asked, "released", None), ""
         if released is not None:
             label, advice = asked.label or label, asked.advice
-            if asked.forget_ratio is not None:
-                self._check_ratio(asked.forget_ratio, label)
+        self._check_people(name, label)
         if released is not None and self._prompt == "released":
             text = self._renderer.released_text(released)
             return PromptRequest(text, lambda: _in_rgb(ask().pictures, label), generation, name, label, advice)
@@ -189,7 +187,7 @@ def _simple_messages(doc_to_visual: Callable[[Any], Any] | None, document: Any, 
     shown = doc_to_visual(document) if callable(doc_to_visual) else None
     shown = [] if shown is None else shown
     turn = {"role": "user", "content": _interleaved(context, shown)}
-    return shown.with_items([turn]) if isinstance(shown, PromptList) else [turn]
+    return shown.with_items([turn]) if hasattr(shown, "with_items") else [turn]
 
 
 def _interleaved(text: str, pictures: Sequence[Any]) -> list[dict[str, Any]]:

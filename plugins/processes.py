@@ -16,14 +16,12 @@ from accelerate.utils import InitProcessGroupKwargs
 from loguru import logger
 from transformers.utils import logging as transformers_logging
 
-from lmms_manu.environment import EXEMPLARS, SEED, rank_and_world
-from lmms_manu.errors import DataError, ManuError, SettingError
+from lmms_manu.benchmarks.registry import benchmarks
+from lmms_manu.environment import rank_and_world
+from lmms_manu.errors import ManuError, SettingError
 from lmms_manu.measuring.fingerprints import file_digests
 from lmms_manu.measuring.processes import LONGEST_WAIT, Processes
-from lmms_manu.mllmu.source import DatasetSource
 from lmms_manu.models.settings import ModelSettings
-
-_OF_THE_QUESTIONS = (EXEMPLARS, SEED)
 
 
 def join_processes(device: torch.device, settings: ModelSettings) -> Accelerator:
@@ -51,27 +49,21 @@ def join_processes(device: torch.device, settings: ModelSettings) -> Accelerator
 
 
 def check_same_questions() -> None:
-    """Ends the run where the processes would ask MLLMU-Bench's questions of different data, or in other prompts.
+    """Ends the run where the processes would ask a benchmark's questions of different data, or in other prompts.
 
     Raises:
         ModelError: they would; in every process, with both values.
     """
     processes = Processes.current()
     if processes.world > 1:
-        variables = {f"the variable {name}": os.environ.get(name, "") for name in _OF_THE_QUESTIONS}
-        processes.agree({**variables, "the data of MLLMU-Bench": _digest_of_data()})
-
-
-def _digest_of_data() -> str:
-    """Of the files of a local copy; the name of one on the hub, whose revision `datasets` finds for all alike."""
-    try:
-        source = DatasetSource.resolve()
-    except DataError:  # tasks of other benchmarks need none
-        return ""
-    if not Path(source.path).is_dir():
-        return source.path
-    digests = file_digests(Path(source.path).rglob("*.parquet"))
-    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        asked: dict[str, str] = {}
+        for benchmark in benchmarks():
+            # A folder may be called otherwise for each process: what it holds is compared.
+            protocol = {name: value for name, value in benchmark.protocol().items() if not Path(str(value)).is_dir()}
+            asked |= {f"the variable {name}": str(value) for name, value in protocol.items()}
+            digests = file_digests(benchmark.files())
+            asked[f"the data of {benchmark.title}"] = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        processes.agree(asked)
 
 
 @contextmanager

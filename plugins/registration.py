@@ -58,6 +58,14 @@ def tasks_folder() -> str:
     return next(iter(spec.submodule_search_locations))
 
 
+def _guests_folders() -> list[str]:
+    """The folders of task files of benchmarks that other packages have registered."""
+    # Imported here, because those packages are, and a command without tasks needs none of them.
+    from lmms_manu.benchmarks.registry import guests
+
+    return [str(folder) for benchmark in guests() if (folder := benchmark.tasks_folder) is not None]
+
+
 def _list_model() -> None:
     """Puts the model into the tables that `lmms-eval models` prints, which hold built-in models only.
 
@@ -95,15 +103,15 @@ def _add_tasks(manager: Any) -> None:
     parameters = inspect.signature(original).parameters
     if not {"include_path", "include_defaults"} <= parameters.keys():
         raise TypeError(f"TaskManager.initialize_tasks takes {', '.join(parameters)}")
-    folder = tasks_folder()
 
     @functools.wraps(original)
     def initialize_tasks(
         self: object, include_path: str | list[str] | None = None, include_defaults: bool = True
     ) -> object:
         given = [include_path] if isinstance(include_path, str) else list(include_path or [])
-        # The first definition of a name wins, so the user's own folders come before this one.
-        paths = [*given, folder] if include_defaults and folder not in given else given
+        # The first definition of a name wins, so the user's own folders come before these.
+        own = [folder for folder in (tasks_folder(), *_guests_folders()) if folder not in given]
+        paths = [*given, *own] if include_defaults else given
         return original(self, include_path=paths or None, include_defaults=include_defaults)
 
     setattr(initialize_tasks, _MARK, True)
@@ -121,17 +129,19 @@ def _check_early(manager: Any) -> None:
         matched = original(self, task_list)
         if getattr(self, "model_name", None) is not None:
             # The model of an evaluation before this one is asked no more; ours says anew which one is.
-            from lmms_manu.mllmu.family import announce_family
+            from lmms_manu.benchmarks.registry import announce_model
 
-            announce_family(None)
+            announce_model(None)
         if getattr(self, "model_name", None) in MODELS:
             # Imported here, like everything that commands without a model can do without.
+            from lmms_manu.benchmarks.registry import benchmarks
             from lmms_manu.evaluation.suites import check_judge_of_tasks
-            from lmms_manu.mllmu.exemplars import ProtocolSettings
             from lmms_manu.plugins.announced import announce
 
             check_judge_of_tasks(matched, os.environ)
-            ProtocolSettings.from_environment()
+            # What the environment says of how questions are asked is checked even where nobody asks one of them.
+            for benchmark in benchmarks():
+                benchmark.protocol()
             announce(matched)
         return matched
 

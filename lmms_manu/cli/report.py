@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, names
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
@@ -69,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         metavar="PATH",
-        help="MLLMU-Bench, for thumbnails of the pictures on the page; none for a page without "
-        "(default: the folder that the runs used, if it is still there)",
+        help="MLLMU-Bench, or NAME=PATH for another benchmark's data, for thumbnails of the pictures on the page; none "
+        "for a page without (default: the folders that the runs used, if they are still there)",
     )
     parser.add_argument("--append", metavar="FILE", help="add the runs to this leaderboard and rank it in FILE's .md")
     parser.add_argument(
@@ -161,17 +162,27 @@ def _page(report: Report, dataset: str | None, console: Console) -> str:
     from lmms_manu.report.page.build import render
 
     if dataset is not None:
-        return render(report, None if dataset == "none" else dataset)
+        return render(report, None if dataset == "none" else _named_dataset(dataset))
     try:
-        return render(report, _used_dataset(report))
+        return render(report, _used_datasets(report))
     except DataError as error:
         # Nobody asked for these pictures.
         console.print(f"note: the page has no thumbnails: {error}", markup=False)
         return render(report)
 
 
-def _used_dataset(report: Report) -> str | None:
-    """The folder that all runs took their questions from, None if it is not there."""
-    used = {protocol_of(task).get("dataset") for run in report.runs for task in run.tasks.values()} - {None}
-    (only,) = used if len(used) == 1 else (None,)
-    return only if only and Path(only).is_dir() else None
+def _named_dataset(dataset: str) -> dict[str, str]:
+    name, separator, path = dataset.partition("=")
+    return {name: path} if separator and name in names() else {DEFAULT_BENCHMARK: dataset}
+
+
+def _used_datasets(report: Report) -> dict[str, str]:
+    """For each benchmark the folder that all runs took their questions from; left out if it is not there."""
+    used: dict[str, set[str]] = {}
+    for run in report.runs:
+        for task in run.tasks.values():
+            known, dataset = find_task(task.name), protocol_of(task).get("dataset")
+            if known and dataset:
+                used.setdefault(known.benchmark, set()).add(str(dataset))
+    only = {benchmark: next(iter(found)) for benchmark, found in used.items() if len(found) == 1}
+    return {benchmark: folder for benchmark, folder in only.items() if Path(folder).is_dir()}

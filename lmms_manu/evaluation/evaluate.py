@@ -189,7 +189,7 @@ def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
                 f"output={str(evaluation.output)!r} holds a folder {part.name!r} that is none of this command's: "
                 "name another folder; nothing is overwritten."
             )
-    asked: dict[str, Any] = {"model_args": arguments, "limit": evaluation.limit, "protocol": protocol()}
+    asked: dict[str, Any] = {"model_args": arguments, "limit": evaluation.limit, "protocol": protocol(evaluation.parts)}
     if known is None or not any(evaluation.output.rglob("*_results.json")):
         return new_manifest(asked, begun)
     # Records of an earlier version say nothing of the protocol.

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from transformers.utils import cached_file
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.editing.changes import Change
 from lmms_manu.files import atomic_folder, write_json, writing
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.mllmu.names import DEFAULT_RATIO, everything_name
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.names import RECORD_FILE
 from lmms_manu.sources import is_hub_name
@@ -48,6 +48,13 @@ def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
     return EditRecord.of_checkpoint(Path(found).parent) if found else None
 
 
+def _tasks(record: EditRecord) -> str:
+    """The group of tasks that asks about the people whom a model was made to forget."""
+    name, ratio = str(record.forgotten.get("benchmark", DEFAULT_BENCHMARK)), record.forgotten.get("forget_ratio")
+    benchmark = get_benchmark(name if name in names() else DEFAULT_BENCHMARK)
+    return benchmark.everything(int(ratio) if ratio in benchmark.ratios else None)
+
+
 def model_card(record: EditRecord) -> str:
     """The README.md of an edited checkpoint."""
     head = ["---", "library_name: transformers", "pipeline_tag: image-text-to-text"]
@@ -60,7 +67,7 @@ def model_card(record: EditRecord) -> str:
         if total
     ]
     settings = json.dumps(dict(record.settings), indent=2, sort_keys=True)
-    tasks = everything_name(int(record.forgotten.get("forget_ratio", DEFAULT_RATIO)))
+    tasks = _tasks(record)
     lines = [
         *head,
         "",

@@ -1,18 +1,16 @@
 """The rule by which exemplar people and test pictures are chosen: a function of a seed and the IDs, and nothing else.
 
-The released script draws both at random without a seed. Here everything that could be drawn is sorted by
-`sha256("{seed}/{purpose}/{ID}")` and the first ones are taken, so that every machine, process and order of rows gives
-the same choice.
+The released script draws both at random without a seed; here `lmms_manu.benchmarks.drawing` says how.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 from collections.abc import Iterable, Sequence
 
 from lmms_manu import environment
+from lmms_manu.benchmarks.drawing import first_by_rule, rank
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.mllmu.names import SPLITS
 from lmms_manu.settings import Settings, parse_arguments, setting
@@ -107,11 +105,6 @@ def _counts(text: str) -> dict[str, int]:
     return counts
 
 
-def first_by_rule(candidates: Iterable[str], count: int, seed: int, purpose: str) -> tuple[str, ...]:
-    """The `count` first of the `candidates` in the order of the rule; fewer if there are fewer."""
-    return tuple(sorted(set(candidates), key=lambda identity: (_rank(seed, purpose, identity), identity))[:count])
-
-
 def choose_exemplars(people: Iterable[str], task: str, count: int, seed: int) -> tuple[str, ...]:
     """The IDs of the exemplar people of a task in the order of the rule; the same for both modalities."""
     return first_by_rule(people, count, seed, f"{task} exemplar")
@@ -119,8 +112,4 @@ def choose_exemplars(people: Iterable[str], task: str, count: int, seed: int) ->
 
 def choose_picture(person: str, pictures: Sequence[int], seed: int) -> int:
     """Which of a person's `pictures` (their numbers, at least one) is shown in the Test set."""
-    return min(pictures, key=lambda index: (_rank(seed, "test picture", f"{person}/{index}"), index))
-
-
-def _rank(seed: int, purpose: str, identity: str) -> str:
-    return hashlib.sha256(f"{seed}/{purpose}/{identity}".encode()).hexdigest()
+    return min(pictures, key=lambda index: (rank(seed, "test picture", f"{person}/{index}"), index))

@@ -128,6 +128,11 @@ class DatasetSource:
         _DECODES[self.path, config, row, index] = True
         return picture
 
+    def stored_picture(self, config: str, row: int, index: int = 0) -> bytes:
+        """The file of a picture as it is stored."""
+        picture = _encoded(self.path, config, row)[index]
+        return Path(str(picture.path)).read_bytes() if picture.content is None else picture.content.to_pybytes()
+
     def decodes(self, config: str, row: int, index: int = 0) -> bool:
         """Whether `image` gives this picture; its file is read through only if `image` was never asked for it."""
         key = (self.path, config, row, index)

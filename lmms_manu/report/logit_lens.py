@@ -40,7 +40,10 @@ def measure_residual(checkpoint: Checkpoint, data: UnlearningData, record: EditR
         found = [lens.read(encoder, batch) for batch in tqdm(batches, desc=f"Reading {part}, {modality}")]
         layers[f"{part}/{modality}"] = tuple(torch.cat(found).mean(0).tolist())
         samples[f"{part}/{modality}"] = len(passages)
-    return Residual(record.checkpoint, record.fingerprint, data.settings.forget_ratio, layers, samples)
+    people = data.settings
+    return Residual(
+        record.checkpoint, record.fingerprint, people.forget_ratio, layers, samples, benchmark=people.benchmark
+    )
 
 
 class LogitLens:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lmms_manu.benchmarks.registry import find_task
 from lmms_manu.names import MANIFEST_FILE
-from lmms_manu.report.metrics import LEAVES
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile
@@ -73,7 +73,8 @@ def _few(names: Sequence[str]) -> str:
 def _title(file: ResultsFile) -> str:
     """What a results file is about: the group of its first task."""
     first = next((task.name for task in file.tasks), file.path.name)
-    return LEAVES[first].group if first in LEAVES else first
+    known = find_task(first)
+    return known.group if known else first
 
 
 def _of_part(results: ResultsFile) -> Mapping[str, Any]:

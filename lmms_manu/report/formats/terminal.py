@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lmms_manu.mllmu.names import MODALITIES
+from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.report.cells import Report, Section
 from lmms_manu.report.formats.tables import Entry, Table, changes, derived, notes_of, overview, quality
 from lmms_manu.report.metrics import MEAN, UTILITY
