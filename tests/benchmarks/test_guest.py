@@ -58,7 +58,7 @@ def test_a_guest_goes_through_data_measuring_harness_report_page_leaderboard_and
             f"  - {{metric: towns.forget.credit, at_most: {limit}}}\n"
             "  - {metric: forgetting_rate, benchmark: towns, forget_ratio: 50, at_most: 100}\n"
         )
-        assert main(["gate", str(conditions), *results, "--baseline", vanilla["name"]]) == code
+        assert main(["gate", "--config", str(conditions), *results, "--baseline", vanilla["name"]]) == code
 
 
 def test_the_examples_of_a_guest_are_what_methods_get(towns):
