@@ -39,12 +39,13 @@ class UnlearningData:
         return dict(self.settings.forgotten)
 
     def passages(self, encoder: PromptEncoder) -> Parts:
-        """The examples rendered for a model, by set and modality."""
+        """The examples rendered for a model, by set and modality; those with pictures where it takes any."""
         sets = {"forget": self.forget, "retain": self.retain}
         return {
-            Part(name, modality): [_passage(example, encoder, self.settings.prompt) for example in some]
+            Part(name, modality): [_passage(example, encoder, self.settings.prompt) for example in chosen]
             for name, examples in sets.items()
-            for modality, some in examples.items()
+            for modality, chosen in examples.items()
+            if modality == "text" or encoder.takes_pictures
         }
 
 

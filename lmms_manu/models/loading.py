@@ -76,6 +76,17 @@ class Checkpoint:
         return argument in inspect.signature(self.model.forward).parameters
 
 
+def is_text_only(settings: ModelSettings) -> bool:
+    """Whether the configuration is one of a model without pictures; False where it cannot be read."""
+    try:
+        base, _ = base_and_adapter(settings)
+        revision = settings.revision if base == settings.checkpoint else None
+        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=settings.trust_remote_code)
+    except Exception:  # loading will say what is wrong with it
+        return False
+    return _loader(config) is AutoModelForCausalLM
+
+
 def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     """Loads processor, weights (safetensors only) and adapter.
 
