@@ -9,12 +9,13 @@ export VENV PYTHON
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help environment demo test lint types bench constraints
+.PHONY: help environment demo test lint types bench fingerprints constraints
 
 help:
 	@echo "make demo   make a tiny model forget people, print what it forgot and kept"
 	@echo "make test   lint, types and tests"
 	@echo "make lint | types | bench | environment"
+	@echo "make fingerprints   check that masks, prompts, scores and answers of the embedded model are what they were"
 	@echo "make constraints   take the newest versions that setup.cfg allows"
 
 environment:
@@ -34,6 +35,9 @@ test: lint types
 
 bench:
 	@venv=$$(scripts/environment) && for file in benchmarks/bench_*.py; do PATH="$$venv/bin:$$PATH" "$$venv/bin/python" "$$file" || exit 1; done
+
+fingerprints:
+	@venv=$$(scripts/environment) && "$$venv/bin/python" scripts/fingerprints.py --check
 
 constraints:
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && $${PYTHON:-python3} -m venv "$$folder" && \

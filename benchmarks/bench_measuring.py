@@ -29,8 +29,10 @@ from rich.console import Console
 from rich.table import Table
 
 from lmms_manu import embedded
-from lmms_manu.measuring.runner import BatchRunner, EncodedBatch
-from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.measuring.encoding import EncodedBatch
+from lmms_manu.measuring.gathering import PerNeuron
+from lmms_manu.measuring.layout import NeuronLayout
+from lmms_manu.measuring.runner import ActivationRunner
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
@@ -47,9 +49,8 @@ class Subject:
     def __init__(self, folder: Path) -> None:
         self.checkpoint: Checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
         self.blocks: tuple[MlpBlock, ...] = find_mlp_blocks(self.checkpoint.model)
-        self.runner = BatchRunner(
-            self.checkpoint, PromptEncoder(self.checkpoint), self.blocks, MeasureSettings(statistics_batch_size=4)
-        )
+        self.gathering = PerNeuron(NeuronLayout.of(self.blocks))
+        self.runner = ActivationRunner(self.checkpoint, PromptEncoder(self.checkpoint), self.blocks, self.gathering)
 
     @property
     def parameters(self) -> int:
@@ -66,8 +67,8 @@ class Subject:
     def measured(self, batches: Sequence[EncodedBatch]) -> None:
         totals = None
         for batch in batches:
-            sums = self.runner.run(batch)
-            totals = sums if totals is None else [one.merge(two) for one, two in zip(totals, sums, strict=True)]
+            values = self.runner.run(batch)
+            totals = values if totals is None else list(map(self.gathering.merge, totals, values))
 
     def straightforward(self, batches: Sequence[EncodedBatch]) -> None:
         kept: list[list[torch.Tensor]] = [[] for _ in self.blocks]

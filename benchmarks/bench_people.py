@@ -82,13 +82,11 @@ def seconds(way: str, forget_ratio: int, surroundings: dict[str, str]) -> float:
         from time import perf_counter
         from lmms_manu.methods.data import load_data
         from lmms_manu.methods.settings import UnlearningSettings
-        from lmms_manu.mllmu.names import FINE_TUNING_SET
         from lmms_manu.mllmu.source import DatasetSource
         started = perf_counter()
-        source = DatasetSource.resolve()
         if {way == WAYS[1]}:
             DatasetSource.rows_that_decode = lambda self, config, rows: [row for row in rows if self.image(config, row)]
-        load_data(UnlearningSettings(forget_ratio={forget_ratio}), source)
+        load_data(UnlearningSettings(forget_ratio={forget_ratio}))
         print(perf_counter() - started)
     """
     command = [sys.executable, "-c", textwrap.dedent(timed)]

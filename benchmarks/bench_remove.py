@@ -25,8 +25,7 @@ from rich.table import Table
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.remove import remove_neurons
 from lmms_manu.editing.zero import zero_neurons
-from lmms_manu.measuring.runner import BatchRunner
-from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.measuring.encoding import PassageEncoder
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import load_checkpoint
@@ -82,10 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         settings = ModelSettings(pretrained=str(save_random_llava(Path(scratch))), device="cpu")
         checkpoint = load_checkpoint(settings)
-        runner = BatchRunner(
-            checkpoint, PromptEncoder(checkpoint), find_mlp_blocks(checkpoint.model), MeasureSettings()
-        )
-        inputs = runner.encode(passages(4)).inputs
+        inputs = PassageEncoder(PromptEncoder(checkpoint), question_lengths=False).encode(passages(4)).inputs
         rows = [compare(checkpoint.model, inputs, rate, arguments.rounds) for rate in arguments.rates]
         parameters = checkpoint.model.num_parameters()
     table = Table(title=f"removed against zeroed neurons, LLaVA of {parameters / 1e6:.1f} M random parameters")

@@ -8,10 +8,10 @@ config=$(realpath "${2:-$examples/gate.yaml}")
 
 mkdir -p "$folder"
 # The embedded model and dataset, under the names that the real ones have; leave this out to evaluate the real ones.
-[ -e "$folder/MLLMMU" ] || lmms-manu lay-out --out "$folder"
+[ -e "$folder/MLLMMU" ] || lmms-manu lay-out --output "$folder"
 cd "$folder"
 
 lmms-manu evaluate --suite mllmu --quiet --model_args prune_rate=0,forget_ratio=10 --output results/vanilla
 lmms-manu evaluate --suite mllmu --quiet --model_args recipe=ratio,prune_rate=10,forget_ratio=10 --output results/ratio-10
-lmms-manu report vanilla=results/vanilla ratio-10=results/ratio-10 --baseline vanilla --out report
+lmms-manu report vanilla=results/vanilla ratio-10=results/ratio-10 --baseline vanilla --output report
 lmms-manu gate --config "$config" --junit report/gate.xml vanilla=results/vanilla ratio-10=results/ratio-10

@@ -21,10 +21,12 @@ JUDGE_ATTEMPTS = "LMMS_MANU_JUDGE_ATTEMPTS"
 HELP = {
     DATASET: "Folder or hub name of MLLMU-Bench, for the tasks and the model alike (default `MLLMMU/MLLMU-Bench`, "
     "which a folder of that relative path in the current directory stands in for).",
-    EXEMPLARS: "Number of exemplar people, such as `classification=1,cloze=2` (the default); 0 is allowed.",
+    EXEMPLARS: "Number of exemplar people, 0 for none: by task (`cloze=1`) or by split and task (`celebrity.cloze=2`); "
+    "the default is `classification=1,cloze=auto`, which is one person for Idefics2 and two for every other model, and "
+    "none for celebrities.",
     SEED: "Seed of the rule that chooses exemplar people and test pictures (default `0`).",
     RECORD: "File to which `manu_pruned` writes the record of its edit, as JSON; for programs that start the harness.",
-    CACHE: "Folder of cached statistics, scores and judgements (default `~/.cache/lmms-manu`).",
+    CACHE: "Folder of cached statistics and judgements (default `~/.cache/lmms-manu`).",
     JUDGE: "`off` leaves factuality unmeasured although a key or an endpoint of a judge is set.",
     JUDGE_CONCURRENCY: "Answers that the factuality judge is asked about at a time (default `8`).",
     JUDGE_TIMEOUT: "Seconds that one request to the factuality judge may take (default `60`).",

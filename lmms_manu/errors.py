@@ -8,7 +8,9 @@ from collections.abc import Iterable
 
 
 class ManuError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose; `exit_code` is what a command ends with."""
+
+    exit_code = 2
 
 
 class SettingError(ManuError, ValueError):
@@ -17,6 +19,12 @@ class SettingError(ManuError, ValueError):
 
 class DataError(ManuError, ValueError):
     """A dataset, mask or results file cannot be used as it is."""
+
+
+class NoResultsError(DataError):
+    """There are no results, where they were looked for, that could be reported or judged."""
+
+    exit_code = 3
 
 
 class ModelError(ManuError, RuntimeError):

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 from lmms_manu.errors import SettingError
 
 _TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
+_RUST_DISK_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 def refuse_existing(setting: str, path: str | os.PathLike[str]) -> None:
@@ -123,19 +125,44 @@ def _open_to_readers(folder: Path) -> None:
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it takes the place of `path`, on an error it is removed."""
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            # mkstemp makes files private; the result gets the permissions that an ordinary new file would.
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Puts `path` into errors of the disk that name no file, as that of a full one does.
+
+    Raises:
+        OSError: in the place of such an error, also of one that a library written in Rust raises as its own.
+    """
     try:
-        yield temporary
-        # mkstemp makes files private; the result gets the permissions that an ordinary new file would.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except Exception as error:
+        number = _disk_error(error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _disk_error(error: Exception) -> int | None:
+    """The number of a disk's error that names no file, None for any other error."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno if error.filename is None else None
+    found = _RUST_DISK_ERROR.search(str(error))
+    return int(found[1]) if found else None
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

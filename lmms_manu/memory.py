@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
+from typing import TypeVar
 
 import psutil
 import torch
+
+from lmms_manu.errors import ModelError, first_line
+
+Result = TypeVar("Result")
 
 # How libraries below torch say it, in errors that have no type of their own.
 _WORDS = (
@@ -38,3 +44,25 @@ def release_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def within_memory(work: Callable[[], Result], too_large: str | None = None) -> Result | None:
+    """What `work` gives, or None where it ran out of memory, which has been given back: try again with less at once.
+
+    Args:
+        work: gives a result that is not None.
+        too_large: what to say where there is no less to try; it may hold `{error}`.
+
+    Raises:
+        ModelError: `too_large`, out of memory.
+    """
+    try:
+        return work()
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        if too_large is not None:
+            raise ModelError(too_large.format(error=first_line(error))) from error
+    # Behind the except block, or the error would keep the tensors of what failed alive.
+    release_memory()
+    return None

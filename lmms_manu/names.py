@@ -1,7 +1,13 @@
 """Names that several parts of this package, and whoever reads its results, have to agree on."""
 
+MODALITIES = ("multimodal", "text")
+"""With pictures, and as text alone."""
+
 MODEL = "manu_pruned"
 """The model that the plugin registers."""
+
+MODELS = (MODEL, "unlearned")
+"""All its names; the second one is for methods that prune nothing."""
 
 RECORD_FILE = "edit.json"
 """The record of an edit: beside the weights of an exported checkpoint, and above the results of its evaluation."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
-from lmms_manu.mllmu.names import RATIOS, everything_name, leaves
+from lmms_manu.benchmarks.base import Benchmark
+from lmms_manu.benchmarks.registry import benchmarks
 
-_RATIOS = {everything_name(ratio): ratio for ratio in RATIOS} | {
-    name: leaf.ratio for leaf in leaves() if leaf.ratio is not None for name in (leaf.name, leaf.group)
-}
+People = tuple[str, int]
+"""A benchmark and a forget ratio of it."""
 
 _announced: tuple[str, ...] = ()
 
@@ -19,8 +20,26 @@ def announce(tasks: Iterable[str]) -> None:
     _announced = tuple(tasks)
 
 
-def take_announced_ratios() -> dict[str, int]:
-    """The forget ratio of each announced task that has one; the model after this one is told anew."""
+def take_announced_people() -> dict[str, People]:
+    """Whom each announced task or group with a forget ratio asks about; the next model is told anew."""
     tasks = _announced
     announce(())
-    return {task: _RATIOS[task] for task in tasks if task in _RATIOS}
+    people = _people(benchmarks())
+    return {task: people[task] for task in tasks if task in people}
+
+
+def people_of(task: str) -> People | None:
+    """Whom a task or group asks about, None where it has no forget ratio."""
+    return _people(benchmarks()).get(task)
+
+
+@functools.lru_cache(maxsize=8)
+def _people(known: tuple[Benchmark, ...]) -> dict[str, People]:
+    found: dict[str, People] = {}
+    for benchmark in known:
+        for ratio in benchmark.ratios:
+            found[benchmark.everything(ratio)] = (benchmark.name, ratio)
+        for task in benchmark.tasks():
+            if task.ratio is not None:
+                found |= dict.fromkeys((task.name, task.group), (benchmark.name, task.ratio))
+    return found

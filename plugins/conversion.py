@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.planning import unreadable
 from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
 from lmms_manu.errors import DataError, ModelError, SettingError
-from lmms_manu.models.rendering import PromptRenderer
+from lmms_manu.images import in_rgb, read_picture
+from lmms_manu.models.rendering import MARKER, PromptRenderer
 
 Documents = Mapping[str, Mapping[str, Any]]
 """The harness's documents: by task, split and number."""
@@ -29,8 +30,8 @@ class RequestConverter:
         documents: the harness's table of documents.
         prompt: the rendering of MLLMU-Bench's prompts: "released" or "chat". Every other task is put to the model
             in its own chat template.
-        check_ratio: is given the forget ratio and the label of every MLLMU question, and raises if it must not be
-            asked.
+        check_people: is given the task and the label of every request, and raises if the task asks about people of
+            whom the model must not be asked.
     """
 
     def __init__(
@@ -38,12 +39,12 @@ class RequestConverter:
         renderer: PromptRenderer,
         documents: Documents,
         prompt: str,
-        check_ratio: Callable[[int, str], None],
+        check_people: Callable[[str, str], None],
     ) -> None:
         self._renderer = renderer
         self._documents = documents
         self._prompt = prompt
-        self._check_ratio = check_ratio
+        self._check_people = check_people
 
     def chat(self, request: Instance) -> PromptRequest:
         """A request of a chat-type model: `(context, doc_to_messages, generation, number, task, split)`."""
@@ -59,7 +60,7 @@ class RequestConverter:
         context, arguments, doc_to_visual, number, task, split = request.args
         label = f"{task}, document {number}"
         ask = _Reopened(lambda: _simple_messages(doc_to_visual, self._documents[task][split][number], context), label)
-        return self._request(ask, arguments, _owner(doc_to_visual), task, label)
+        return self._request(ask, arguments, _owner(doc_to_visual), task, label, in_place=True)
 
     def continuation(self, request: Instance) -> ContinuationRequest:
         """A request for a likelihood: `(context, continuation, doc_to_visual, number, task, split)`.
@@ -76,12 +77,22 @@ class RequestConverter:
         ask = _Reopened(lambda: _simple_messages(doc_to_visual, self._documents[task][split][number], context), label)
         if callable(continuation):
             continuation = continuation(self._documents[task][split][number])
-        text = self._renderer.chat_text(ask.first)
+        self._check_media(ask.first, label)
+        text = self._renderer.chat_text(ask.first, in_place=True)
         return ContinuationRequest(text, str(continuation), lambda: _pictures(ask(), label), label)
 
-    def _request(self, ask: _Reopened, arguments: Mapping[str, Any], task: Any, name: str, label: str) -> PromptRequest:
+    def _request(
+        self,
+        ask: _Reopened,
+        arguments: Mapping[str, Any],
+        task: Any,
+        name: str,
+        label: str,
+        *,
+        in_place: bool = False,
+    ) -> PromptRequest:
         asked = ask.first
-        _check_media(asked, label)
+        self._check_media(asked, label)
         try:
             generation = Generation.from_arguments(
                 arguments,
@@ -90,19 +101,30 @@ class RequestConverter:
             )
         except SettingError as error:
             raise SettingError(f"{name}: {error}") from None
-        released = getattr(asked, "released", None)
-        if released is None:
-            return PromptRequest(
-                self._renderer.chat_text(asked), lambda: _pictures(ask(), label), generation, name, label
+        released, advice = getattr(asked, "released", None), ""
+        if released is not None:
+            label, advice = asked.label or label, asked.advice
+        self._check_people(name, label)
+        if released is not None and self._prompt == "released":
+            text = self._renderer.released_text(released)
+            return PromptRequest(text, lambda: _in_rgb(ask().pictures, label), generation, name, label, advice)
+        text = self._renderer.chat_text(asked, in_place=in_place)
+        return PromptRequest(text, lambda: _pictures(ask(), label), generation, name, label, advice)
+
+    def _check_media(self, messages: Messages, label: str) -> None:
+        """Refuses messages with anything but texts and what the model sees.
+
+        Raises:
+            ModelError: naming the document and the medium.
+        """
+        kinds = {part["type"] for part in _parts(messages)}
+        for kind in kinds - {"text", "image"}:
+            raise ModelError(f"{label}: manu_pruned shows pictures to the model, but this is {kind}.")
+        if "image" in kinds and not self._renderer.takes_pictures:
+            raise ModelError(
+                f"{label} shows a picture, but the checkpoint is of text alone: leave its task out, or name one that "
+                "takes pictures with pretrained=."
             )
-        label = asked.label or label
-        if asked.forget_ratio is not None:
-            self._check_ratio(asked.forget_ratio, label)
-        if self._prompt == "chat":
-            text, pictures = self._renderer.chat_text(asked), lambda: _pictures(ask(), label)
-        else:
-            text, pictures = self._renderer.released_text(released), lambda: [_rgb(one) for one in ask().pictures]
-        return PromptRequest(text, pictures, generation, name, label, asked.advice)
 
 
 def task_of(request: Instance) -> str:
@@ -161,36 +183,23 @@ def _owner(method: Any) -> Any:
 
 
 def _simple_messages(doc_to_visual: Callable[[Any], Any] | None, document: Any, context: str) -> Messages:
+    """A simple task's prompt as a turn, with the prompt's attributes where its pictures know of one."""
     shown = doc_to_visual(document) if callable(doc_to_visual) else None
     shown = [] if shown is None else shown
-    released = getattr(shown, "released", None)
-    content = [{"type": "image", "url": picture} for picture in shown]
-    turn = {"role": "user", "content": [*content, {"type": "text", "text": context}]}
-    return [turn] if released is None else _Released([turn], shown)
+    turn = {"role": "user", "content": _interleaved(context, shown)}
+    return shown.with_items([turn]) if hasattr(shown, "with_items") else [turn]
 
 
-class _Released(list):
-    """A simple task's turn with what its pictures know of MLLMU-Bench's prompt."""
-
-    def __init__(self, turns: Messages, shown: Any) -> None:
-        super().__init__(turns)
-        self._shown = shown
-        self.pictures = tuple(shown)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._shown, name)
-
-
-def _check_media(messages: Messages, label: str) -> None:
-    """Refuses messages with anything but texts and pictures.
-
-    Raises:
-        ModelError: naming the document and the medium.
-    """
-    for kind in {part["type"] for part in _parts(messages)} - {"text", "image"}:
-        raise ModelError(f"{label}: manu_pruned shows pictures to the model, but this is {kind}.")
+def _interleaved(text: str, pictures: Sequence[Any]) -> list[dict[str, Any]]:
+    """Pictures in the places that the text has for them, and in front of it those that it has none for."""
+    pieces = text.split(MARKER)
+    places = min(len(pieces) - 1, len(pictures))
+    first = len(pictures) - places
+    content = [{"type": "image", "url": picture} for picture in pictures[:first]]
+    for piece, picture in zip(pieces, pictures[first:], strict=False):
+        content += [{"type": "text", "text": piece}, {"type": "image", "url": picture}]
+    # Marks beyond the pictures stand for nothing.
+    return [*content, {"type": "text", "text": "".join(pieces[places:])}]
 
 
 def _pictures(messages: Messages, label: str) -> list[Image.Image]:
@@ -206,13 +215,13 @@ def _parts(messages: Messages) -> list[Mapping[str, Any]]:
     return [part for one in messages if not isinstance(one["content"], str) for part in one["content"]]
 
 
+def _in_rgb(pictures: Iterable[Image.Image], label: str) -> list[Image.Image]:
+    return [in_rgb(picture, f"a picture of {label}") for picture in pictures]
+
+
 def _opened(picture: Any, label: str) -> Image.Image:
     if isinstance(picture, Image.Image):
-        return _rgb(picture)
+        return in_rgb(picture, f"a picture of {label}")
     if isinstance(picture, (str, Path)) and "://" not in str(picture):
-        return _rgb(Image.open(picture))
+        return read_picture(str(picture), f"the picture {picture} of {label}")
     raise DataError(f"{label}: {str(picture)[:100]!r} is not a picture or the path of one.")
-
-
-def _rgb(picture: Image.Image) -> Image.Image:
-    return picture if picture.mode == "RGB" else picture.convert("RGB")

@@ -28,19 +28,21 @@ from lmms_manu.answering.engine import AnsweringEngine, Work
 from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.benchmarks.registry import announce_model
 from lmms_manu.environment import rank_and_world, record_file
-from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.errors import ModelError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
 from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
 from lmms_manu.methods.published import publish
 from lmms_manu.methods.record import EditRecord
+from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
-from lmms_manu.models.loading import resolve_device
-from lmms_manu.plugins.announced import take_announced_ratios
+from lmms_manu.plugins.announced import People, people_of, take_announced_people
 from lmms_manu.plugins.conversion import RequestConverter, task_of
-from lmms_manu.plugins.processes import join_processes, take_down_on_failure
+from lmms_manu.plugins.options import refuse_options, running_options
+from lmms_manu.plugins.processes import check_same_questions, join_processes, take_down_on_failure
 
 _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""
@@ -64,19 +66,21 @@ class ManuPruned(lmms):
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self._rank, self._world_size = rank_and_world()
-        announced = take_announced_ratios()
+        announced = take_announced_people()
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
-            _check_ratios(plan, announced)
+            _check_people(plan, announced)
             self.batch_size: str = answering.batch_size
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
             self.accelerator: Accelerator = join_processes(self._device, plan.model)
+            check_same_questions()
             # The harness's evaluation before this one keeps its model in a cycle, beside which this may not fit.
             release_memory()
             self._checkpoint, self.record = plan.load()
             publish(self.record)
+            announce_model(self._checkpoint.model.config.model_type)
             self._encoder = PromptEncoder(self._checkpoint)
             self._engine = AnsweringEngine(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
             self._scorer = LikelihoodScorer(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
@@ -92,7 +96,11 @@ class ManuPruned(lmms):
 
         The harness passes its batch size of 1 where nobody named one; the model then chooses. `--batch_size` and
         `--device` count where `--model_args` does not name the same.
+
+        Raises:
+            SettingError: an option of the harness has no effect with this model, or as for the class.
         """
+        refuse_options(running_options())
         arguments = dict(arg_string) if isinstance(arg_string, Mapping) else simple_parse_args_string(arg_string)
         for name in ("batch_size", "device"):
             value = (additional_config or {}).get(name)
@@ -107,7 +115,9 @@ class ManuPruned(lmms):
 
     @property
     def chat_template(self) -> str:
-        raise SettingError("--apply_chat_template: manu_pruned applies the chat template itself; leave the option out.")
+        """What `--apply_chat_template` would apply; refused, as it is where the harness makes the model."""
+        refuse_options({"apply_chat_template": True})
+        return ""
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:
         """Answers requests, in order.
@@ -118,7 +128,9 @@ class ManuPruned(lmms):
             SettingError: a task needs a judge and none is configured.
         """
         with take_down_on_failure():
-            # Where the harness is called from Python, this is the first that the model hears of its tasks.
+            # Where the harness is given a model that is there already, this is the first that it hears of the rest.
+            refuse_options(running_options())
+            publish(self.record)
             check_judge_of_tasks((task_of(request) for request in requests), os.environ)
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
             asked = [request for request in requests if not (request.metadata or {}).get("__padding_only__")]
@@ -135,6 +147,7 @@ class ManuPruned(lmms):
         the task; inside a result it arrives as it is.
         """
         with take_down_on_failure():
+            refuse_options(running_options())
             converter = self._converter()
             scores = self._scorer.score(converter.continuation(request) for request in requests)
             return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for one in scores]
@@ -157,13 +170,12 @@ class ManuPruned(lmms):
         return converter.chat(request)
 
     def _converter(self) -> RequestConverter:
-        return RequestConverter(self._encoder, self.task_dict, self._prompt, self._check_ratio)
+        return RequestConverter(self._encoder, self.task_dict, self._prompt, self._check_people)
 
-    def _check_ratio(self, ratio: int, label: str) -> None:
-        """Refuses questions about people that this model was not pruned to forget, or to keep."""
-        own = _ratio_of(self.record)
-        if self.record.edited and own is not None and own != ratio:
-            raise _of_other_people(label, ratio, own)
+    def _check_people(self, task: str, label: str) -> None:
+        """Refuses questions about people that this model was not edited to forget, or to keep."""
+        if self.record.edited:
+            _refuse_others(label, people_of(task), self.record.forgotten)
 
     def _keep_record(self) -> None:
         """Leaves the record where whoever started the harness asked for it."""
@@ -198,29 +210,32 @@ class ManuPrunedSimple(ManuPruned):
         return converter.simple(request)
 
 
-def _check_ratios(plan: unlearn.Plan, announced: Mapping[str, int]) -> None:
+def _check_people(plan: unlearn.Plan, announced: Mapping[str, People]) -> None:
     """Refuses tasks about people that the model will not have forgotten, or kept, before it is loaded.
 
     Raises:
         ModelError: there are such tasks among the `announced` ones.
     """
-    own: int | None = plan.unlearning.forget_ratio
     if plan.data is None:
         written = EditRecord.of_checkpoint(plan.model.checkpoint)
-        own = None if written is None else _ratio_of(written)
-    for task, ratio in announced.items():
-        if own is not None and own != ratio:
-            raise _of_other_people(task, ratio, own)
+        forgotten = {} if written is None else written.forgotten
+    else:
+        forgotten = plan.unlearning.forgotten
+    for task, people in announced.items():
+        _refuse_others(task, people, forgotten)
 
 
-def _ratio_of(record: EditRecord) -> int | None:
-    """The forget ratio whose people a model was made to forget, None if it is not known."""
-    ratio = record.forgotten.get("forget_ratio")
-    return None if ratio is None else int(ratio)
+def _refuse_others(label: str, people: People | None, forgotten: Mapping[str, str | int]) -> None:
+    """Refuses people of another forget ratio than those forgotten; another benchmark's are not a matter of ratios.
 
-
-def _of_other_people(label: str, ratio: int, own: int) -> ModelError:
-    return ModelError(
+    Raises:
+        ModelError: naming both.
+    """
+    own = forgotten.get("forget_ratio")
+    if people is None or own is None or forgotten.get("benchmark") != people[0] or own == people[1]:
+        return
+    ratio = people[1]
+    raise ModelError(
         f"{label} belongs to the tasks of forget ratio {ratio}, but the model forgets with forget_ratio={own}: "
         f"evaluate the tasks of {own} %, or edit it with forget_ratio={ratio}."
     )

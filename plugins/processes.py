@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from accelerate import Accelerator
@@ -14,9 +16,11 @@ from accelerate.utils import InitProcessGroupKwargs
 from loguru import logger
 from transformers.utils import logging as transformers_logging
 
+from lmms_manu.benchmarks.registry import benchmarks
 from lmms_manu.environment import rank_and_world
 from lmms_manu.errors import ManuError, SettingError
-from lmms_manu.measuring.processes import LONGEST_WAIT
+from lmms_manu.measuring.fingerprints import file_digests
+from lmms_manu.measuring.processes import LONGEST_WAIT, Processes
 from lmms_manu.models.settings import ModelSettings
 
 
@@ -42,6 +46,24 @@ def join_processes(device: torch.device, settings: ModelSettings) -> Accelerator
     if rank > 0:
         transformers_logging.disable_progress_bar()
     return accelerator
+
+
+def check_same_questions() -> None:
+    """Ends the run where the processes would ask a benchmark's questions of different data, or in other prompts.
+
+    Raises:
+        ModelError: they would; in every process, with both values.
+    """
+    processes = Processes.current()
+    if processes.world > 1:
+        asked: dict[str, str] = {}
+        for benchmark in benchmarks():
+            # A folder may be called otherwise for each process: what it holds is compared.
+            protocol = {name: value for name, value in benchmark.protocol().items() if not Path(str(value)).is_dir()}
+            asked |= {f"the variable {name}": str(value) for name, value in protocol.items()}
+            digests = file_digests(benchmark.files())
+            asked[f"the data of {benchmark.title}"] = hashlib.sha256("\n".join(digests).encode()).hexdigest()
+        processes.agree(asked)
 
 
 @contextmanager

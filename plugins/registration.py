@@ -1,9 +1,11 @@
-"""The entry point through which lmms-eval finds the model `manu_pruned` and the MLLMU-Bench tasks.
+"""The entry point through which lmms-eval finds the model `manu_pruned`, or `unlearned`, and the MLLMU-Bench tasks.
 
 lmms-eval calls `register` while it imports `lmms_eval.models`, before it looks for tasks. It has entry points for
 models only, so `register` also makes its task index take in this package's folder of tasks, and refuse tasks whose
 judge is missing: at once if `lmms_eval.tasks` is loaded, else at the moment it is loaded. Importing it here would cost
 every command, even `lmms-eval models`, ten seconds.
+
+Each of these stands alone: where the host has changed and one of them fails, the others are there.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from lmms_manu.names import MODEL
+from lmms_manu.names import MODELS
 
 if TYPE_CHECKING:
     from lmms_eval.models.registry_v2 import ModelManifest
@@ -33,21 +35,19 @@ SIMPLE_CLASS = "lmms_manu.plugins.manu_pruned.ManuPrunedSimple"
 TESTED_HOST = "0.7.3"
 
 _TASKS_MODULE = "lmms_eval.tasks"
-_MARK = "_adds_lmms_manu_tasks"
+_MARK = "_is_of_lmms_manu"
+_TASKS = "register its MLLMU-Bench tasks"
 
 
 def register() -> list[ModelManifest]:
-    """Registers the tasks and returns the model's manifest; may be called any number of times."""
+    """Registers the tasks and returns the model's manifests; may be called any number of times."""
+    _attempt(_TASKS, _register_tasks)
     # Imported here: it imports `lmms_eval.models`, which loads this very module to call this function. Were that to
     # start from the top of this module, the function would not be there yet, and the model would go missing.
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    try:
-        _list_model()
-        _register_tasks()
-    except Exception as error:
-        _complain(error)
-    return [ModelManifest(model_id=MODEL, simple_class_path=SIMPLE_CLASS, chat_class_path=CHAT_CLASS)]
+    _attempt("list its model", _list_model)
+    return [ModelManifest(model_id=name, simple_class_path=SIMPLE_CLASS, chat_class_path=CHAT_CLASS) for name in MODELS]
 
 
 def tasks_folder() -> str:
@@ -58,11 +58,25 @@ def tasks_folder() -> str:
     return next(iter(spec.submodule_search_locations))
 
 
+def _guests_folders() -> list[str]:
+    """The folders of task files of benchmarks that other packages have registered."""
+    # Imported here, because those packages are, and a command without tasks needs none of them.
+    from lmms_manu.benchmarks.registry import guests
+
+    return [str(folder) for benchmark in guests() if (folder := benchmark.tasks_folder) is not None]
+
+
 def _list_model() -> None:
-    """Puts the model into the tables that `lmms-eval models` prints, which hold built-in models only."""
+    """Puts the model into the tables that `lmms-eval models` prints, which hold built-in models only.
+
+    A table that cannot be written belongs to a host that lists the models of plugins itself.
+    """
     models = sys.modules.get("lmms_eval.models")
-    for table, path in (("AVAILABLE_CHAT_TEMPLATE_MODELS", CHAT_CLASS), ("AVAILABLE_SIMPLE_MODELS", SIMPLE_CLASS)):
-        getattr(models, table, {}).setdefault(MODEL, path)
+    for name, path in (("AVAILABLE_CHAT_TEMPLATE_MODELS", CHAT_CLASS), ("AVAILABLE_SIMPLE_MODELS", SIMPLE_CLASS)):
+        table = getattr(models, name, None)
+        if isinstance(table, MutableMapping):
+            for model in MODELS:
+                table.setdefault(model, path)
 
 
 def _register_tasks() -> None:
@@ -75,48 +89,63 @@ def _register_tasks() -> None:
 
 
 def _extend(tasks: ModuleType) -> None:
-    """Makes every TaskManager built from now on index this package's tasks beside the built-in ones."""
+    """Makes every TaskManager built from now on index this package's tasks, and look at those that are asked for."""
     manager = tasks.TaskManager
+    _attempt(_TASKS, lambda: _add_tasks(manager))
+    _attempt("look at the tasks before the model is loaded", lambda: _check_early(manager))
+
+
+def _add_tasks(manager: Any) -> None:
+    """Has this package's tasks indexed beside the built-in ones."""
     original = manager.initialize_tasks
     if getattr(original, _MARK, False):
         return
     parameters = inspect.signature(original).parameters
     if not {"include_path", "include_defaults"} <= parameters.keys():
         raise TypeError(f"TaskManager.initialize_tasks takes {', '.join(parameters)}")
-    folder = tasks_folder()
 
     @functools.wraps(original)
     def initialize_tasks(
         self: object, include_path: str | list[str] | None = None, include_defaults: bool = True
     ) -> object:
         given = [include_path] if isinstance(include_path, str) else list(include_path or [])
-        # The first definition of a name wins, so the user's own folders come before this one.
-        paths = [*given, folder] if include_defaults and folder not in given else given
+        # The first definition of a name wins, so the user's own folders come before these.
+        own = [folder for folder in (tasks_folder(), *_guests_folders()) if folder not in given]
+        paths = [*given, *own] if include_defaults else given
         return original(self, include_path=paths or None, include_defaults=include_defaults)
 
     setattr(initialize_tasks, _MARK, True)
     manager.initialize_tasks = initialize_tasks
-    _check_early(manager)
 
 
 def _check_early(manager: Any) -> None:
     """Has tasks checked when the harness resolves `--tasks`, which is before it loads the model, and announces them."""
     original = manager.match_tasks
+    if getattr(original, _MARK, False):
+        return
 
     @functools.wraps(original)
     def match_tasks(self: object, task_list: list[str]) -> list[str]:
         matched = original(self, task_list)
-        if getattr(self, "model_name", None) == MODEL:
+        if getattr(self, "model_name", None) is not None:
+            # The model of an evaluation before this one is asked no more; ours says anew which one is.
+            from lmms_manu.benchmarks.registry import announce_model
+
+            announce_model(None)
+        if getattr(self, "model_name", None) in MODELS:
             # Imported here, like everything that commands without a model can do without.
+            from lmms_manu.benchmarks.registry import benchmarks
             from lmms_manu.evaluation.suites import check_judge_of_tasks
-            from lmms_manu.mllmu.exemplars import ProtocolSettings
             from lmms_manu.plugins.announced import announce
 
             check_judge_of_tasks(matched, os.environ)
-            ProtocolSettings.from_environment()
+            # What the environment says of how questions are asked is checked even where nobody asks one of them.
+            for benchmark in benchmarks():
+                benchmark.protocol()
             announce(matched)
         return matched
 
+    setattr(match_tasks, _MARK, True)
     manager.match_tasks = match_tasks
 
 
@@ -158,24 +187,25 @@ class _ExtendingLoader(importlib.abc.Loader):
         self._loader.exec_module(module)
         with contextlib.suppress(ValueError):  # it is gone if the module is loaded for a second time
             sys.meta_path.remove(self._finder)
-        try:
-            _extend(module)
-        except Exception as error:
-            _complain(error)
+        _attempt(_TASKS, lambda: _extend(module))
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._loader, name)
 
 
+def _attempt(what: str, act: Callable[[], None]) -> None:
+    """Does one part of the registration; a failure is said in a sentence and keeps no other part from being done."""
+    try:
+        act()
+    except Exception as error:
+        _complain_once(what, str(error))
+
+
 @functools.cache
-def _complain_once(reason: str) -> None:
+def _complain_once(what: str, reason: str) -> None:
+    """Says what is missing; the harness would hide an exception in a warning of its own."""
+    way_out = ", or pass --include_path with the folder of lmms_manu.tasks" if what == _TASKS else ""
     logger.error(
-        f"lmms-manu could not register its MLLMU-Bench tasks with lmms-eval {importlib.metadata.version('lmms-eval')} "
-        f"({reason}): it is tested with lmms-eval {TESTED_HOST}; install that version, "
-        f"or pass --include_path with the folder of lmms_manu.tasks."
+        f"lmms-manu could not {what} with lmms-eval {importlib.metadata.version('lmms-eval')} ({reason}): "
+        f"it is tested with lmms-eval {TESTED_HOST}; install that version{way_out}."
     )
-
-
-def _complain(error: Exception) -> None:
-    """Says in one sentence what is missing: the harness would hide an exception in a warning of its own."""
-    _complain_once(str(error))

@@ -1,5 +1,6 @@
 """The command `lmms-manu` answers at once and explains itself."""
 
+import re
 import subprocess
 import sys
 
@@ -30,6 +31,31 @@ def test_every_command_has_help_that_is_shown_without_importing_torch(name):
     assert f"lmms-manu {name}" in done.stdout
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_options_in_one_style(name, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    options = re.findall(r"^  (?:-\w, )?(--[\w-]+)", capsys.readouterr().out, re.MULTILINE)
+    assert options
+    assert not [option for option in options if "_" in option or option == "--out"]
+
+
+@pytest.mark.parametrize("rate", ["--prune_rate", "--prune-rate"])
+@pytest.mark.parametrize("arguments", ["--model_args", "--model-args"])
+def test_options_are_understood_in_both_styles(rate, arguments, tmp_path, capsys):
+    words = ["sweep", rate, "3", f"{arguments}=forget_ratio=10", "--output", str(tmp_path), "--dry-run"]
+    assert main(words) == 0
+    assert "prune_rate=3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--out", "--output"])
+@pytest.mark.parametrize("words", [["report", "results"], ["measure"], ["prune"], ["residual"], ["lay-out"]])
+def test_the_older_name_of_an_output_is_still_taken(words, option, tmp_path, capsys):
+    (tmp_path / "file").write_text("mine")
+    assert main([*words, option, str(tmp_path / "file" / "below")]) == 2
+    assert "is no folder" in capsys.readouterr().err
+
+
 def test_a_mistyped_command_gets_the_nearest_one(capsys):
     assert main(["reprot"]) == 2
     assert "'report'" in capsys.readouterr().err
@@ -44,8 +70,8 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["measure", "--pretrained", "nowhere", "--out", "kept.json"], "out='kept.json' exists"),
-        (["residual", "--pretrained", "nowhere", "--out", "kept.json"], "out='kept.json' exists"),
+        (["measure", "--pretrained", "nowhere", "--out", "kept.json"], "output='kept.json' exists"),
+        (["residual", "--pretrained", "nowhere", "--out", "kept.json"], "output='kept.json' exists"),
         (["report", "results", "--out", "kept.json"], "out='kept.json' is a file"),
         (["report", "results", "--out", "site"], "holds a report.html that is no report of lmms-manu"),
         (["report", "results", "--rank-by", "loudness"], "rank_by='loudness' is not known"),

@@ -5,6 +5,9 @@ import os
 import stat
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from support.quota import files_of_at_most
 
 from lmms_manu.errors import SettingError
 from lmms_manu.files import (
@@ -77,3 +80,14 @@ def closed(tmp_path):
 def test_a_folder_that_is_closed_to_writing_is_named(closed, refuse):
     with pytest.raises(SettingError, match=f"out='{closed}/new/file' .* may not write into the folder '{closed}'"):
         refuse("out", closed / "new" / "file")
+
+
+def test_the_error_of_a_full_disk_names_the_file_whatever_wrote_it(tmp_path):
+    with files_of_at_most(4096):
+        for name, write in {
+            "a.txt": lambda path: path.write_text("x" * 8192),
+            "a.safetensors": lambda path: save_file({"a": torch.zeros(4096)}, path),
+        }.items():
+            with pytest.raises(OSError, match=rf"File too large: '.*/{name}'"), atomic_path(tmp_path / name) as file:
+                write(file)
+    assert not any(tmp_path.iterdir())

@@ -6,7 +6,8 @@ import weakref
 import pytest
 import torch
 
-from lmms_manu.memory import is_out_of_memory, release_memory
+from lmms_manu.errors import ModelError
+from lmms_manu.memory import is_out_of_memory, release_memory, within_memory
 
 
 @pytest.mark.parametrize(
@@ -40,3 +41,33 @@ def test_what_only_a_cycle_refers_to_is_released():
         assert seen() is None
     finally:
         gc.enable()
+
+
+def test_work_that_does_not_fit_gives_nothing_and_other_errors_stay_what_they_are():
+    def raising(error: Exception):
+        def work() -> int:
+            raise error
+
+        return work
+
+    assert within_memory(lambda: 3) == 3
+    assert within_memory(raising(MemoryError())) is None
+    with pytest.raises(ModelError, match=r"too large \(of memory\)"):
+        within_memory(raising(MemoryError("of memory")), "too large ({error})")
+    with pytest.raises(RuntimeError, match="shape"):
+        within_memory(raising(RuntimeError("shape")), "too large")
+
+
+def test_what_failed_work_held_is_released_before_anything_else_is_tried():
+    seen = []
+
+    class Held:
+        pass
+
+    def work() -> int:
+        held = Held()
+        seen.append(weakref.ref(held))
+        raise MemoryError
+
+    within_memory(work)
+    assert seen[0]() is None

@@ -20,10 +20,10 @@ def python(code: str) -> str:
     return done.stdout + done.stderr
 
 
-def test_the_models_command_lists_the_model():
+def test_the_models_command_lists_the_model_by_both_names():
     command = shutil.which("lmms-eval", path=str(Path(sys.executable).parent))
     listing = subprocess.run([command, "models"], capture_output=True, text=True, check=True).stdout
-    assert "manu_pruned" in listing
+    assert {"manu_pruned", "unlearned"} <= set(listing.split())
 
 
 def test_importing_the_package_and_listing_models_imports_neither_torch_nor_the_tasks():
@@ -99,3 +99,42 @@ def test_a_host_that_cannot_take_the_tasks_is_named_in_one_sentence():
     assert "0.7.3" in complaints[0]
     assert "--include_path" in complaints[0]
     assert "MODEL manu_pruned" in printed
+
+
+def test_tables_that_are_read_only_are_left_alone():
+    code = (
+        "import types, lmms_eval.models as models, lmms_manu.plugins.registration as registration, sys\n"
+        # As at a start with a host whose tables are views.
+        "sys.meta_path[:] = [one for one in sys.meta_path if not isinstance(one, registration._TasksFinder)]\n"
+        "models.AVAILABLE_CHAT_TEMPLATE_MODELS = types.MappingProxyType({})\n"
+        "models.AVAILABLE_SIMPLE_MODELS = types.MappingProxyType({})\n"
+        "print('MODELS', *(one.model_id for one in registration.register()))\n"
+        "from lmms_eval.tasks import TaskManager\n"
+        "print('TASKS', *(name for name in TaskManager().all_tasks if name.startswith('mllmu')))"
+    )
+    lines = python(code).splitlines()
+    assert "MODELS manu_pruned unlearned" in lines
+    assert set(next(line for line in lines if line.startswith("TASKS")).split()) >= GROUPS
+    assert not [line for line in lines if "could not" in line]
+
+
+def test_the_tasks_are_there_though_the_rest_fails():
+    # A stand-in of a host that reports the errors of each plugin by itself, without the tables and hooks of today.
+    code = (
+        "import lmms_eval.tasks as tasks, lmms_manu.plugins.registration as registration, lmms_eval.models as models\n"
+        "class Refusing(dict):\n"
+        "    def setdefault(self, *entry): raise TypeError('a live view')\n"
+        "models.AVAILABLE_SIMPLE_MODELS = models.AVAILABLE_CHAT_TEMPLATE_MODELS = Refusing()\n"
+        "class TaskManager:\n"
+        "    def initialize_tasks(self, include_path=None, include_defaults=True): return include_path\n"
+        "tasks.TaskManager = TaskManager\n"
+        "print('MODELS', *(one.model_id for one in registration.register()))\n"
+        "print('TASKS', TaskManager().initialize_tasks() == [registration.tasks_folder()])"
+    )
+    lines = python(code).splitlines()
+    assert "MODELS manu_pruned unlearned" in lines
+    assert "TASKS True" in lines
+    complaints = [line for line in lines if "could not" in line]
+    assert len(complaints) == 2
+    assert "could not look at the tasks before the model is loaded" in complaints[0]
+    assert "could not list its model" in complaints[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from lmms_manu.errors import ModelError, first_line
-from lmms_manu.memory import free_memory, is_out_of_memory, release_memory
+from lmms_manu.memory import free_memory, within_memory
 from lmms_manu.models.loading import Checkpoint
 
 logger = logging.getLogger(__name__)
@@ -126,7 +126,7 @@ def automatic_batch_size(
     return max(1, count)
 
 
-class BatchRunner:
+class HalvingBatches:
     """Runs items batch by batch; out of memory halves the batch for the items that follow and tries again."""
 
     def run(
@@ -152,22 +152,21 @@ class BatchRunner:
         while begin < len(items):
             count = size(items[begin : begin + LARGEST])
             batch = items[begin : begin + (count if fitting is None else min(count, fitting))]
-            results = None
-            try:
-                results = work(batch)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if len(batch) == 1:
-                    raise ModelError(
-                        f"{label(batch[0])}: out of memory with this one prompt ({first_line(error)}). Use a smaller "
-                        "dtype (dtype=bfloat16), a device with more memory, or device_map=auto."
-                    ) from error
+            results = within_memory(functools.partial(work, batch), _too_large(batch, label))
             if results is None:
-                # Behind the except block, or the error would keep the failed batch's tensors alive.
                 fitting = len(batch) // 2
                 logger.warning("out of memory with %d prompts at once: going on with %d", len(batch), fitting)
-                release_memory()
                 continue
             yield results
             begin += len(batch)
+
+
+def _too_large(batch: Sequence[Item], label: Callable[[Item], str]) -> str | None:
+    """What to say if a batch does not fit; None if it can be halved."""
+    if len(batch) > 1:
+        return None
+    name = label(batch[0]).replace("{", "{{").replace("}", "}}")
+    return (
+        f"{name}: out of memory with this one prompt ({{error}}). Use a smaller dtype (dtype=bfloat16), a device with "
+        "more memory, or device_map=auto."
+    )

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from transformers import BatchFeature, GenerationConfig, StoppingCriteriaList
+from transformers import BatchFeature, GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.prefix import CACHE, PrefixCache
+from lmms_manu.answering.processors import PromptProcessors, take_settings
 from lmms_manu.answering.stopping import RowStop, before_stop
 from lmms_manu.models.inputs import to_device
 from lmms_manu.models.loading import Checkpoint
@@ -60,11 +61,9 @@ class Decoder:
         """
         width = inputs["input_ids"].shape[1]
         output = self._generate(inputs, lengths, generation, prefix)
-        rows = output[:, width:].tolist()
+        rows = [row[: self._count(row)] for row in output[:, width:].tolist()]
         texts = self._tokenizer.batch_decode(rows, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Decoded(
-            tuple(before_stop(text, generation.stop) for text in texts), tuple(self._count(row) for row in rows)
-        )
+        return Decoded(tuple(before_stop(text, generation.stop) for text in texts), tuple(len(row) for row in rows))
 
     def agrees(
         self,
@@ -74,7 +73,9 @@ class Decoder:
         generation: Generation,
         prefix: PrefixCache,
     ) -> bool:
-        """Whether a shared start leaves the answers as they are, judged by the logits of the first tokens.
+        """Whether a shared start leaves the answers as they are, judged by the first tokens of greedy ones.
+
+        Logits are compared as the model gives them, and as the processors leave them, which the tokens are chosen by.
 
         Args:
             plain: a batch as it is without the shared start.
@@ -83,27 +84,36 @@ class Decoder:
             generation: how answers are generated.
             prefix: the shared start.
         """
-        short = replace(generation, max_new_tokens=min(_CHECKED_TOKENS, generation.max_new_tokens))
-        results = [
+        short = replace(generation, do_sample=False, max_new_tokens=min(_CHECKED_TOKENS, generation.max_new_tokens))
+        one, other = (
             self._generate(inputs, lengths, short, cache, with_logits=True)
             for inputs, cache in ((plain, None), (shared, prefix))
-        ]
-        tokens = [result.sequences[:, -len(result.logits) :] for result in results]
-        logits = [torch.stack(result.logits, dim=1).float() for result in results]
-        steps = min(len(result.logits) for result in results)
+        )
+        steps = min(len(one.logits), len(other.logits))
+        tokens = [result.sequences[:, -len(result.logits) :][:, :steps].tolist() for result in (one, other)]
+        compared = [self._compared_steps(*rows) for rows in zip(*tokens, strict=True)]
+        return all(
+            self._is_close(mine[step][row], theirs[step][row])
+            for mine, theirs in ((one.logits, other.logits), (one.scores, other.scores))
+            for row, count in enumerate(compared)
+            for step in range(count)
+        )
+
+    def _compared_steps(self, one: Sequence[int], other: Sequence[int]) -> int:
+        """The number of steps of two rows that can be compared: up to a token that differs (a tie), or ends them."""
+        for step, (token, alike) in enumerate(zip(one, other, strict=True)):
+            if token != alike or token in self._ends:
+                return step + 1
+        return len(one)
+
+    def _is_close(self, one: torch.Tensor, other: torch.Tensor) -> bool:
+        """Whether two rows of logits differ by rounding only."""
+        one, other = one.float(), other.float()
+        finite = torch.isfinite(one)
+        if not torch.equal(finite, torch.isfinite(other)):
+            return False
         tolerance = 1e-3 if self._checkpoint.model.dtype == torch.float32 else 5e-2
-        for row in range(len(lengths)):
-            for step in range(steps):
-                one, other = (values[row, step] for values in logits)
-                finite = torch.isfinite(one)
-                scale = one[finite].abs().max()
-                if not torch.all((one - other)[finite].abs() <= tolerance * scale):
-                    return False
-                token = int(tokens[0][row, step])
-                # From a token on that differs (a tie, or a draw) the rows can no longer be compared.
-                if token != int(tokens[1][row, step]) or token in self._ends:
-                    break
-        return True
+        return bool(torch.all((one - other)[finite].abs() <= tolerance * one[finite].abs().max()))
 
     def room(self, length: int, generation: Generation) -> int:
         """The most new tokens for a prompt of `length` tokens, so that the context is not exceeded."""
@@ -127,6 +137,7 @@ class Decoder:
             eos_token_id=list(self._ends) or None,
             return_dict_in_generate=with_logits,
             output_logits=with_logits,
+            output_scores=with_logits,
             **generation.options(),
         )
         options: dict[str, Any] = {}
@@ -137,13 +148,13 @@ class Decoder:
             options[CACHE] = prefix.for_batch(len(lengths))
         model: Any = self._checkpoint.model
         placed = to_device(inputs, self._checkpoint.device, model.dtype)
-        with torch.inference_mode():
+        with torch.inference_mode(), take_settings(model, config) as settings:
+            if settings and (processors := PromptProcessors(model, settings, placed, limits, self._ends)):
+                options["logits_processor"] = LogitsProcessorList([processors])
             return model.generate(**placed, generation_config=config, **options)
 
     def _count(self, row: Sequence[int]) -> int:
-        for place, token in enumerate(row):
-            if token in self._ends:
-                return place + 1
-            if token == self._pad:
-                return place
-        return len(row)
+        """The number of tokens of a row without the padding behind it."""
+        ends = (place + 1 for place, token in enumerate(row) if token in self._ends)
+        last = (place for place in range(len(row), 0, -1) if row[place - 1] != self._pad)
+        return next(ends, None) or next(last, 0)

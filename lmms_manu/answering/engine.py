@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 from transformers import BatchFeature
 
-from lmms_manu.answering.batching import BatchRunner, Footprint, automatic_batch_size
+from lmms_manu.answering.batching import Footprint, HalvingBatches, automatic_batch_size
 from lmms_manu.answering.decoding import Decoder
 from lmms_manu.answering.planning import PlannedPrompt, Planner
 from lmms_manu.answering.prefix import (
@@ -103,7 +103,7 @@ class AnsweringEngine:
         self._planner = Planner(checkpoint, encoder)
         self._decoder = Decoder(checkpoint)
         self._footprint = Footprint.of(checkpoint)
-        self._batches = BatchRunner()
+        self._batches = HalvingBatches()
         # Whether sharing leaves the answers as they are, by whether there are pictures in the start and behind it;
         # absent if untried.
         self._sharing_agrees: dict[tuple[bool, bool], bool] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,12 @@ import torch
 from tqdm import tqdm
 from transformers import BatchFeature
 
-from lmms_manu.answering.batching import BatchRunner, Footprint, automatic_batch_size
+from lmms_manu.answering.batching import Footprint, HalvingBatches, automatic_batch_size
 from lmms_manu.answering.planning import Planner
 from lmms_manu.answering.requests import ContinuationRequest, Likelihood
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.errors import DataError
-from lmms_manu.models.inputs import PromptEncoder, to_device
+from lmms_manu.models.inputs import PromptEncoder, answer_start, to_device
 from lmms_manu.models.loading import Checkpoint
 
 # The logits of one token and word: as they come, in single precision, and normalised.
@@ -58,8 +57,8 @@ class LikelihoodScorer:
         self._progress = progress
         self._planner = Planner(checkpoint, encoder)
         self._footprint = Footprint.of(checkpoint)
-        self._batches = BatchRunner()
-        self._keeps_logits = "logits_to_keep" in inspect.signature(checkpoint.model.forward).parameters
+        self._batches = HalvingBatches()
+        self._keeps_logits = checkpoint.accepts("logits_to_keep")
 
     def score(self, requests: Iterable[ContinuationRequest]) -> list[Likelihood]:
         """Scores `requests`; every one is read and checked before the first one is scored.
@@ -91,9 +90,7 @@ class LikelihoodScorer:
     def _read(self, request: ContinuationRequest, place: int) -> _Scored:
         pictures = self._planner.open(request)
         prompt, whole = self._encoder.tokenize([request.text, request.text + request.continuation], [pictures] * 2)
-        # Tokenizers may join the prompt's end with the continuation's start; what is scored starts where the two
-        # token lists have the prompt's length, as in lm-evaluation-harness.
-        new_tokens = len(whole) - len(prompt)
+        new_tokens = len(whole) - answer_start(prompt.ids, whole.ids)
         if new_tokens < 1:
             raise DataError(f"{request.label}: the continuation {request.continuation!r} has no token of its own.")
         self._planner.check_length(request, len(whole))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -81,7 +80,7 @@ class PrefixCache:
 
     def __init__(self, checkpoint: Checkpoint, inputs: BatchFeature, longest: int) -> None:
         model = checkpoint.model
-        options = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+        options = {"logits_to_keep": 1} if checkpoint.accepts("logits_to_keep") else {}
         placed = to_device(inputs, checkpoint.device, model.dtype)
         with torch.inference_mode():
             cache = model(**placed, **options, use_cache=True).get(CACHE)

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lmms_manu.cli.parser import OptionParser, one_style
 from lmms_manu.environment import rank_and_world
 from lmms_manu.methods.base import Method
 from lmms_manu.methods.registry import method_class
@@ -18,11 +19,12 @@ from lmms_manu.settings import Settings, choices_of, parse_arguments
 def add_settings(
     parser: argparse.ArgumentParser, title: str, settings: type[Settings], without: Iterable[str] = ()
 ) -> None:
-    """Adds an option for each field of `settings`, under a heading; `--prune-rate` is understood for `--prune_rate`."""
+    """Adds an option for each field of `settings`, under a heading."""
     group = parser.add_argument_group(title)
     for field in dataclasses.fields(settings):
         if field.name not in without:
-            _add_option(group, field.name, _placeholder(field), _help(settings, field))
+            name, text = one_style(f"--{field.name}"), _help(settings, field)
+            group.add_argument(name, dest=field.name, metavar=_placeholder(field), help=text)
 
 
 def add_swept_settings(
@@ -32,7 +34,8 @@ def add_swept_settings(
     group = parser.add_argument_group(title)
     for field in dataclasses.fields(settings):
         if field.name in settings.names_with("answers") and field.name not in without:
-            _add_option(group, field.name, "A,B,...", _help(settings, field))
+            name, text = one_style(f"--{field.name}"), _help(settings, field)
+            group.add_argument(name, dest=field.name, metavar="A,B,...", help=text)
 
 
 def chosen_method(parser: argparse.ArgumentParser) -> type[Method[Any]]:
@@ -44,9 +47,9 @@ def chosen_method(parser: argparse.ArgumentParser) -> type[Method[Any]]:
         SettingError: there is no such method.
     """
     words: Sequence[str] = getattr(parser, "words", ())
-    reader = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    reader = OptionParser(add_help=False, allow_abbrev=False)
     reader.add_argument("--method")
-    reader.add_argument("--model-args", "--model_args", default="")
+    reader.add_argument("--model-args", default="")
     read = reader.parse_known_args(words)[0]
     method = method_class(read.method or parse_arguments(read.model_args).get("method", DEFAULT_METHOD))
     parser.set_defaults(chosen_method=method.name)
@@ -59,12 +62,6 @@ def add_method_settings(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, "the model", ModelSettings)
     add_settings(parser, "the data", UnlearningSettings)
     add_settings(parser, f"the method {method.name}", method.config_class)
-
-
-def _add_option(group: Any, name: str, metavar: str, text: str) -> None:
-    group.add_argument(f"--{name}", dest=name, metavar=metavar, help=text)
-    if "_" in name:
-        group.add_argument(f"--{name.replace('_', '-')}", dest=name, help=argparse.SUPPRESS, default=argparse.SUPPRESS)
 
 
 def _help(settings: type[Settings], field: dataclasses.Field[Any]) -> str:

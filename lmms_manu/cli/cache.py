@@ -1,5 +1,4 @@
-"""Lists or cleans what is kept between runs: activation statistics and the scores computed from them,
-unfinished measurements, the judge's verdicts.
+"""Lists or cleans what is kept between runs: statistics, unfinished measurements, the judge's verdicts.
 
 Everything in the cache can be made again; removing it costs time (and the judge's price), never a result. The folder is
 ~/.cache/lmms-manu, or what LMMS_MANU_CACHE names.
@@ -21,11 +20,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from lmms_manu.environment import cache_folder
 from lmms_manu.errors import SettingError
+from lmms_manu.terminal import print_table, table_console
 
 if TYPE_CHECKING:  # torch, which listing sizes does not need
     from lmms_manu.measuring.cache import CachedPart
@@ -41,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--what",
         choices=("all", *KINDS),
         default="all",
-        help="which kind to clean (default all); what was made of statistics goes with them",
+        help="which kind to clean (default all)",
     )
     parser.add_argument(
         "--older_than", type=float, default=0, metavar="DAYS", help="clean only what was not used for so many days"
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--limit",
         metavar="SIZE",
-        help="clean only the statistics and scores used longest ago, until the rest fits (5GB, 500MB); by itself",
+        help="clean only the statistics used longest ago, until the rest fits (5GB, 500MB); by itself",
     )
 
 
@@ -135,24 +134,21 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
     for kind in KINDS:
         files = _files(kind)
         totals.add_row(kind, str(len(files)), f"{sum(state.st_size for _, state in files) / 1e6:.1f}")
-    console = Console()
-    console.print(totals)
+    console = table_console()
+    print_table(totals, console)
     if not parts:
         return
-    table = Table(
-        title="statistics, and scores and levels of activation made of them, the ones used last first",
-        title_justify="left",
-    )
+    table = Table(title="statistics, the ones used last first", title_justify="left")
     for head in ("checkpoint", "part", "MB", "last used"):
         table.add_column(head, justify="right" if head == "MB" else "left")
     for part in parts:
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(part.used))
         table.add_row(*_names(part), f"{part.size / 1e6:.1f}", used)
-    console.print(table)
+    print_table(table, console)
 
 
 def _names(part: CachedPart) -> tuple[str, str]:
-    """The checkpoint that a cached file belongs to, and the part that was measured, or what was made of all parts."""
+    """The checkpoint that a cached file belongs to, and the part that was measured."""
     from lmms_manu.measuring.stored import DamagedFileError
 
     try:

@@ -5,26 +5,25 @@ forgetting_rate or unparsed, and one bound: at_least, at_most, drop_at_least, dr
 percent_of_baseline_at_least or percent_of_baseline_at_most. `modality: [multimodal, text]` asks it of both modalities,
 `interval: true` of the whole 95 % interval. What was not measured fails.
 
-The exit code is 0 if every condition held and 1 if not, or if the results or the file cannot be read; 2 if an option
-is wrong.
+The exit code is 0 if every condition held and 1 if not; 2 if an option or the file of conditions is wrong, or results
+are damaged; 3 if there is nothing to judge: no results, or none but the baseline's.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
-from lmms_manu.cli.console import table_console
 from lmms_manu.cli.report import add_reading_arguments, check_reading_arguments
-from lmms_manu.errors import ManuError
-from lmms_manu.files import refuse_unwritable_file, write_text
+from lmms_manu.errors import NoResultsError
+from lmms_manu.files import refuse_unwritable_file, write_text, writing
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.gate.config import read_config
 from lmms_manu.report.gate.outputs import junit, markdown, show
 from lmms_manu.report.gate.verdicts import judge
 from lmms_manu.report.runs import read_runs
+from lmms_manu.terminal import table_console
 
 STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 
@@ -46,19 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
     # What is there is written on; its folder need not be writable, as that of /dev/stdout.
     if summary and not os.path.lexists(summary):
         refuse_unwritable_file("summary", summary)
-    try:
-        config = read_config(arguments.config)
-        baseline = arguments.baseline or config.baseline
-        runs = read_runs(arguments.runs, arguments.allow)
-        report = compare(runs, baseline, resamples=arguments.resamples, seed=arguments.seed)
-        verdicts = judge(report, config.conditions)
-    except ManuError as error:
-        print(f"lmms-manu gate: {error}", file=sys.stderr)
-        return 1
+    config = read_config(arguments.config)
+    runs = read_runs(arguments.runs, arguments.allow)
+    baseline = arguments.baseline or config.baseline
+    report = compare(runs, baseline, resamples=arguments.resamples, seed=arguments.seed)
+    verdicts = judge(report, config.conditions)
     show(verdicts, table_console())
     if arguments.junit:
         write_text(arguments.junit, junit(verdicts))
     if summary:
-        with Path(summary).open("a", encoding="utf-8") as opened:
+        with writing(summary), Path(summary).open("a", encoding="utf-8") as opened:
             opened.write(markdown(verdicts))
+    if all(verdict.run is None for verdict in verdicts):
+        return NoResultsError.exit_code
     return 0 if all(verdict.held for verdict in verdicts) else 1

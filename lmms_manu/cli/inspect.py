@@ -1,7 +1,7 @@
 """Shows what a mask prunes, or what statistics hold, by layer and tower.
 
 FILE is a mask (mask.safetensors, the folder of a pruned checkpoint, or a hub repository) or the statistics that
-`lmms-manu measure --out` wrote. For statistics, the recipe and the rate say which neurons would be pruned.
+`lmms-manu measure --output` wrote. For statistics, the recipe and the rate say which neurons would be pruned.
 
 examples:
   lmms-manu inspect pruned/mask.safetensors
@@ -14,11 +14,11 @@ import argparse
 from pathlib import Path
 
 from lmms_manu.cli.arguments import add_settings, given_settings
-from lmms_manu.cli.console import table_console
 from lmms_manu.errors import SettingError
 from lmms_manu.files import refuse_unwritable
 from lmms_manu.methods.manu.config import ManuSettings
 from lmms_manu.settings import from_arguments
+from lmms_manu.terminal import print_table, table_console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     console = table_console(200)
     for table in inspection.tables():
-        console.print(table)
+        print_table(table, console)
     if arguments.plot is not None:
         from lmms_manu.methods.manu.plots import draw
 

@@ -13,14 +13,16 @@ from lmms_manu.files import refuse_unwritable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, help="the folder; what it holds under those names is kept")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="the folder; what it holds under those names is kept"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    refuse_unwritable("out", arguments.out)
+    refuse_unwritable("output", arguments.output)
     # Imported here: `--help` needs neither pyarrow nor Pillow.
     from lmms_manu import embedded
 
-    embedded.lay_out(arguments.out)
-    print(f"{arguments.out} holds the embedded model and data")
+    embedded.lay_out(arguments.output)
+    print(f"{arguments.output} holds the embedded model and data")
     return 0

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from lmms_manu._version import __version__
+from lmms_manu.cli.parser import OptionParser
 from lmms_manu.errors import ManuError, nearest
+
+WRONG_INPUT = 2
 
 # The help texts stand here, not in the modules, so that `lmms-manu --help` imports none of them.
 COMMANDS = {
@@ -25,7 +28,7 @@ COMMANDS = {
     "finetune": "teach a base model the people: all of them, or those to retain alone",
     "inspect": "show what a mask prunes or what statistics hold",
     "residual": "read off each layer how well a model still knows the answers",
-    "cache": "list or clean the cached statistics, scores and judgements",
+    "cache": "list or clean the cached statistics and judgements",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
     "make-dataset": "make a dataset of fictitious people in MLLMU-Bench's layout",
     "train-tiny": "train the embedded tiny model again",
@@ -41,7 +44,11 @@ class Command(Protocol):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `lmms-manu`; returns the exit code: 0 done, 1 a condition or run failed, 2 the input is wrong."""
+    """Runs `lmms-manu`; returns the exit code.
+
+    0: done; 1: a condition or a part of an evaluation failed; 2: the command or its input is wrong; 3: there is nothing
+    to report or judge; 130: interrupted.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     if words in (["--version"], ["-V"]):
         print(f"lmms-manu {__version__}")
@@ -54,20 +61,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lmms-manu: there is no command {name!r}.{nearest(name, COMMANDS)}\n\n{_overview()}", file=sys.stderr)
         return 2
     command = cast(Command, importlib.import_module(f"lmms_manu.cli.{name.replace('-', '_')}"))
-    parser = argparse.ArgumentParser(
+    parser = OptionParser(
         prog=f"lmms-manu {name}",
         description=(command.__doc__ or COMMANDS[name]).strip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     # What was typed decides which options there are: those of the method that it names.
-    parser.words = rest  # type: ignore[attr-defined]
+    parser.words = rest
     try:
         command.add_arguments(parser)
         arguments = parser.parse_args(rest)
         return command.run(arguments)
     except (ManuError, OSError) as error:  # files that cannot be written or read name themselves
         print(f"lmms-manu {name}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code if isinstance(error, ManuError) else WRONG_INPUT
     except KeyboardInterrupt:
         print(f"lmms-manu {name}: interrupted", file=sys.stderr)
         return 130

@@ -6,26 +6,33 @@ import argparse
 from pathlib import Path
 
 from lmms_manu.files import refuse_unwritable
-from lmms_manu.synthetic import make_dataset
+from lmms_manu.synthetic.dataset import LARGEST_PICTURE, SMALLEST_PICTURE, make_dataset
+from lmms_manu.synthetic.people import LARGEST_NUMBER, SMALLEST_NUMBER
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--people", type=int, default=120, help="fictitious people, celebrities not counted (120)")
-    parser.add_argument("--out", type=Path, required=True, help="the folder to make")
+    parser.add_argument(
+        "--people",
+        type=int,
+        default=120,
+        help=f"fictitious people, {SMALLEST_NUMBER} to {LARGEST_NUMBER}, celebrities not counted (120)",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="the folder to make")
     parser.add_argument("--seed", type=int, default=0, help="seed of everything that is drawn (0)")
     parser.add_argument(
         "--picture-size",
         type=int,
         default=48,
-        help="width and height of the pictures (48); 400 makes files of 0.48 MB, as in the real dataset",
+        help=f"width and height of the pictures, {SMALLEST_PICTURE} to {LARGEST_PICTURE} (48); many people in small "
+        "pictures look alike, which is refused; 400 makes files of 0.48 MB, as in the real dataset",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace a dataset that this command wrote")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    refuse_unwritable("out", arguments.out, arguments.out.parent)
+    refuse_unwritable("output", arguments.output, arguments.output.parent)
     folder = make_dataset(
-        arguments.out,
+        arguments.output,
         people=arguments.people,
         seed=arguments.seed,
         picture_size=arguments.picture_size,

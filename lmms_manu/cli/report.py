@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lmms_manu.cli.console import table_console
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, names
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
@@ -23,6 +23,7 @@ from lmms_manu.report.problems import ALLOWANCES
 from lmms_manu.report.published import MODELS, guess_model, with_reference
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import read_runs
+from lmms_manu.terminal import table_console
 
 _FILES = ("report.html", "report.md", "report.tex", "report.csv", "report.json")
 
@@ -58,7 +59,7 @@ def check_reading_arguments(arguments: argparse.Namespace) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading_arguments(parser)
     parser.add_argument(
-        "--out", metavar="DIR", help=f"write {', '.join(_FILES)} there, in the place of an earlier report"
+        "--output", metavar="DIR", help=f"write {', '.join(_FILES)} there, in the place of an earlier report"
     )
     parser.add_argument(
         "--reference",
@@ -69,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
         metavar="PATH",
-        help="MLLMU-Bench, for thumbnails of the pictures on the page; none for a page without "
-        "(default: the folder that the runs used, if it is still there)",
+        help="MLLMU-Bench, or NAME=PATH for another benchmark's data, for thumbnails of the pictures on the page; none "
+        "for a page without (default: the folders that the runs used, if they are still there)",
     )
     parser.add_argument("--append", metavar="FILE", help="add the runs to this leaderboard and rank it in FILE's .md")
     parser.add_argument(
@@ -93,8 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     leaderboard.check_score(arguments.rank_by)
     if arguments.rank_by != leaderboard.DEFAULT_SCORE and not arguments.append:
         raise SettingError("--rank-by needs --append FILE, the leaderboard that is ranked.")
-    if arguments.out:
-        _refuse_foreign(Path(arguments.out))
+    if arguments.output:
+        _refuse_foreign(Path(arguments.output))
     if arguments.append:
         leaderboard.ranking_file(arguments.append)
         refuse_unwritable("append", arguments.append, Path(arguments.append).parent)
@@ -105,9 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
         report = compare(runs, arguments.baseline, resamples=arguments.resamples, seed=arguments.seed)
         shown = _with_reference(report, arguments.reference)
         terminal.show(shown, console)
-        if arguments.out:
-            _write(shown, Path(arguments.out), arguments.dataset, console)
-            console.print(f"wrote {Path(arguments.out) / 'report.html'} and its tables", markup=False)
+        if arguments.output:
+            _write(shown, Path(arguments.output), arguments.dataset, console)
+            console.print(f"wrote {Path(arguments.output) / 'report.html'} and its tables", markup=False)
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)
@@ -137,7 +138,7 @@ def _refuse_foreign(folder: Path) -> None:
     """
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"out={str(folder)!r} is a file: name a folder.")
-    refuse_unwritable("out", folder)
+    refuse_unwritable("output", folder)
     found = [name for name in _FILES if (folder / name).exists()]
     if found and not document.is_report(folder / "report.json"):
         raise SettingError(
@@ -161,17 +162,27 @@ def _page(report: Report, dataset: str | None, console: Console) -> str:
     from lmms_manu.report.page.build import render
 
     if dataset is not None:
-        return render(report, None if dataset == "none" else dataset)
+        return render(report, None if dataset == "none" else _named_dataset(dataset))
     try:
-        return render(report, _used_dataset(report))
+        return render(report, _used_datasets(report))
     except DataError as error:
         # Nobody asked for these pictures.
         console.print(f"note: the page has no thumbnails: {error}", markup=False)
         return render(report)
 
 
-def _used_dataset(report: Report) -> str | None:
-    """The folder that all runs took their questions from, None if it is not there."""
-    used = {protocol_of(task).get("dataset") for run in report.runs for task in run.tasks.values()} - {None}
-    (only,) = used if len(used) == 1 else (None,)
-    return only if only and Path(only).is_dir() else None
+def _named_dataset(dataset: str) -> dict[str, str]:
+    name, separator, path = dataset.partition("=")
+    return {name: path} if separator and name in names() else {DEFAULT_BENCHMARK: dataset}
+
+
+def _used_datasets(report: Report) -> dict[str, str]:
+    """For each benchmark the folder that all runs took their questions from; left out if it is not there."""
+    used: dict[str, set[str]] = {}
+    for run in report.runs:
+        for task in run.tasks.values():
+            known, dataset = find_task(task.name), protocol_of(task).get("dataset")
+            if known and dataset:
+                used.setdefault(known.benchmark, set()).add(str(dataset))
+    only = {benchmark: next(iter(found)) for benchmark, found in used.items() if len(found) == 1}
+    return {benchmark: folder for benchmark, folder in only.items() if Path(folder).is_dir()}

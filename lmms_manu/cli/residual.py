@@ -5,8 +5,8 @@ the gold answer's tokens. Put the file beside the results of the same model (the
 and `lmms-manu report` draws it relative to the baseline's.
 
 examples:
-  lmms-manu residual --method none --forget_ratio 10 --out results/vanilla/residual.json
-  lmms-manu residual --recipe ratio --prune_rate 10 --forget_ratio 10 --out results/ratio-10/residual.json
+  lmms-manu residual --method none --forget_ratio 10 --output results/vanilla/residual.json
+  lmms-manu residual --recipe ratio --prune_rate 10 --forget_ratio 10 --output results/ratio-10/residual.json
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lmms_manu.models.settings import ModelSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the file to write; must be new")
+    parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the file to write; must be new")
     add_method_settings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     config = method_class(arguments.chosen_method).config_class
     given = given_settings(arguments, ModelSettings, UnlearningSettings, config)
-    refuse_existing("out", arguments.out)
+    refuse_existing("output", arguments.output)
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.methods.data import load_data
     from lmms_manu.methods.unlearn import plan
@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     request = plan(given)
     data = request.data or load_data(request.unlearning)
     checkpoint, record = request.load()
-    measure_residual(checkpoint, data, record).save(arguments.out)
+    measure_residual(checkpoint, data, record).save(arguments.output)
     print(record.summary())
-    print(f"wrote {arguments.out}")
+    print(f"wrote {arguments.output}")
     return 0

@@ -10,9 +10,8 @@ from pathlib import Path
 from lmms_manu.evaluation import suites
 from lmms_manu.evaluation.evaluate import Evaluation, outline
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.methods.registry import method_class
-from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
-from lmms_manu.mllmu.names import RATIOS
+from lmms_manu.methods.registry import method_class, settings_classes
+from lmms_manu.methods.settings import DEFAULT_METHOD
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import from_arguments
 
@@ -20,7 +19,7 @@ from lmms_manu.settings import from_arguments
 def add_running_arguments(parser: argparse.ArgumentParser, suite: str) -> None:
     """The arguments that say what is run, where the results go, and how; `suite` is the default one."""
     parser.add_argument(
-        "--suite", default=suite, help=f"which benchmarks: {', '.join(suites.SUITES)} (default {suite})"
+        "--suite", default=suite, help=f"which benchmarks: {', '.join(suites.suites())} (default {suite})"
     )
     parser.add_argument("--skip", default="", help="parts of the suite to leave out, separated by commas")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
@@ -37,14 +36,15 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) -> Evaluation:
+def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, object]) -> Evaluation:
     """The evaluation that the arguments ask for.
 
     Raises:
         SettingError: an unknown suite or part, or a number that is not allowed.
     """
     skip = tuple(filter(None, arguments.skip.split(",")))
-    parts = suites.parts(arguments.suite, _forget_ratio(model_args), skip)
+    benchmark, ratio = _forgotten(model_args)
+    parts = suites.parts(arguments.suite, ratio, skip, benchmark)
     return Evaluation(
         parts,
         model_args,
@@ -56,18 +56,19 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, str]) 
     )
 
 
-def _forget_ratio(model_args: Mapping[str, str]) -> int:
-    """The ratio of the people that the model will have forgotten."""
+def _forgotten(model_args: Mapping[str, object]) -> tuple[str, int | None]:
+    """The benchmark and the ratio of the people that the model will have forgotten."""
     method = method_class(str(model_args.get("method", DEFAULT_METHOD)))
-    classes = (ModelSettings, UnlearningSettings, method.config_class)
+    classes = (ModelSettings, *settings_classes(model_args))
     names = [name for settings in classes for name in settings.names()]
     told = {name: value for name, value in model_args.items() if name in names}
     model, people, config = from_arguments(told, *classes)
     if "forget_ratio" not in model_args and method(config).changes_nothing() and people.edit is None:
         record = EditRecord.of_checkpoint(model.checkpoint)
-        if record is not None and record.forgotten.get("forget_ratio") in RATIOS:
-            return int(record.forgotten["forget_ratio"])
-    return int(people.forget_ratio)
+        known = {} if record is None else record.forgotten
+        if known.get("benchmark") == people.benchmark and "forget_ratio" in known:
+            return people.benchmark, int(known["forget_ratio"])
+    return people.benchmark, people.forget_ratio
 
 
 def check(evaluations: Sequence[Evaluation], *, show: bool) -> None:

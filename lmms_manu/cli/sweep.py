@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     every = points(grid, common)
     for point in every:
         check_arguments(point.model_args)
-    evaluation = evaluation_of(arguments, common)
+    # By a point's arguments: some of the shared ones are right only beside those that are swept.
+    evaluation = evaluation_of(arguments, every[-1].model_args)
     check([at(point, evaluation) for point in every], show=arguments.dry_run)
     if arguments.dry_run:
         return 0
@@ -57,4 +58,4 @@ def _report(output: Path, names: list[str], *, is_partial: bool) -> int:
     # At any depth: the harness makes a folder of the checkpoint's name where one is given.
     runs = [f"{name}={output / name}" for name in names if any((output / name).rglob("*_results.json"))]
     allowed = ["--allow", "partial"] if is_partial else []
-    return main.main(["report", *runs, "--baseline", BASELINE, "--out", str(output / "report"), *allowed])
+    return main.main(["report", *runs, "--baseline", BASELINE, "--output", str(output / "report"), *allowed])

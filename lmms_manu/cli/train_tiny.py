@@ -19,7 +19,9 @@ from lmms_manu.synthetic import make_dataset, make_population
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, help="the folder to write the checkpoint to; must not exist")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="the folder to write the checkpoint to; must not exist"
+    )
     parser.add_argument("--people", type=int, default=embedded.PEOPLE, help=f"people to learn ({embedded.PEOPLE})")
     parser.add_argument("--data-seed", type=int, default=embedded.SEED, help="seed of the dataset (0)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the training (0)")
@@ -27,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.out.exists():
-        raise DataError(f"The folder {arguments.out} exists: name another one.")
-    refuse_unwritable("out", arguments.out)
+    if arguments.output.exists():
+        raise DataError(f"The folder {arguments.output} exists: name another one.")
+    refuse_unwritable("output", arguments.output)
     # Imported here so that a mistyped option is answered at once: torch takes seconds.
     from lmms_manu.synthetic.exam import examine
     from lmms_manu.synthetic.subject import SubjectSize
@@ -39,9 +41,9 @@ def run(arguments: argparse.Namespace) -> int:
     training = Training(seed=arguments.seed)
     population = make_population(arguments.people, arguments.data_seed)
     model, processor = train(population, arguments.data_seed, size, training, report=_say)
-    model.save_pretrained(arguments.out)
-    processor.save_pretrained(arguments.out)
-    _say(f"wrote {arguments.out}: {model.num_parameters():,} parameters")
+    model.save_pretrained(arguments.output)
+    processor.save_pretrained(arguments.output)
+    _say(f"wrote {arguments.output}: {model.num_parameters():,} parameters")
     if arguments.no_exam:
         return 0
     with tempfile.TemporaryDirectory() as scratch:

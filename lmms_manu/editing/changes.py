@@ -26,8 +26,9 @@ from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.errors import DataError, ModelError
 from lmms_manu.files import write_json
 from lmms_manu.measuring.stored import DamagedFileError, load_tensors, store_tensors
+from lmms_manu.models.adapters import merge_adapter
 from lmms_manu.models.blocks import find_mlp_blocks
-from lmms_manu.models.loading import Checkpoint, merge_adapter
+from lmms_manu.models.loading import Checkpoint
 
 
 class Change(abc.ABC):
@@ -172,7 +173,7 @@ class ChangedTensors(Change):
 
 
 @dataclasses.dataclass(frozen=True)
-class MergedAdapter(Change):
+class TrainedAdapter(Change):
     """A peft adapter that is merged into the weights.
 
     Args:
@@ -194,8 +195,8 @@ class MergedAdapter(Change):
         return digest.hexdigest()
 
     def apply(self, checkpoint: Checkpoint) -> Checkpoint:
-        model = merge_adapter(checkpoint.model, str(self.folder))
-        return dataclasses.replace(checkpoint, model=model)
+        model, merged = merge_adapter(checkpoint.model, str(self.folder))
+        return dataclasses.replace(checkpoint, model=model, adapter=merged)
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:
         for name in self.files:
@@ -246,7 +247,7 @@ def _copy(weight: Tensor, new: Tensor) -> None:
 
 
 KINDS: Mapping[str, type[Change]] = {
-    kind.kind: kind for kind in (PrunedNeurons, ChangedTensors, MergedAdapter, SystemPrompt)
+    kind.kind: kind for kind in (PrunedNeurons, ChangedTensors, TrainedAdapter, SystemPrompt)
 }
 
 

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file
 
 from lmms_manu.errors import DataError
-from lmms_manu.files import atomic_path
+from lmms_manu.measuring.stored import DamagedFileError, load_description, load_tensors, metadata_of, store_tensors
 from lmms_manu.models.blocks import MlpBlock
+from lmms_manu.sources import is_hub_name
 
 FILE_NAME = "mask.safetensors"
-_FORMAT = "lmms-manu mask 1"
+_FIRST_FORMAT, _FORMAT = "lmms-manu mask 1", "lmms-manu mask 2"
 _logger = logging.getLogger(__name__)
 
 
@@ -153,18 +153,9 @@ class NeuronMask:
                     f"{target} holds another mask: name another file, or remove it; nothing is overwritten."
                 )
             return target
-        told = {
-            "format": _FORMAT,
-            "sizes": json.dumps(dict(self.sizes)),
-            "weights": self.weights,
-            "details": json.dumps(dict(self.details)),
-            "fingerprint": self.fingerprint,
-        }
-        metadata = {**told, "checksum": _checksum(told)}
+        about = {"format": _FORMAT, "sizes": self.sizes, "weights": self.weights, "details": self.details}
         # int32 halves the file; no block has that many neurons.
-        tensors = {name: indices.to(torch.int32) for name, indices in self.neurons.items()}
-        with atomic_path(target) as temporary:
-            save_file(tensors, temporary, metadata)
+        store_tensors(target, {name: indices.to(torch.int32) for name, indices in self.neurons.items()}, about)
         return target
 
     @classmethod
@@ -180,25 +171,29 @@ class NeuronMask:
         """
         path = _locate(source, revision)
         try:
-            with safe_open(path, framework="pt") as file:
-                metadata = dict(file.metadata() or {})
-                neurons = {name: file.get_tensor(name).to(torch.int64) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+            metadata = metadata_of(path)
+            if metadata.get("format") == _FIRST_FORMAT:
+                return cls._of_first_format(path, metadata)
+            about = load_description(path) if "about" in metadata else {}
+            if about.get("format") != _FORMAT:
+                raise DataError(f"{path} is no mask of lmms-manu (format {about.get('format')!r}, not {_FORMAT!r}).")
+            tensors, about = load_tensors(path)
+        except (FileNotFoundError, DamagedFileError) as error:
             raise DataError(f"The mask {path} cannot be read: {error}") from error
-        if metadata.get("format") != _FORMAT:
-            raise DataError(
-                f"{path} is no mask of lmms-manu (format {metadata.get('format')!r}, expected {_FORMAT!r})."
-            )
-        if metadata.pop("checksum", None) != _checksum(metadata):
+        neurons = {name: indices.to(torch.int64) for name, indices in tensors.items()}
+        return cls(neurons, about["sizes"], about["weights"], about["details"])
+
+    @classmethod
+    def _of_first_format(cls, path: Path, metadata: dict[str, str]) -> NeuronMask:
+        """A mask of version 0.1, with checksums of its own."""
+        checksum = metadata.pop("checksum", None)
+        if checksum != hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest():
             raise DataError(f"The mask {path} is damaged: what it says of itself does not match its checksum.")
+        neurons = {name: indices.to(torch.int64) for name, indices in load_file(path).items()}
         mask = cls(neurons, json.loads(metadata["sizes"]), metadata["weights"], json.loads(metadata["details"]))
         if mask.fingerprint != metadata["fingerprint"]:
             raise DataError(f"The mask {path} is damaged: its indices do not match its fingerprint.")
         return mask
-
-
-def _checksum(metadata: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(metadata, sort_keys=True).encode()).hexdigest()
 
 
 def _locate(source: str | os.PathLike[str], revision: str | None) -> Path:
@@ -207,7 +202,7 @@ def _locate(source: str | os.PathLike[str], revision: str | None) -> Path:
         path = path / FILE_NAME
     if path.is_file():
         return path
-    if path.suffix == ".safetensors" or not _is_repository(str(source)):
+    if path.suffix == ".safetensors" or not is_hub_name(str(source)):
         raise DataError(f"There is no mask at {str(source)!r}: neither a file, nor a folder with {FILE_NAME}.")
     # Imported here because only masks from the hub need it.
     from huggingface_hub import hf_hub_download
@@ -219,8 +214,3 @@ def _locate(source: str | os.PathLike[str], revision: str | None) -> Path:
         raise DataError(
             f"There is no mask at {str(source)!r}: no such file or folder here, and the hub answered: {error}"
         ) from error
-
-
-def _is_repository(name: str) -> bool:
-    owner, separator, repository = name.partition("/")
-    return bool(separator and owner and repository) and "/" not in repository and not name.startswith((".", "/", "~"))

@@ -8,11 +8,11 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from lmms_manu.evaluation.demo import SCORES, Scores, Subject, drop
 from lmms_manu.mllmu.names import MODALITIES, SPLITS
+from lmms_manu.terminal import print_table, table_console
 
 _HEADS = {"classification": "acc", "generation": "R-L", "cloze": "cloze"}
 
@@ -67,10 +67,7 @@ def show(table: Sequence[Row], *, markdown: bool) -> None:
         grid.add_column(head.replace(" ", "\n"), justify="left" if number < 2 else "right", no_wrap=True)
     for number, line in enumerate(lines):
         grid.add_row(*line, end_section=number % len(MODALITIES) == 1)
-    console = Console()
-    # A narrow terminal, a pipe or a file gets the whole table all the same.
-    console.width = max(console.width, console.measure(grid, options=console.options.update(width=1000)).maximum)
-    console.print(grid)
+    print_table(grid, table_console(200))
 
 
 def _row(method: str, modality: str, draws: list[Scores], vanilla: Scores) -> Row:

@@ -19,12 +19,13 @@ from lmms_manu.environment import RECORD
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evaluation.harness import LOG, HarnessError, HarnessRun, run
 from lmms_manu.evaluation.judged import unjudged_tasks
-from lmms_manu.evaluation.manifest import is_done, new_manifest, read_manifest, refuse_others
+from lmms_manu.evaluation.manifest import is_done, losses, new_manifest, older_versions, read_manifest, refuse_others
 from lmms_manu.evaluation.protocol import judge_of, protocol
 from lmms_manu.evaluation.suites import Part
 from lmms_manu.files import refuse_unwritable, write_json
 from lmms_manu.names import MANIFEST_FILE, RECORD_FILE
 from lmms_manu.settings import Settings, from_arguments, setting
+from lmms_manu.versions import installed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +76,8 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
     """Runs the parts that have no results yet.
 
     A part that fails is reported and the next one is run, so that one night yields all that it can. What was run
-    (arguments, versions, the edit's record with its mask's fingerprint, seconds) is kept in `run.json`.
+    (arguments, the versions of each part, the edit's record with its mask's fingerprint, seconds) is kept in
+    `run.json`.
 
     Args:
         evaluation: what to run.
@@ -102,7 +104,11 @@ def outline(evaluation: Evaluation) -> str:
     manifest, output = _open_manifest(evaluation), evaluation.output
     return "\n".join(
         f"{output / part.name}: "
-        + ("done before" if is_done(output, part.name, manifest) else shlex.join(_call(evaluation, part).command()))
+        + (
+            _done_before(part, manifest)
+            if is_done(output, part.name, manifest)
+            else shlex.join(_call(evaluation, part).command())
+        )
         for part in evaluation.parts
     )
 
@@ -115,7 +121,7 @@ def _evaluate(evaluation: Evaluation, say: Callable[[str], None], echo: bool) ->
     complete = True
     for part in evaluation.parts:
         if is_done(evaluation.output, part.name, manifest):
-            say(f"{evaluation.output / part.name}: done before")
+            say(f"{evaluation.output / part.name}: {_done_before(part, manifest)}")
             continue
         # Written down before it runs: what an attempt that was cut off has left may be removed, and nothing else.
         manifest["parts"][part.name] = {"status": "started"}
@@ -134,13 +140,20 @@ def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str,
     call = _call(evaluation, part)
     # What an attempt that was cut off left there would be read as a second result.
     shutil.rmtree(call.output, ignore_errors=True)
-    entry: dict[str, Any] = {"tasks": list(part.tasks), "judge": judge_of(part), "started": _now()}
+    entry: dict[str, Any] = {
+        "tasks": list(part.tasks),
+        "judge": judge_of(part),
+        "versions": installed(),
+        "started": _now(),
+    }
     environment = {**part.environment(evaluation.variables), RECORD: str(_record(evaluation))}
     started = time.monotonic()
     try:
         results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
+        if lost := losses(results):
+            raise DataError(f"{'; '.join(lost)}. The same command runs this part again.")
         unjudged = unjudged_tasks(results, has_judge=part.judge_url is not None)
-    except (HarnessError, DataError) as error:
+    except (HarnessError, DataError, OSError) as error:
         entry |= {"status": "failed", "error": str(error).splitlines()[0]}
         told = str(error)
     else:
@@ -153,6 +166,11 @@ def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str,
                 f"{call.output / LOG}); the same command runs this part again."
             )
     return {**entry, "seconds": round(time.monotonic() - started, 1)}, told
+
+
+def _done_before(part: Part, manifest: Mapping[str, Any]) -> str:
+    difference = older_versions(part.name, manifest)
+    return f"done before, with other versions ({difference})" if difference else "done before"
 
 
 def _call(evaluation: Evaluation, part: Part) -> HarnessRun:
@@ -171,7 +189,7 @@ def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
                 f"output={str(evaluation.output)!r} holds a folder {part.name!r} that is none of this command's: "
                 "name another folder; nothing is overwritten."
             )
-    asked: dict[str, Any] = {"model_args": arguments, "limit": evaluation.limit, "protocol": protocol()}
+    asked: dict[str, Any] = {"model_args": arguments, "limit": evaluation.limit, "protocol": protocol(evaluation.parts)}
     if known is None or not any(evaluation.output.rglob("*_results.json")):
         return new_manifest(asked, begun)
     # Records of an earlier version say nothing of the protocol.

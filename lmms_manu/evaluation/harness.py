@@ -15,6 +15,7 @@ from typing import Any
 
 from lmms_manu.errors import ManuError, SettingError
 from lmms_manu.evaluation.children import child
+from lmms_manu.files import writing
 from lmms_manu.names import MODEL
 
 LOG = "lmms-eval.log"
@@ -23,6 +24,8 @@ _TAIL_LINES = 25
 
 class HarnessError(ManuError, RuntimeError):
     """lmms-eval left no complete results; the message ends in the last lines of its log."""
+
+    exit_code = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +152,7 @@ def _execute(
     log.parent.mkdir(parents=True, exist_ok=True)
     variables = {**os.environ, **(environment or {})}
     with (
+        writing(log),
         log.open("w", encoding="utf-8", errors="replace") as file,
         child(command, folder=folder, variables=variables) as lines,
     ):

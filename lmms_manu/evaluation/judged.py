@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.report.results import TaskResult, read_results_file
-from lmms_manu.report.samples import Sample, read_samples
+from lmms_manu.report.samples import read_samples
 
 
 def unjudged_tasks(results: Path, has_judge: bool) -> list[str]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lmms_manu.errors import SettingError
+from lmms_manu.errors import DataError, SettingError
 from lmms_manu.names import MANIFEST_FILE
+from lmms_manu.report.completeness import loss
+from lmms_manu.report.results import read_results_file
+from lmms_manu.versions import differences, installed
 
 SCHEMA = 1
-_VERSIONED = ("lmms-manu", "lmms-eval", "torch", "transformers", "accelerate", "datasets")
 
 
 def new_manifest(asked: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,8 +23,7 @@ def new_manifest(asked: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str
         asked: `model_args`, `limit` and `protocol`.
         parts: entries of parts that an earlier call began and did not finish.
     """
-    versions = {name: importlib.metadata.version(name) for name in _VERSIONED}
-    return {"schema": SCHEMA, **asked, "versions": versions | {"python": platform.python_version()}, "parts": parts}
+    return {"schema": SCHEMA, **asked, "versions": installed(), "parts": parts}
 
 
 def read_manifest(output: Path) -> dict[str, Any] | None:
@@ -50,9 +49,29 @@ def read_manifest(output: Path) -> dict[str, Any] | None:
 
 
 def is_done(output: Path, part: str, manifest: Mapping[str, Any]) -> bool:
-    """Whether the part ran to its end; a results file alone does not say so, because its samples are written later."""
+    """Whether the part ran to its end and all that it left is still there, and whole.
+
+    A results file alone does not say so: its samples are written later, and may have been cut off.
+    """
     entry = manifest["parts"].get(part, {})
-    return entry.get("status") == "done" and (output / entry["results"]).is_file()
+    if entry.get("status") != "done":
+        return False
+    results = output / entry["results"]
+    return results.is_file() and not losses(results)
+
+
+def losses(results: Path) -> list[str]:
+    """What is wrong with a results file and its samples, a sentence each; empty if they are there and whole."""
+    try:
+        return [reason for task in read_results_file(results).tasks if (reason := loss(task))]
+    except DataError as error:
+        return [str(error)]
+
+
+def older_versions(part: str, manifest: Mapping[str, Any]) -> str:
+    """How the versions that a part was run with differ from those installed; empty if they do not."""
+    entry = manifest["parts"][part]
+    return differences(entry.get("versions") or manifest.get("versions") or {}, installed())
 
 
 def refuse_others(output: Path, what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:

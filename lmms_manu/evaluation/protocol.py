@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import os
 import urllib.parse
+from collections.abc import Iterable
 from typing import Any
 
-from lmms_manu import environment
-from lmms_manu.evaluation.suites import UTILITY, Part
-from lmms_manu.mllmu.exemplars import ProtocolSettings
-from lmms_manu.mllmu.judge_settings import JudgeSettings
-from lmms_manu.mllmu.source import HUB_NAME
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
+from lmms_manu.evaluation.suites import Part
 
 
-def protocol() -> dict[str, Any]:
-    """The data and the exemplars that are asked about, by variable; a default is the same as its value.
+def protocol(parts: Iterable[Part] = ()) -> dict[str, Any]:
+    """How the questions of the first benchmark and of those of `parts` are asked; a default is the same as its value.
 
     Raises:
         SettingError: a variable has a value that it cannot have.
     """
-    chosen = ProtocolSettings.from_environment()
-    return {
-        environment.DATASET: os.environ.get(environment.DATASET) or HUB_NAME,
-        environment.EXEMPLARS: f"classification={chosen.classification},cloze={chosen.cloze}",
-        environment.SEED: chosen.seed,
-    }
+    names = dict.fromkeys([DEFAULT_BENCHMARK, *(part.benchmark for part in parts if part.benchmark)])
+    return {variable: value for name in names for variable, value in get_benchmark(name).protocol().items()}
 
 
 def judge_of(part: Part) -> dict[str, Any] | None:
     """The judge that a part's answers are put to, by variable; None for none. Never a key."""
-    is_judged = JudgeSettings.from_environment() is not None if part not in UTILITY else part.judge_url is not None
+    is_judged = get_benchmark(part.benchmark).has_judge() if part.benchmark else part.judge_url is not None
     if not is_judged:
         return None
     return {
@@ -42,4 +36,4 @@ def _address(url: str) -> str | None:
     """An endpoint in one form, without a password before its host or a key behind its path."""
     split = urllib.parse.urlsplit(url)
     public = split._replace(netloc=split.netloc.rpartition("@")[2], query="", fragment="")
-    return JudgeSettings(url=public.geturl()).base_url
+    return public.geturl().rstrip("/").removesuffix("/chat/completions") or None

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
+from lmms_manu.benchmarks.stock import STOCK_BENCHMARKS, UrlForm
 from lmms_manu.errors import SettingError, one_of
-from lmms_manu.mllmu.names import SPLITS, group_name
-
-SUITES = ("mllmu", "utility", "all")
-
-UrlForm = Literal["base", "full"]
 
 _COMPLETIONS = "/chat/completions"
 
@@ -24,11 +20,13 @@ class Part:
         name: the part's name, also of its folder.
         tasks: the harness's names of what it runs.
         judge_url: the form in which its judge reads `OPENAI_API_URL`, None if it needs no judge.
+        benchmark: the benchmark of unlearning that it belongs to; empty for a stock benchmark.
     """
 
     name: str
     tasks: tuple[str, ...]
     judge_url: UrlForm | None = None
+    benchmark: str = ""
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         """`OPENAI_API_URL` in the form that this part's judge expects; empty where none is set or needed.
@@ -42,25 +40,32 @@ class Part:
         return {"OPENAI_API_URL": base if self.judge_url == "base" else base + _COMPLETIONS}
 
 
-UTILITY = (
-    Part("mmmu", ("mmmu_val",)),
-    Part("mmstar", ("mmstar",)),
-    Part("mmvet", ("mmvet",), judge_url="base"),
-    Part("mia_bench", ("mia_bench",), judge_url="full"),
-    Part("llava_bench", ("llava_in_the_wild",), judge_url="base"),
-)
+UTILITY = tuple(Part(stock.name, (stock.task,), stock.judge_url) for stock in STOCK_BENCHMARKS)
 
 
-def parts(suite: str, forget_ratio: int, skip: tuple[str, ...] = ()) -> tuple[Part, ...]:
+def suites() -> tuple[str, ...]:
+    """The suites that there are: each benchmark, the stock benchmarks, and all that there is for one model."""
+    return (*names(), "utility", "all")
+
+
+def parts(
+    suite: str, forget_ratio: int | None, skip: tuple[str, ...] = (), benchmark: str = DEFAULT_BENCHMARK
+) -> tuple[Part, ...]:
     """The parts of a suite, without those to `skip`.
+
+    Args:
+        suite: one of `suites()`.
+        forget_ratio: the ratio whose people are asked about; None for a benchmark without ratios.
+        skip: names of parts to leave out.
+        benchmark: the one that belongs to `all`: whose people the model forgets.
 
     Raises:
         SettingError: there is no such suite or part, or nothing is left.
     """
-    if suite not in SUITES:
-        raise one_of("suite", suite, SUITES)
-    mllmu = tuple(Part(f"mllmu_{split}", (group_name(split, forget_ratio),)) for split in SPLITS)
-    every = {"mllmu": mllmu, "utility": UTILITY, "all": mllmu + UTILITY}[suite]
+    if suite not in suites():
+        raise one_of("suite", suite, suites())
+    own = () if suite == "utility" else _parts_of(benchmark if suite == "all" else suite, forget_ratio)
+    every = (*own, *(UTILITY if suite in ("utility", "all") else ()))
     for name in skip:
         if name not in {part.name for part in every}:
             raise one_of("skip", name, [part.name for part in every])
@@ -68,6 +73,18 @@ def parts(suite: str, forget_ratio: int, skip: tuple[str, ...] = ()) -> tuple[Pa
     if not left:
         raise SettingError(f"skip={','.join(skip)} leaves nothing of the suite {suite!r} to run.")
     return left
+
+
+def _parts_of(name: str, forget_ratio: int | None) -> tuple[Part, ...]:
+    """A part for each split of a benchmark, with the groups that ask about it."""
+    benchmark = get_benchmark(name)
+    if benchmark.ratios and forget_ratio not in benchmark.ratios:
+        raise one_of(f"forget_ratio of {name}", forget_ratio, benchmark.ratios)
+    groups: dict[str, dict[str, None]] = {split.name: {} for split in benchmark.splits}
+    for task in benchmark.tasks():
+        if task.ratio in (None, forget_ratio):
+            groups[task.split][task.group] = None
+    return tuple(Part(f"{name}_{split}", tuple(some), benchmark=name) for split, some in groups.items() if some)
 
 
 def check_judge(parts: tuple[Part, ...], variables: Mapping[str, str]) -> None:

@@ -16,10 +16,12 @@ from typing import Any
 from torch import Tensor
 
 from lmms_manu.environment import cache_folder
-from lmms_manu.measuring.partial import PartialSums
+from lmms_manu.measuring.partial import PartialValues
 from lmms_manu.measuring.stored import DamagedFileError, load_description, load_tensors, store_tensors
 
 LIMIT_BYTES = 20 * 1024**3
+
+_VALUES = "values"
 
 _logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ def key_of(determinants: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class CachedPart:
-    """A file of the cache: the sums of one set in one modality, or what a method made of them.
+    """A file of the cache: what was measured of one set in one modality.
 
     Args:
         path: where it is.
@@ -72,18 +74,8 @@ class StatisticsCache:
         return cls(cache_folder() / "statistics")
 
     def load(self, determinants: Mapping[str, Any]) -> Tensor | None:
-        """The sums `[5, neurons]` that were stored under these determinants; None if there are none."""
-        found = self.load_entry(determinants)
-        return found[0]["sums"] if found is not None else None
-
-    def store(self, determinants: Mapping[str, Any], sums: Tensor, about: Mapping[str, Any]) -> bool:
-        """Keeps `sums`, `[5, neurons]`, as `store_entry` does."""
-        return self.store_entry(determinants, {"sums": sums}, about)
-
-    def load_entry(self, determinants: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The tensors that were stored under these determinants, and what is told about them; None for none."""
-        key = key_of(determinants)
-        path = self._path(key)
+        """The values that were stored under these determinants; None if there are none."""
+        path = self._path(determinants)
         try:
             tensors, about = load_tensors(path)
         except FileNotFoundError:
@@ -96,42 +88,33 @@ class StatisticsCache:
         if about["determinants"] != json.loads(json.dumps(determinants)):
             _logger.warning("%s belongs to something else than its name says. It is made again.", path)
             return None
-        self.touch(key)
-        return tensors, about
-
-    def touch(self, key: str) -> None:
-        """Counts as a use of what was stored under determinants of this key, if anything was."""
-        # The folder may be somebody else's, or just have been cleaned.
+        # Counts as a use. The folder may be somebody else's, or just have been cleaned.
         with contextlib.suppress(OSError):
-            os.utime(self._path(key))
+            os.utime(path)
+        return tensors[_VALUES]
 
-    def store_entry(
-        self, determinants: Mapping[str, Any], tensors: Mapping[str, Tensor], about: Mapping[str, Any]
-    ) -> bool:
-        """Keeps `tensors` with a description for people, which names their `part` and `checkpoint`.
+    def store(self, determinants: Mapping[str, Any], values: Tensor, about: Mapping[str, Any]) -> bool:
+        """Keeps `values` with a description for people, which names their `part` and `checkpoint`.
 
         Returns:
             Whether there was a place for them; nobody's work ends for the lack of one.
         """
-        path = self._path(key_of(determinants))
+        path = self._path(determinants)
         try:
-            store_tensors(path, tensors, {**about, "determinants": determinants})
+            store_tensors(path, {_VALUES: values}, {**about, "determinants": determinants})
             self.shrink(self.limit)
         except OSError as error:
             _logger.warning("%s: it could not be kept for the next time (%s).", path, error)
             return False
         return True
 
-    def partial(self, determinants: Mapping[str, Any]) -> PartialSums:
-        """The place for the unfinished sums of the same determinants."""
-        return PartialSums(self.folder / "unfinished" / key_of(determinants))
+    def partial(self, determinants: Mapping[str, Any]) -> PartialValues:
+        """The place for the unfinished values of the same determinants."""
+        return PartialValues(self.folder / "unfinished" / key_of(determinants))
 
     def parts(self) -> list[CachedPart]:
-        """The complete parts, the one used last first; of those used at once the smaller ones come last.
-
-        Times are told in ticks, and what was made of statistics is used with them, is smaller and worth less.
-        """
-        return sorted(self._files("*.safetensors"), key=lambda part: (part.used, part.size), reverse=True)
+        """The complete parts, the one used last first."""
+        return sorted(self._files("*.safetensors"), key=lambda part: part.used, reverse=True)
 
     def unfinished(self) -> list[CachedPart]:
         """The files of interrupted measurements."""
@@ -151,8 +134,8 @@ class StatisticsCache:
                 removed.append(part)
         return removed
 
-    def _path(self, key: str) -> Path:
-        return self.folder / f"{key}.safetensors"
+    def _path(self, determinants: Mapping[str, Any]) -> Path:
+        return self.folder / f"{key_of(determinants)}.safetensors"
 
     def _files(self, pattern: str) -> list[CachedPart]:
         found = []

@@ -1,4 +1,4 @@
-"""The sums of one forward pass, gathered block by block while it runs."""
+"""The activations of one forward pass, gathered block by block while it runs."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmms_manu.measuring.gathering import Gathering, Values
 from lmms_manu.measuring.observations import UnknownRowsError, picture_rows, pictures_are_padded
-from lmms_manu.measuring.sums import ActivationSums, sum_activations
 from lmms_manu.models.blocks import LANGUAGE, MlpBlock
 
 
-class BatchSums:
+class BatchCollector:
     """Adds up what `watch` shows of one forward pass; give it to `watch` as the callback.
 
     Args:
         blocks: the blocks that are watched.
         inputs: the model's inputs.
         counted_tokens: which of the batch's tokens are observations, `[batch * tokens]`, bool.
-        tau: a neuron is active where |z| > tau.
+        gathering: what is made of the activations.
         patch_size: the side of a patch of the vision tower in pixels, None if unknown.
-        dtype: the type that squares are computed in.
+        dtype: the type that is computed in.
     """
 
     def __init__(
@@ -30,13 +30,13 @@ class BatchSums:
         blocks: tuple[MlpBlock, ...],
         inputs: Mapping[str, Any],
         counted_tokens: Tensor,
-        tau: float,
+        gathering: Gathering,
         patch_size: int | None,
         dtype: torch.dtype,
     ) -> None:
         self._blocks = blocks
         self._inputs = inputs
-        self._tau = tau
+        self._gathering = gathering
         self._patch_size = patch_size
         self._dtype = dtype
         self._is_alone = len(inputs["input_ids"]) == 1
@@ -51,18 +51,16 @@ class BatchSums:
             chosen = self._counted(block.tower, len(activations), activations.device)
         else:
             chosen = self._counted_among(block.tower, rows)
-        sums = sum_activations(activations, self._tau, chosen, self._dtype)
         values = self._values[index]
         if values is None:
-            values = self._values[index] = ActivationSums.zeros(block.neurons, sums.values.device).values
-        values[:, columns] += sums.values
+            # Metal has no float64.
+            home = torch.device("cpu") if activations.device.type == "mps" else activations.device
+            values = self._values[index] = self._gathering.empty(index, home)
+        self._gathering.add(values, activations, chosen, columns, self._dtype)
 
-    def per_block(self) -> list[ActivationSums]:
-        """The sums of each block; zero for a block that did not run."""
-        return [
-            ActivationSums(values) if values is not None else ActivationSums.zeros(block.neurons)
-            for block, values in zip(self._blocks, self._values, strict=True)
-        ]
+    def values(self) -> Values:
+        """What was gathered of each block; nothing of one that did not run."""
+        return [own if own is not None else self._gathering.empty(block) for block, own in enumerate(self._values)]
 
     def _counted(self, tower: str, rows: int, device: torch.device) -> Tensor | None:
         """The indices of the rows that count among `rows`, None for all of them."""

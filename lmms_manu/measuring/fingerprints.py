@@ -74,8 +74,12 @@ def processor_fingerprint(checkpoint: Checkpoint) -> str:
     out. Words that were added to it in memory show, other changes of a tokenizer in memory do not.
     """
     processor = checkpoint.processor
-    parts = {name: part for name in processor.get_attributes() if (part := getattr(processor, name, None)) is not None}
-    told = [processor.to_json_string(), *_code(processor, *parts.values())]
+    if isinstance(processor, PreTrainedTokenizerBase):
+        parts, told = {"tokenizer": processor}, _code(processor)
+    else:
+        named = {name: getattr(processor, name, None) for name in processor.get_attributes()}
+        parts = {name: part for name, part in named.items() if part is not None}
+        told = [processor.to_json_string(), *_code(processor, *parts.values())]
     for name, part in parts.items():
         # The same files may be read by one class or another, which a configuration decides.
         told.append(f"{name} {type(part).__module__} {type(part).__qualname__}")

@@ -1,50 +1,63 @@
-"""Measuring what each neuron does on the forget and the retain set, in both modalities.
+"""Measuring what each neuron does on the forget and the retain set, with pictures and as text.
 
 measure
-    for each of the four parts (set x modality)
+    for each part (set x modality) that there are examples of
         known already: read from the cache
-        else, batch by batch: encode (one batch ahead), forward pass, five sums per neuron
-        add up the shards of all processes, store
-    Statistics
+        else, batch by batch: encode (one batch ahead), run, gather
+        put the shards of all processes together, store
+    NeuronStatistics
+
+`measure_parts` is the same for whoever runs the model otherwise, with gradients say, or gathers something else.
 """
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from importlib import metadata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from lmms_manu._version import __version__
-from lmms_manu.errors import DataError
 from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.fingerprints import processor_fingerprint, weights_fingerprint
+from lmms_manu.measuring.gathering import PerNeuron
 from lmms_manu.measuring.layout import NeuronLayout
+from lmms_manu.measuring.neuron_statistics import NeuronStatistics
 from lmms_manu.measuring.part import PartMeasurement
+from lmms_manu.measuring.parts import Part, Parts, parts_with_examples
 from lmms_manu.measuring.passages import Passage, digest_of_passages
 from lmms_manu.measuring.processes import Processes
-from lmms_manu.measuring.runner import BatchRunner
+from lmms_manu.measuring.runner import ActivationRunner, Runner
 from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.measuring.statistics import Statistics
-from lmms_manu.measuring.sums import MODALITIES, SETS
+from lmms_manu.measuring.statistics import MOMENTS, Statistic
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
+from lmms_manu.versions import library_versions
 
-Parts = Mapping[tuple[str, str], Sequence[Passage]]
-"""The passages of each set (of `SETS`) in each modality (of `MODALITIES`)."""
+# Raised whenever the values that the same input gives would change.
+_FORMAT = 3
 
-_LIBRARIES = ("transformers", "tokenizers", "pillow", "torchvision", "timm", "flash-attn", "peft")
+Determinants = Mapping[Part, Mapping[str, Any]]
+"""Everything that the values of each part depend on."""
 
-# Raised whenever the sums that the same input gives would change.
-_FORMAT = 2
+
+@dataclass(frozen=True)
+class Measured:
+    """What parts of the data leave behind.
+
+    Args:
+        values: of each part, those of all blocks joined.
+        measured: how many of the parts were measured now; the others were known from before.
+        seconds: what that took.
+    """
+
+    values: Mapping[Part, Tensor]
+    measured: int
+    seconds: float
 
 
 def measure(
@@ -53,11 +66,11 @@ def measure(
     parts: Parts,
     settings: MeasureSettings,
     *,
-    determinants: Mapping[str, Mapping[str, Any]] | None = None,
+    statistics: tuple[Statistic, ...] = MOMENTS,
     cache: StatisticsCache | None = None,
     progress: bool = True,
-) -> Statistics:
-    """The five sums of every neuron in `blocks`, over four parts of the data.
+) -> NeuronStatistics:
+    """Statistics of every neuron in `blocks`, over each part of the data that there are examples of.
 
     Every process of a torch.distributed group has to call this with the same arguments; each does its share, and all
     return the same statistics.
@@ -67,76 +80,99 @@ def measure(
         blocks: the blocks to measure.
         parts: what the model reads.
         settings: which tokens count, the threshold, the batch size, whether to use the cache.
-        determinants: what `determinants_of_parts` gives for the same arguments, where that is known already.
+        statistics: what is measured.
         cache: where statistics are kept; the user's own cache if None.
         progress: whether to show a progress bar (in the first process).
 
     Raises:
-        DataError: a part has no passage.
+        DataError: one set has examples of a modality, and the other has none.
         ModelError: an activation is NaN or infinite, one passage alone does not fit into memory, or another process
             failed.
     """
-    started = time.perf_counter()
-    determinants = determinants or determinants_of_parts(checkpoint, blocks, parts, settings)
-    processes = Processes.current()
-    layout = NeuronLayout.of(blocks)
-    kept = (cache or StatisticsCache.default()) if settings.statistics_cache else None
-    runner: BatchRunner | None = None
-    measured = 0
-    sums: list[Tensor] = []
-    for group in SETS:
-        for modality in MODALITIES:
-            own = determinants[f"{group} {modality}"]
-            known = processes.from_first(kept.load(own) if kept and processes.first else None)
-            if known is None:
-                measured += 1
-                runner = runner or BatchRunner(checkpoint, PromptEncoder(checkpoint), blocks, settings)
-                measurement = PartMeasurement(
-                    runner,
-                    layout,
-                    _in_order(parts[group, modality]),
-                    settings.statistics_batch_size,
-                    kept.partial(own) if kept else None,
-                )
-                known = measurement.run(processes, f"measuring {group} set, {modality}", progress)
-                about_part = {"part": f"{group} {modality}", "checkpoint": checkpoint.name}
-                if kept and processes.first and kept.store(own, known, about_part):
-                    measurement.forget_unfinished()
-            sums.append(known)
+    gathering = PerNeuron(NeuronLayout.of(blocks), statistics, settings.tau)
+    determinants = determinants_of_parts(checkpoint, blocks, parts, settings, statistics=gathering.about())
+
+    def runner() -> ActivationRunner:
+        return ActivationRunner(checkpoint, PromptEncoder(checkpoint), blocks, gathering, settings.tokens)
+
+    found = measure_parts(runner, parts, determinants, settings, name=checkpoint.name, cache=cache, progress=progress)
+    first = next(iter(determinants.values()))
     about = {
         "checkpoint": checkpoint.name,
-        "samples": {f"{group} {modality}": len(parts[group, modality]) for group, modality in parts},
+        "samples": {str(part): len(parts[part]) for part in determinants},
         "settings": settings.as_dict(),
-        "determinants": {name: value for name, value in next(iter(determinants.values())).items() if name != "data"},
-        "data": {name: of_part["data"] for name, of_part in determinants.items()},
+        "determinants": {name: value for name, value in first.items() if name != "data"},
+        "data": {str(part): of_part["data"] for part, of_part in determinants.items()},
     }
-    stacked = torch.stack(sums).view(len(SETS), len(MODALITIES), *sums[0].shape)
-    return Statistics(stacked, layout, about, measured, time.perf_counter() - started)
+    names = tuple(statistic.name for statistic in statistics)
+    return NeuronStatistics(names, found.values, gathering.layout, about, found.measured, found.seconds)
+
+
+def measure_parts(
+    runner: Callable[[], Runner[Any]],
+    parts: Parts,
+    determinants: Determinants,
+    settings: MeasureSettings,
+    *,
+    name: str,
+    cache: StatisticsCache | None = None,
+    store: bool = True,
+    progress: bool = True,
+) -> Measured:
+    """Measures the parts that `determinants` has, by whatever runner, as `measure` does.
+
+    Args:
+        runner: makes the runner; called only if a part has to be measured.
+        parts: what the model reads.
+        determinants: as `determinants_of_parts` gives them; what the runner does has to be among them.
+        settings: the batch size, and whether to use the cache.
+        name: of the checkpoint, for people who look into the cache.
+        cache: where values are kept; the user's own cache if None.
+        store: whether whole parts are kept; what an interrupted measurement had reached is, in any case.
+        progress: whether to show a progress bar (in the first process).
+    """
+    started = time.perf_counter()
+    processes = Processes.current()
+    kept = (cache or StatisticsCache.default()) if settings.statistics_cache else None
+    made: Runner[Any] | None = None
+    values: dict[Part, Tensor] = {}
+    measured = 0
+    for part, of_part in determinants.items():
+        known = processes.from_first(kept.load(of_part) if kept and processes.first else None)
+        if known is None:
+            measured += 1
+            made = made or runner()
+            passages, unfinished = _in_order(parts[part]), kept.partial(of_part) if kept else None
+            measurement = PartMeasurement(made, passages, settings.statistics_batch_size, unfinished)
+            known = measurement.run(processes, f"measuring {part}", progress)
+            about = {"part": str(part), "checkpoint": name}
+            if kept and processes.first and (not store or kept.store(of_part, known, about)):
+                measurement.forget_unfinished()
+        values[part] = known
+    return Measured(values, measured, time.perf_counter() - started)
 
 
 def determinants_of_parts(
-    checkpoint: Checkpoint, blocks: Sequence[MlpBlock], parts: Parts, settings: MeasureSettings
-) -> dict[str, dict[str, Any]]:
-    """Everything that the statistics of each part depend on, by names such as `forget text`.
+    checkpoint: Checkpoint, blocks: Sequence[MlpBlock], parts: Parts, settings: MeasureSettings, **more: Any
+) -> dict[Part, dict[str, Any]]:
+    """Everything that the values of each part depend on, for the parts that there are examples of.
 
     Without a cache nobody asks for more than the data.
 
+    Args:
+        checkpoint, blocks, parts, settings: as of `measure`.
+        more: what else they depend on, as JSON can hold it.
+
     Raises:
-        DataError: a part has no passage.
+        DataError: one set has examples of a modality, and the other has none.
     """
-    for part in ((group, modality) for group in SETS for modality in MODALITIES):
-        if not parts.get(part):
-            raise DataError(f"There is no {part[1]} sample of the {part[0]} set to measure neurons on.")
-    shared = determinants_of(checkpoint, blocks, settings) if settings.statistics_cache else {}
-    return {
-        f"{group} {modality}": {**shared, "data": digest_of_passages(_in_order(parts[group, modality]))}
-        for group in SETS
-        for modality in MODALITIES
-    }
+    there = parts_with_examples(parts)
+    shared = {**determinants_of(checkpoint, blocks, settings), **more} if settings.statistics_cache else {}
+    return {part: {**shared, "data": digest_of_passages(_in_order(parts[part]))} for part in there}
 
 
 def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings: MeasureSettings) -> dict[str, Any]:
-    """Everything but the data that statistics depend on."""
+    """Everything but the data that a forward pass's activations, and which of them count, depend on."""
     model = checkpoint.model
     return {
         "format": _FORMAT,
@@ -151,16 +187,6 @@ def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings
         "attention": str(getattr(model.config, "_attn_implementation", None)),
         "versions": library_versions(),
     }
-
-
-@functools.cache
-def library_versions() -> dict[str, str]:
-    """The versions of the libraries that read a checkpoint, make inputs of texts and pictures, and compute."""
-    versions = {"lmms-manu": __version__, "torch": torch.__version__}
-    for name in _LIBRARIES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            versions[name] = metadata.version(name)
-    return versions
 
 
 def _in_order(passages: Sequence[Passage]) -> list[Passage]:

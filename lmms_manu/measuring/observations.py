@@ -16,7 +16,9 @@ def token_rows(attention_mask: Tensor, tokens: str, question_lengths: Sequence[i
 
     Args:
         attention_mask: `[batch, tokens]`, padded on the left.
-        tokens: `all`, `last` (the question's last token) or `answer` (the tokens after the question).
+        tokens: `all`; `last`, the question's last token; `answer`, the tokens of the answer, each where it is read;
+            or `predicting`, the tokens that an answer's token follows, where the model makes it up: the question's last
+            one and the answer's but for its last.
         question_lengths: the number of tokens of each question; needed unless `tokens` is `all`.
 
     Returns:
@@ -30,7 +32,11 @@ def token_rows(attention_mask: Tensor, tokens: str, question_lengths: Sequence[i
     # The position of each token in its own sample, whatever stands before it as padding.
     position = attended.long().cumsum(1) - 1
     lengths = torch.tensor(question_lengths, device=attended.device).unsqueeze(1)
-    wanted = position == lengths - 1 if tokens == "last" else position >= lengths
+    wanted = {
+        "last": position == lengths - 1,
+        "answer": position >= lengths,
+        "predicting": (position >= lengths - 1) & (position < position[:, -1:]),
+    }[tokens]
     return (attended & wanted).flatten()
 
 

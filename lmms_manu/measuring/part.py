@@ -8,21 +8,20 @@ import time
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Generic
 
-import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from lmms_manu.measuring.layout import NeuronLayout
-from lmms_manu.measuring.partial import PartialSums
+from lmms_manu.measuring.gathering import Gathering, Values
+from lmms_manu.measuring.partial import PartialValues
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.processes import Processes
-from lmms_manu.measuring.runner import BatchRunner, EncodedBatch
-from lmms_manu.measuring.shards import add_shards, batches_of, shards_of
-from lmms_manu.measuring.sums import ActivationSums
+from lmms_manu.measuring.runner import Batch, Runner
+from lmms_manu.measuring.shards import batches_of, merge_shards, shards_of
 from lmms_manu.signals import termination_as_exit
 
-# How often unfinished sums are written, in case the process is killed without a chance to do so at its end.
+# How often what is unfinished is written, in case the process is killed without a chance to do so at its end.
 _KEEP_SECONDS = 60.0
 
 _logger = logging.getLogger(__name__)
@@ -30,57 +29,47 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ShardState:
-    """The sums of a shard so far.
+    """What a shard has left behind so far.
 
     Args:
-        sums: one for each block, each on the device that its block last ran on.
+        values: of each block, on the device that the block last ran on.
         batches: how many of the shard's batches they hold.
     """
 
-    sums: tuple[ActivationSums, ...]
+    values: tuple[Tensor, ...]
     batches: int
 
-    def with_batch(self, batch: Sequence[ActivationSums]) -> ShardState:
+    def with_batch(self, gathering: Gathering, batch: Values) -> ShardState:
         """The state after one more batch."""
-        merged = tuple(own.merge(new) for own, new in zip(self.sums, batch, strict=True))
+        merged = tuple(gathering.merge(own, new) for own, new in zip(self.values, batch, strict=True))
         return ShardState(merged, self.batches + 1)
 
-    def total(self) -> Tensor:
-        """The sums of all blocks side by side, `[5, neurons]`, on the CPU."""
-        return torch.cat([entry.values.cpu() for entry in self.sums], dim=-1)
-
     def on_cpu(self) -> ShardState:
-        return ShardState(tuple(ActivationSums(entry.values.cpu()) for entry in self.sums), self.batches)
+        return ShardState(tuple(own.cpu() for own in self.values), self.batches)
 
 
-class PartMeasurement:
+class PartMeasurement(Generic[Batch]):
     """The measurement of one set in one modality, as far as this process has a share in it.
 
     Args:
         runner: measures a batch.
-        layout: of the neurons.
         passages: the whole part; batches are formed over all of it.
         batch_size: the number of passages in a batch.
         unfinished: where an interrupted measurement is kept, None for nowhere.
     """
 
     def __init__(
-        self,
-        runner: BatchRunner,
-        layout: NeuronLayout,
-        passages: Sequence[Passage],
-        batch_size: int,
-        unfinished: PartialSums | None,
+        self, runner: Runner[Batch], passages: Sequence[Passage], batch_size: int, unfinished: PartialValues | None
     ) -> None:
         self._runner = runner
-        self._layout = layout
+        self._gathering = runner.gathering
         self._batches = batches_of(passages, batch_size)
         self._unfinished = unfinished
         self._states: dict[int, ShardState] = {}
         self._written: dict[int, int] = {}
 
     def run(self, processes: Processes, title: str, progress: bool) -> Tensor:
-        """The sums `[5, neurons]` over the whole part, the same in every process.
+        """What the whole part leaves behind, the values of all blocks joined; the same in every process.
 
         Whatever ends it early, what is measured by then is kept.
         """
@@ -96,8 +85,8 @@ class PartMeasurement:
             except BaseException:
                 self._keep()
                 raise
-        totals = {number: state.total() for number, state in self._states.items()}
-        return add_shards(processes, totals, len(self._batches), self._layout.neurons)
+        totals = {number: self._gathering.join(state.values) for number, state in self._states.items()}
+        return merge_shards(processes, self._gathering, totals, len(self._batches))
 
     def forget_unfinished(self) -> None:
         """Removes what was kept in case of an interrupt."""
@@ -120,7 +109,7 @@ class PartMeasurement:
         encoded = self._encoded_one_ahead([batch for _, batch in waiting])
         with bar, contextlib.closing(encoded):
             for (shard_number, _), batch in zip(waiting, encoded, strict=True):
-                state = self._states[shard_number].with_batch(self._runner.run(batch))
+                state = self._states[shard_number].with_batch(self._gathering, self._runner.run(batch))
                 # One assignment, so that an interrupt finds either none of the batch or all of it.
                 self._states[shard_number] = state if state.batches < lengths[shard_number] else state.on_cpu()
                 bar.update()
@@ -132,10 +121,10 @@ class PartMeasurement:
         """The state that an interrupted measurement left, or an empty one."""
         kept = self._unfinished.load(shard) if self._unfinished is not None else None
         if kept is None:
-            return ShardState(tuple(ActivationSums.zeros(block.neurons) for block in self._layout.blocks), 0)
-        values, batches = kept
+            return ShardState(tuple(map(self._gathering.empty, range(len(self._gathering.layout.blocks)))), 0)
+        joined, batches = kept
         self._written[shard] = batches
-        return ShardState(tuple(ActivationSums(own) for own in self._layout.split(values)), batches)
+        return ShardState(tuple(self._gathering.split(joined)), batches)
 
     def _keep(self) -> None:
         """Writes the states that have changed since they were last written."""
@@ -144,17 +133,17 @@ class PartMeasurement:
         for shard, state in self._states.items():
             if state.batches > self._written.get(shard, 0):
                 try:
-                    self._unfinished.save(shard, state.total(), state.batches)
+                    self._unfinished.save(shard, self._gathering.join(state.values), state.batches)
                 except OSError as error:
                     # Another process may have finished the same part and removed the folder; the work here goes on.
                     _logger.warning("What is measured so far could not be kept: %s", error)
                     return
                 self._written[shard] = state.batches
 
-    def _encoded_one_ahead(self, numbers: Sequence[int]) -> Generator[EncodedBatch]:
+    def _encoded_one_ahead(self, numbers: Sequence[int]) -> Generator[Batch]:
         """The batches of these numbers, each encoded in another thread while the one before it is measured."""
         with ThreadPoolExecutor(1) as pool:
-            upcoming: Future[EncodedBatch] | None = None
+            upcoming: Future[Batch] | None = None
             for number in numbers:
                 current, upcoming = upcoming, pool.submit(self._runner.encode, self._batches[number])
                 if current is not None:

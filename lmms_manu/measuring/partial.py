@@ -10,9 +10,11 @@ from torch import Tensor
 
 from lmms_manu.measuring.stored import DamagedFileError, load_tensors, store_tensors
 
+_VALUES = "values"
+
 
 @dataclass(frozen=True)
-class PartialSums:
+class PartialValues:
     """The shards of a part that are measured wholly or in part, each in a file of its own.
 
     Args:
@@ -22,16 +24,16 @@ class PartialSums:
     folder: Path
 
     def load(self, shard: int) -> tuple[Tensor, int] | None:
-        """The sums `[5, neurons]` of a shard and the number of its batches that they hold; None if there are none."""
+        """The joined values of a shard and the number of its batches that they hold; None if there are none."""
         try:
             tensors, about = load_tensors(self._path(shard))
         except (FileNotFoundError, DamagedFileError):
             return None
-        return tensors["sums"], int(about["batches"])
+        return tensors[_VALUES], int(about["batches"])
 
-    def save(self, shard: int, sums: Tensor, batches: int) -> None:
-        """Keeps the sums of a shard after `batches` of its batches."""
-        store_tensors(self._path(shard), {"sums": sums}, {"batches": batches})
+    def save(self, shard: int, joined: Tensor, batches: int) -> None:
+        """Keeps the joined values of a shard after `batches` of its batches."""
+        store_tensors(self._path(shard), {_VALUES: joined}, {"batches": batches})
 
     def clear(self) -> None:
         """Forgets all shards, once their part is complete."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import torch.distributed as dist
@@ -17,6 +19,8 @@ LONGEST_WAIT = timedelta(hours=24)
 
 The harness's command line joins the processes itself, with a wait of its own (16 hours).
 """
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -80,15 +84,34 @@ class Processes:
                 raise ModelError(f"Process {rank} of {self.world} failed: {message}")
 
     def check_same(self, value: str, what: str) -> None:
-        """Checks that all processes have the same `value`.
+        """Checks that all processes have the same `value`; errors as in `agree`."""
+        self.agree({what: value})
+
+    def agree(self, values: Mapping[str, str]) -> None:
+        """Checks that all processes have the same values, under the same names.
+
+        Args:
+            values: what determines a result, such as a fingerprint, by what it is.
 
         Raises:
-            ModelError: they differ.
+            ModelError: they differ; in every process, naming the first difference with both values.
         """
-        values = self.gather(value)
-        if len(set(values)) > 1:
-            found = ", ".join(f"{rank}: {value}" for rank, value in enumerate(values))
-            raise ModelError(f"The processes disagree about {what} ({found}).")
+        held = self.gather(dict(values))
+        differing = [name for name in dict.fromkeys(chain(*held)) if len({own.get(name) for own in held}) > 1]
+        if not differing:
+            return
+        found = []
+        for name in differing[:_SHOWN]:
+            ranks: dict[str | None, list[str]] = {}
+            for rank, own in enumerate(held):
+                ranks.setdefault(own.get(name), []).append(str(rank))
+            told = "; ".join(f"{value or 'nothing'} in process {', '.join(own)}" for value, own in ranks.items())
+            found.append(f"{name} ({told})")
+        more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+        raise ModelError(
+            f"The processes differ in {', '.join(found)}{more}: their results would be mixed. Give each the same "
+            "checkpoint, data, settings and versions of the libraries."
+        )
 
 
 @lru_cache(maxsize=1)

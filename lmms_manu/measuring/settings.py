@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lmms_manu.errors import SettingError
 from lmms_manu.settings import Settings, setting
 
-TOKENS = ("all", "last", "answer")
+TOKENS = ("all", "last", "answer", "predicting")
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class MeasureSettings(Settings):
 
     tokens: str = setting(
         "all",
-        "Which tokens of question and answer are observed in the language model: all, the question's last, or the "
-        "answer's. In the vision tower every patch of the picture is.",
+        "Which tokens of question and answer are observed in the language model: `all`, the question's `last`, those "
+        "of the `answer`, or those `predicting` one of the answer. In the vision tower every patch of the picture is.",
         choices=TOKENS,
     )
     tau: float = setting(0.1, "A neuron is active where |z| exceeds this; the paper's tau.", minimum=0)
@@ -30,7 +30,7 @@ class MeasureSettings(Settings):
     )
     statistics_cache: bool = setting(
         True,
-        "Keeps the statistics and the scores computed from them, for other prune rates, recipes and scopes.",
+        "Keeps the statistics for other prune rates, recipes and scopes.",
         effect="nothing",
     )
 

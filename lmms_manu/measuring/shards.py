@@ -1,6 +1,6 @@
-"""How batches are dealt, so that the sums are equal to the bit for any number of processes.
+"""How batches are distributed, so that results are equal to the bit for any number of processes.
 
-Floating-point addition depends on its order. Batches are therefore added up in a fixed number of shards, whatever
+Floating-point addition depends on its order. Batches are therefore put together in a fixed number of shards, whatever
 number of processes works on them, and the shards in the order of their numbers.
 """
 
@@ -13,8 +13,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from lmms_manu.measuring.gathering import Gathering
 from lmms_manu.measuring.processes import Processes
-from lmms_manu.measuring.sums import SUMS
 
 SHARDS = 16
 
@@ -43,20 +43,21 @@ def shards_of(processes: Processes, batches: int) -> list[Shard]:
     ]
 
 
-def add_shards(processes: Processes, own: Mapping[int, Tensor], batches: int, neurons: int) -> Tensor:
-    """The sums over all shards of all processes, in the order of the shards.
+def merge_shards(processes: Processes, gathering: Gathering, own: Mapping[int, Tensor], batches: int) -> Tensor:
+    """What all shards of all processes leave behind, put together in the order of the shards.
 
     Args:
         processes: who works on this together.
-        own: the sums `[5, neurons]` of the shards that this process has.
+        gathering: what is measured.
+        own: the joined values of the shards that this process has.
         batches: how many batches there are.
-        neurons: how many there are.
 
     Returns:
-        `[5, neurons]`, float64, on the CPU, the same in every process.
+        The joined values, float64, on the CPU, the same in every process.
     """
-    result = torch.zeros(len(SUMS), neurons, dtype=torch.float64)
+    result = gathering.join([gathering.empty(block) for block in range(len(gathering.layout.blocks))])
     for number in range(min(SHARDS, batches)):
         # Shard by shard, so that no process ever holds those of all the others.
-        result += processes.share(own.get(number, torch.empty_like(result)), number % processes.world)
+        shard = own[number] if number in own else torch.empty_like(result)
+        result = gathering.merge(result, processes.share(shard, number % processes.world))
     return result

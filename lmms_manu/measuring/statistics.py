@@ -1,62 +1,174 @@
-"""The result of a measurement."""
+"""Statistics of neurons: each declared once, with the way in which those of two lots of observations become one.
+
+Pure arithmetic. A statistic is a number per neuron that is a function of its activations z and can be put together
+from any split of the observations, so that batches, processes and interrupted runs can be. What is declared here or
+elsewhere is measured with `measure(..., statistics=(...))`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from lmms_manu.errors import DataError
-from lmms_manu.measuring.layout import NeuronLayout
-from lmms_manu.measuring.stored import DamagedFileError, load_tensors, store_tensors
-from lmms_manu.measuring.sums import MODALITIES, SETS, SUMS
+Reduction = Literal["sum", "max", "min"]
 
-KIND = "activation statistics"
+_MERGE: dict[Reduction, Callable[..., Tensor]] = {
+    "sum": torch.add,
+    "max": torch.maximum,
+    "min": torch.minimum,
+}
+_NEUTRAL: dict[Reduction, float] = {"sum": 0.0, "max": -math.inf, "min": math.inf}
+
+# Activations that are reduced at once: on a CPU so few that the temporary copy of them stays in its cache, elsewhere so
+# many that a device is busy, within bounds for its memory.
+_AT_ONCE_ON_CPU = 1 << 17
+_AT_ONCE = 1 << 25
+_FEWEST_ROWS = 16
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Five sums per neuron, set and modality.
+class Statistic:
+    """A number per neuron.
 
     Args:
-        sums: `[2, 2, 5, neurons]`, float64, in the orders of `SETS`, `MODALITIES` and `SUMS`.
-        layout: which neuron is which.
-        about: what they were measured on and with, for people and for records.
-        measured: how many of the four parts were measured now; the others were known from before.
-        seconds: what that took.
+        name: under which it is found, and by which a cache tells it from others: a changed formula needs a new name.
+        reduction: how the values of two lots of observations become that of both.
+        of: the values `[neurons]` of activations `[observations, neurons]`, at least one, at a threshold tau; None for
+            one that no activation alone determines, which a runner of its own computes.
+
+    Example:
+        >>> highest = Statistic("highest", "max", lambda z, tau: z.amax(0))
+        >>> reduce_activations((highest,), torch.tensor([[1.0, -2.0], [3.0, -4.0]]), tau=0.1)
+        tensor([[ 3., -2.]], dtype=torch.float64)
     """
 
-    sums: Tensor
-    layout: NeuronLayout
-    about: Mapping[str, Any] = field(default_factory=dict)
-    measured: int = 0
-    seconds: float = 0.0
+    name: str
+    reduction: Reduction
+    of: Callable[[Tensor, float], Tensor] | None = None
 
-    def __post_init__(self) -> None:
-        wanted = (len(SETS), len(MODALITIES), len(SUMS), self.layout.neurons)
-        if self.sums.shape != wanted:
-            raise ValueError(f"The sums have the shape {tuple(self.sums.shape)}: {wanted} is needed.")
 
-    def save(self, path: str | Path) -> None:
-        """Writes them into one safetensors file."""
-        about = {"kind": KIND, "layout": self.layout.as_json(), "about": dict(self.about)}
-        store_tensors(Path(path), {"sums": self.sums}, about)
+COUNT = Statistic("count", "sum", lambda z, tau: z.new_full(z.shape[1:], len(z)))
+"""The number of observations."""
 
-    @classmethod
-    def load(cls, path: str | Path) -> Statistics:
-        """Reads what `save` wrote.
+ABSOLUTE = Statistic("absolute", "sum", lambda z, tau: z.abs().sum(0))
+"""The sum of |z|."""
 
-        Raises:
-            DataError: the file is missing, damaged, or holds something else.
-        """
-        try:
-            tensors, written = load_tensors(Path(path))
-        except (FileNotFoundError, DamagedFileError) as error:
-            raise DataError(f"{path} holds no statistics that can be read: {error}") from error
-        if written.get("kind") != KIND:
-            raise DataError(f"{path} holds no activation statistics: write some with lmms-manu measure --out.")
-        return cls(tensors["sums"].to(torch.float64), NeuronLayout.from_json(written["layout"]), written["about"])
+SIGNED = Statistic("signed", "sum", lambda z, tau: z.sum(0))
+"""The sum of z."""
+
+SQUARED = Statistic("squared", "sum", lambda z, tau: z.square().sum(0))
+"""The sum of z squared."""
+
+ACTIVE = Statistic("active", "sum", lambda z, tau: (z.abs() > tau).to(z.dtype).sum(0))
+"""The number of observations with |z| > tau."""
+
+MOMENTS = (COUNT, ABSOLUTE, SIGNED, SQUARED, ACTIVE)
+"""What MANU's scores are computed from; measured in one go over the activations."""
+
+
+def no_observations(statistics: Sequence[Statistic], neurons: int, device: torch.device | str = "cpu") -> Tensor:
+    """The values over no observation, `[statistics, neurons]`, float64."""
+    neutral = torch.tensor([_NEUTRAL[one.reduction] for one in statistics], dtype=torch.float64, device=device)
+    return neutral.unsqueeze(1).repeat(1, neurons)
+
+
+def merge_into(statistics: Sequence[Statistic], values: Tensor, more: Tensor) -> None:
+    """Makes `values` those over the observations of `more` as well; both `[statistics, neurons]`, on one device."""
+    if all(statistic.reduction == "sum" for statistic in statistics):
+        values += more
+        return
+    for statistic, own, new in zip(statistics, values, more.to(values.dtype), strict=True):
+        _MERGE[statistic.reduction](own, new, out=own)
+
+
+def are_finite(statistics: Sequence[Statistic], values: Tensor) -> Tensor:
+    """Whether no value of `[statistics, neurons]` is NaN or infinite, but for those of no observation; a scalar."""
+    empty = no_observations(statistics, 1, values.device)
+    return (values.isfinite() | (values == empty)).all()
+
+
+def reduce_activations(
+    statistics: Sequence[Statistic],
+    activations: Tensor,
+    tau: float,
+    rows: Tensor | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """The values of `statistics` over `activations`.
+
+    Args:
+        statistics: what to compute.
+        activations: z, `[observations, neurons]`, any floating type.
+        tau: a neuron is active where |z| > tau.
+        rows: indices of the observations that count, None for all.
+        dtype: the type that is computed in; the values themselves are float64.
+
+    Returns:
+        `[statistics, neurons]`, on the device of `activations` (of Metal's on the CPU). Not finite if an activation
+        that counts is not, or if its square does not fit into `dtype`.
+    """
+    # Metal has no float64.
+    on_metal = activations.device.type == "mps"
+    if on_metal and dtype == torch.float64:
+        activations, rows = activations.cpu(), rows.cpu() if rows is not None else None
+    neurons, device = activations.shape[1], activations.device
+    total = len(activations) if rows is None else len(rows)
+    size = max(_FEWEST_ROWS, (_AT_ONCE_ON_CPU if device.type == "cpu" else _AT_ONCE) // max(neurons, 1))
+    home = torch.device("cpu") if on_metal else device
+    values = no_observations(statistics, neurons, home)
+    reduce_rows = _kernel(tuple(statistics), (min(size, total), neurons), dtype, device)
+    for start in range(0, total, size):
+        if rows is None:
+            piece = activations[start : start + size]
+        else:
+            piece = activations.index_select(0, rows[start : start + size])
+        merge_into(statistics, values, reduce_rows(piece.to(dtype), tau).to(home))
+    return values
+
+
+def _kernel(
+    statistics: tuple[Statistic, ...], shape: tuple[int, int], dtype: torch.dtype, device: torch.device
+) -> Callable[[Tensor, float], Tensor]:
+    """What computes `[statistics, neurons]` of at most `shape` activations, in `dtype`."""
+    if statistics == MOMENTS:
+        buffer = torch.empty(shape, dtype=dtype, device=device)
+        values = torch.empty(len(MOMENTS), shape[1], dtype=dtype, device=device)
+        return functools.partial(_moments, buffer, values)
+    return functools.partial(_one_by_one, statistics)
+
+
+def _one_by_one(statistics: tuple[Statistic, ...], z: Tensor, tau: float) -> Tensor:
+    values = []
+    for statistic in statistics:
+        if statistic.of is None:
+            raise ValueError(f"The statistic {statistic.name!r} is no function of activations alone.")
+        values.append(statistic.of(z, tau))
+    return torch.stack(values)
+
+
+def _moments(buffer: Tensor, values: Tensor, z: Tensor, tau: float) -> Tensor:
+    """The `MOMENTS` of `z`, `[rows, neurons]`, in one go.
+
+    Args:
+        buffer: of the shape of `z` or with more rows; takes the intermediate values: allocating it anew would cost as
+            much as the arithmetic.
+        values: `[5, neurons]`, which is written and returned.
+        z: the activations.
+        tau: a neuron is active where |z| > tau.
+    """
+    buffer = buffer[: len(z)]
+    values[0] = len(z)
+    torch.abs(z, out=buffer)
+    torch.sum(buffer, 0, out=values[1])
+    torch.sum(z, 0, out=values[2])
+    torch.gt(buffer, tau, out=buffer)
+    torch.sum(buffer, 0, out=values[4])
+    torch.mul(z, z, out=buffer)
+    torch.sum(buffer, 0, out=values[3])
+    return values

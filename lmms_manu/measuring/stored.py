@@ -65,10 +65,22 @@ def load_description(path: Path) -> dict[str, Any]:
         DamagedFileError: it cannot be read.
     """
     try:
+        about: dict[str, Any] = json.loads(metadata_of(path)[_ABOUT])
+        return about
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path} cannot be read: {error}") from error
+
+
+def metadata_of(path: Path) -> dict[str, str]:
+    """The metadata of any safetensors file.
+
+    Raises:
+        DamagedFileError: it is no such file, or cannot be read.
+    """
+    try:
         with safe_open(path, framework="pt") as opened:
-            about: dict[str, Any] = json.loads((opened.metadata() or {})[_ABOUT])
-            return about
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
+            return dict(opened.metadata() or {})
+    except (SafetensorError, OSError) as error:
         raise DamagedFileError(f"{path} cannot be read: {error}") from error
 
 

@@ -17,7 +17,7 @@ from lmms_manu.settings import Settings
 
 if TYPE_CHECKING:  # torch and transformers, which checking arguments needs none of
     from lmms_manu.editing.changes import Change
-    from lmms_manu.measuring.measure import Parts
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
 S = TypeVar("S", bound=Settings)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from transformers.utils import cached_file
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.editing.changes import Change
-from lmms_manu.files import atomic_folder, write_json
+from lmms_manu.files import atomic_folder, write_json, writing
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.mllmu.names import DEFAULT_RATIO, everything_name
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.names import RECORD_FILE
+from lmms_manu.sources import is_hub_name
 
 
 def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, change: Change | None, folder: Path) -> None:
@@ -28,8 +29,9 @@ def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, change: Change 
         SettingError: somebody else wrote something there meanwhile.
     """
     with atomic_folder("output", folder) as scratch:
-        checkpoint.model.save_pretrained(scratch)
-        checkpoint.processor.save_pretrained(scratch)
+        with writing(folder):
+            checkpoint.model.save_pretrained(scratch)
+            checkpoint.processor.save_pretrained(scratch)
         write_json(scratch / RECORD_FILE, record.as_dict())
         (scratch / "README.md").write_text(model_card(record), encoding="utf-8")
         if change is not None and change.is_small:
@@ -46,10 +48,17 @@ def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
     return EditRecord.of_checkpoint(Path(found).parent) if found else None
 
 
+def _tasks(record: EditRecord) -> str:
+    """The group of tasks that asks about the people whom a model was made to forget."""
+    name, ratio = str(record.forgotten.get("benchmark", DEFAULT_BENCHMARK)), record.forgotten.get("forget_ratio")
+    benchmark = get_benchmark(name if name in names() else DEFAULT_BENCHMARK)
+    return benchmark.everything(int(ratio) if ratio in benchmark.ratios else None)
+
+
 def model_card(record: EditRecord) -> str:
     """The README.md of an edited checkpoint."""
     head = ["---", "library_name: transformers", "pipeline_tag: image-text-to-text"]
-    if _is_hub_name(record.checkpoint):
+    if is_hub_name(record.checkpoint):
         head.append(f"base_model: {record.checkpoint}")
     head += ["tags:", "- machine-unlearning", "- mllmu-bench", "---"]
     rows = [
@@ -58,7 +67,7 @@ def model_card(record: EditRecord) -> str:
         if total
     ]
     settings = json.dumps(dict(record.settings), indent=2, sort_keys=True)
-    tasks = everything_name(int(record.forgotten.get("forget_ratio", DEFAULT_RATIO)))
+    tasks = _tasks(record)
     lines = [
         *head,
         "",
@@ -87,7 +96,3 @@ def model_card(record: EditRecord) -> str:
         "```",
     ]
     return "\n".join(lines) + "\n"
-
-
-def _is_hub_name(checkpoint: str) -> bool:
-    return checkpoint.count("/") == 1 and not checkpoint.startswith((".", "/", "~")) and not Path(checkpoint).exists()

@@ -12,6 +12,7 @@ from importlib import metadata
 from typing import Any
 
 from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.errors import one_of
 from lmms_manu.methods.base import Method
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
@@ -87,9 +88,10 @@ def settings_classes(arguments: Mapping[str, Any]) -> tuple[type[Settings], type
     """The settings of the data and of the method that `arguments` choose, for `lmms_manu.settings.from_arguments`.
 
     Raises:
-        SettingError: there is no such method.
+        SettingError: there is no such method or benchmark.
     """
-    return UnlearningSettings, method_class(str(arguments.get("method", DEFAULT_METHOD)).strip()).config_class
+    data = get_benchmark(str(arguments.get("benchmark", DEFAULT_BENCHMARK)).strip()).settings or UnlearningSettings
+    return data, method_class(str(arguments.get("method", DEFAULT_METHOD)).strip()).config_class
 
 
 @functools.cache

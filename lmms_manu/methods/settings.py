@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lmms_manu.errors import SettingError
-from lmms_manu.mllmu.names import DEFAULT_RATIO, RATIOS
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
+from lmms_manu.errors import SettingError, one_of
 from lmms_manu.settings import Settings, setting
 
 AUTO, MATCH, ALL = "auto", "match", "all"
 PROMPTS = ("released", "chat")
 DEFAULT_METHOD = "manu"
+DEFAULT_RATIO = 5
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,11 @@ class UnlearningSettings(Settings):
     """
 
     method: str = setting(DEFAULT_METHOD, "How to unlearn.")
-    forget_ratio: int = setting(
-        DEFAULT_RATIO, "The people to forget: MLLMU-Bench's forget_5, forget_10 or forget_15.", choices=RATIOS
+    benchmark: str = setting(DEFAULT_BENCHMARK, "The benchmark whose people are to be forgotten.")
+    forget_ratio: int | None = setting(
+        DEFAULT_RATIO,
+        "How many of them, in percent: MLLMU-Bench has forget_5, forget_10 and forget_15. None where a benchmark has "
+        "one forget set only.",
     )
     retain_samples: str = setting(
         AUTO,
@@ -50,9 +55,20 @@ class UnlearningSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        ratios = get_benchmark(self.benchmark).ratios
+        if not ratios and self.forget_ratio == DEFAULT_RATIO:
+            object.__setattr__(self, "forget_ratio", None)
+        if self.forget_ratio not in (ratios or (None,)):
+            raise one_of("forget_ratio", self.forget_ratio, ratios or (None,))
         known = self.retain_samples in (AUTO, MATCH, ALL)
         if not known and not (self.retain_samples.isdecimal() and int(self.retain_samples) > 0):
             raise SettingError(
                 f"retain_samples={self.retain_samples!r} is not allowed: use {AUTO}, {ALL}, {MATCH} or a number "
                 "from 1 up."
             )
+
+    @property
+    def forgotten(self) -> Mapping[str, str | int]:
+        """Whom the model is to forget, as a record says it: the benchmark, and its forget ratio if it has any."""
+        ratio = {} if self.forget_ratio is None else {"forget_ratio": self.forget_ratio}
+        return {"benchmark": self.benchmark, **ratio}

@@ -10,7 +10,7 @@ from lmms_manu.methods.record import UNEDITED
 from lmms_manu.settings import Settings
 
 if TYPE_CHECKING:
-    from lmms_manu.measuring.measure import Parts
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
 

@@ -21,8 +21,9 @@ from typing import Any
 from lmms_manu.editing.changes import Change
 from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.files import new_folder
+from lmms_manu.measuring.agreement import check_agreement
 from lmms_manu.measuring.fingerprints import edits, note_edits, processor_fingerprint, weights_fingerprint
-from lmms_manu.measuring.measure import Parts, library_versions
+from lmms_manu.measuring.parts import Parts
 from lmms_manu.measuring.passages import digest_of_passages
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.methods.base import Edit, Method
@@ -37,6 +38,7 @@ from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings, from_arguments
+from lmms_manu.versions import library_versions
 
 
 @dataclass(frozen=True)
@@ -97,13 +99,15 @@ class Plan:
 
     def find(self, checkpoint: Checkpoint, *, export: bool = False) -> tuple[Change | None, EditRecord]:
         """The change that the method makes in this checkpoint, not applied yet, and its record."""
+        examples = self.data.passages(PromptEncoder(checkpoint)) if self.data is not None else None
+        check_agreement(checkpoint, examples, {**self.unlearning.as_dict(), **self.method.config.as_dict()})
         if self.unlearning.edit is not None:
             return load_edit(self.unlearning.edit, checkpoint)
         if self.method.changes_nothing():
-            return None, EditRecord(UNEDITED, checkpoint.name, versions=library_versions())
+            details = _of_adapter(checkpoint)
+            return None, EditRecord(UNEDITED, checkpoint.name, versions=library_versions(), details=details)
         self.method.check_loaded(checkpoint, export=export)
         processes = Processes.current()
-        examples = self.data.passages(PromptEncoder(checkpoint)) if self.data is not None else None
         before = edits(checkpoint.model)
         determinants = self._determinants(checkpoint, examples) if self.unlearning.edit_cache else None
         known = FinishedEdits.default().load(determinants) if determinants is not None else None
@@ -138,14 +142,18 @@ class Plan:
             strength=self.method.strength,
             fingerprint=made.change.fingerprint if made.change is not None else None,
             forgotten=self._forgotten() if made.forgotten is None else made.forgotten,
-            samples={f"{group}/{modality}": len(part) for (group, modality), part in (examples or {}).items()},
+            samples={str(part): len(own) for part, own in (examples or {}).items()},
             description=self.method.description(),
             counts=made.counts,
             unit=made.unit,
             seconds={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
             settings=self._settings(checkpoint),
             versions=library_versions(),
-            details={**made.details, "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
+            details={
+                **made.details,
+                **_of_adapter(checkpoint),
+                "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            },
         )
 
     def _forgotten(self) -> dict[str, str | int]:
@@ -173,9 +181,7 @@ class Plan:
             "method": self.method.name,
             "settings": {name: value for name, value in config.as_dict().items() if name not in nothing},
             "blocks": checkpoint.settings.as_dict().get("mlp_blocks"),
-            "examples": {
-                f"{group}/{modality}": digest_of_passages(part) for (group, modality), part in (examples or {}).items()
-            },
+            "examples": {str(part): digest_of_passages(own) for part, own in (examples or {}).items()},
             "weights": weights,
             "processor": processor_fingerprint(checkpoint),
             "dtype": str(model.dtype),
@@ -209,6 +215,11 @@ def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = F
     method.check(model, export=export)
     data = load_data(unlearning, method.retain_samples()) if method.needs_data() else None
     return Plan(model, unlearning, method, data, tuple(made))
+
+
+def _of_adapter(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What of an adapter found its place in the checkpoint, for the record."""
+    return {} if checkpoint.adapter is None else {"adapter": dataclasses.asdict(checkpoint.adapter)}
 
 
 def _check_alone(arguments: Mapping[str, Any], unlearning: UnlearningSettings, config: type[Settings]) -> None:

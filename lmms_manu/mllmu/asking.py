@@ -112,9 +112,10 @@ def _advice(document: Document, leaf: Leaf) -> str:
     people = len(document["exemplars"])
     if not people:
         return ""
+    name = f"celebrity.{leaf.task}" if leaf.split == "celebrity" else leaf.task
     return (
         f"Lower the number of exemplar people of {leaf.task} (now {people}) with the environment variable "
-        f"{environment.EXEMPLARS}={leaf.task}={people - 1}."
+        f"{environment.EXEMPLARS}={name}={people - 1}."
     )
 
 

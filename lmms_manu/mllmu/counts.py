@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+from collections.abc import Iterator, Sequence
 
 from lmms_manu.mllmu.names import CELEBRITY_SET, FULL_SET, MODALITIES, TASKS, TEST_SET
 from lmms_manu.mllmu.people import people_of, readings_of
@@ -46,7 +47,8 @@ class DatasetStatistics:
 def dataset_statistics(source: DatasetSource) -> DatasetStatistics:
     """Counts people, usable questions and usable pictures of the full set, the Test set and the celebrities.
 
-    The forget and retain sets are parts of the full set and are not counted again.
+    The forget and retain sets are parts of the full set and are not counted again. Every picture is read through: one
+    that is cut off is none.
     """
     questions: collections.Counter[tuple[str, str]] = collections.Counter()
     pictures = 0
@@ -55,10 +57,9 @@ def dataset_statistics(source: DatasetSource) -> DatasetStatistics:
         people = people_of(source, config)
         skipped += people.skipped
         for person, row in people.rows.items():
-            usable = sum(source.has_picture(config, row, index) for index in range(source.pictures(config, row)))
-            pictures += usable
-            if not usable:
-                skipped.append(Skipped(config, row, person, "no picture that can be opened", questions=0))
+            whole = [source.decodes(config, row, index) for index in range(source.pictures(config, row))]
+            pictures += sum(whole)
+            skipped += _unusable(config, row, person, whole)
         for task, modality in itertools.product(TASKS, MODALITIES):
             by_row = readings_of(source, config, task, modality)
             for reading in itertools.chain.from_iterable(by_row[row] for row in people.rows.values()):
@@ -67,6 +68,15 @@ def dataset_statistics(source: DatasetSource) -> DatasetStatistics:
                 else:
                     questions[task, modality] += 1
     return DatasetStatistics(_counts(source, questions, pictures), tuple(skipped))
+
+
+def _unusable(config: str, row: int, person: str, whole: Sequence[bool]) -> Iterator[Skipped]:
+    """The pictures of a row that are cut off or none; `whole` says of each whether it decodes."""
+    for index, is_whole in enumerate(whole):
+        if not is_whole:
+            yield Skipped(config, row, person, f"picture {index + 1} is missing or does not decode", questions=0)
+    if not whole:
+        yield Skipped(config, row, person, "there is no picture", questions=0)
 
 
 def _counts(source: DatasetSource, questions: collections.Counter[tuple[str, str]], pictures: int) -> tuple[Count, ...]:

@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Iterator
 
 from lmms_manu.errors import one_of
+from lmms_manu.names import MODALITIES
 
 SPLITS = ("forget", "test", "retain", "celebrity")
 RATIOS = (5, 10, 15)
 TASKS = ("classification", "generation", "cloze")
-MODALITIES = ("multimodal", "text")
 DEFAULT_RATIO = 5
 
 FULL_SET = "Full_Set"
@@ -46,7 +46,7 @@ METRICS = {
 }
 """The metrics of each task. No name is part of another, because the harness matches group metrics by substring."""
 
-ACCOUNTS = ("skipped", "scored")
+ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
 """What every leaf reports beside its metrics: see `lmms_manu.mllmu.results`."""
 
 

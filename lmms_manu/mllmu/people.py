@@ -88,9 +88,10 @@ def people_of_leaf(source: DatasetSource, leaf: Leaf) -> People:
 
 @functools.lru_cache(maxsize=64)
 def exemplar_people(source: DatasetSource, leaf: Leaf, settings: ProtocolSettings) -> tuple[str, ...]:
-    """The IDs of a leaf's exemplar people; the same for both modalities.
+    """The IDs of a leaf's exemplar people in the order of their rows; the same for both modalities.
 
-    They are people of the split whom the profiles give a picture and a usable question in either modality.
+    They are people of the split whom the profiles give a picture and a usable question in either modality. The rule
+    chooses them; they are shown in the order of the rows that they are looked up in, as the released script does.
     """
     people = people_of_leaf(source, leaf)
     count = settings.exemplar_people(leaf.split, leaf.task, len(people.rows))
@@ -105,7 +106,8 @@ def exemplar_people(source: DatasetSource, leaf: Leaf, settings: ProtocolSetting
         if person in rows and all(_usable(readings_in_one[rows[person]]) for readings_in_one in readings)
     ]
     ordered = choose_exemplars(usable, leaf.task, len(usable), settings.seed)
-    return tuple(itertools.islice((person for person in ordered if source.decodes(config, rows[person])), count))
+    chosen = itertools.islice((person for person in ordered if source.decodes(config, rows[person])), count)
+    return tuple(sorted(chosen, key=rows.__getitem__))
 
 
 def exemplar_config(split: str) -> str:

@@ -12,6 +12,9 @@ import numpy
 import pyarrow
 from PIL import Image, ImageFile
 
+from lmms_manu.errors import DataError
+from lmms_manu.images import shown
+
 COLUMNS = ("image", "images")
 """The columns that hold pictures: one, or in the Test set a list."""
 
@@ -46,10 +49,14 @@ class EncodedPicture:
             return False
         return True
 
-    def decode(self) -> Image.Image:
-        """The picture in RGB; raises whatever Pillow does if it is none, or cut off."""
+    def decode(self, label: str = "a picture") -> Image.Image:
+        """The picture, the right way up and in RGB; raises whatever Pillow does if it is none, or cut off.
+
+        Args:
+            label: what the picture is, for messages.
+        """
         with self._opened() as opened:
-            return opened.convert("RGB")
+            return shown(opened, label)
 
     def is_whole(self) -> bool:
         """Whether the file is a picture up to its end; reads all of it, of a JPEG for half of what `decode` takes."""
@@ -73,11 +80,18 @@ class EncodedPicture:
 
 
 def pictures_of(table: pyarrow.Table, row: int) -> list[EncodedPicture]:
-    """The pictures of a row of a table; none where it has no column of them, or nothing in it."""
+    """The pictures of a row of a table; none where it has no column of them, or nothing in it.
+
+    A picture is what `datasets` takes for one: a struct of bytes and path or of one of them, bytes alone, or a path.
+
+    Raises:
+        DataError: the column holds something else.
+    """
     name = next((name for name in COLUMNS if name in table.column_names), None)
     if name is None:
         return []
     column = table.column(name)
+    _check_type(name, column.type)
     for chunk in column.chunks:
         if row < len(chunk):
             return _of_cell(chunk.slice(row, 1))
@@ -89,26 +103,79 @@ def _of_cell(cell: pyarrow.Array) -> list[EncodedPicture]:
     """The pictures in an array of one: a file, or a list of files."""
     if cell.null_count:
         return []
-    if isinstance(cell, pyarrow.StructArray):
+    if not _is_list(cell.type):
         return [_of_file(cell)]
     files = cell.flatten()
     return [_of_file(files.slice(index, 1)) for index in range(len(files))]
 
 
-def _of_file(file: pyarrow.StructArray) -> EncodedPicture:
+def _of_file(file: pyarrow.Array) -> EncodedPicture:
     if file.null_count:
         return EncodedPicture(None, None)
-    return EncodedPicture(_buffer(file.field("bytes")), file.field("path")[0].as_py())
+    if not isinstance(file, pyarrow.StructArray):
+        return EncodedPicture(_buffer(file), None) if _is_bytes(file.type) else EncodedPicture(None, file[0].as_py())
+    fields = {field.name for field in file.type}
+    content = _buffer(file.field("bytes")) if "bytes" in fields else None
+    return EncodedPicture(content, file.field("path")[0].as_py() if "path" in fields else None)
 
 
 def _buffer(content: pyarrow.Array) -> pyarrow.Buffer | None:
     """The bytes of an array of one value where they lie; a scalar of Arrow's would be a copy."""
     if content.null_count:
         return None
+    if pyarrow.types.is_binary_view(content.type):
+        return content[0].as_buffer()
     kind = numpy.int64 if pyarrow.types.is_large_binary(content.type) else numpy.int32
     _, offsets, values = content.buffers()
     begin, end = numpy.frombuffer(offsets, kind)[content.offset : content.offset + 2].tolist()
     return values.slice(begin, end - begin)
+
+
+def _check_type(column: str, kind: pyarrow.DataType) -> None:
+    """Refuses a column of another type than those of pictures.
+
+    Raises:
+        DataError: naming the column and its type.
+    """
+    file = kind.value_type if _is_list(kind) else kind
+    if pyarrow.types.is_null(file) or _is_bytes(file) or _is_text(file):
+        return
+    if pyarrow.types.is_struct(file):
+        fields = {field.name: field.type for field in file}
+        content, path = (fields.get(name, pyarrow.null()) for name in ("bytes", "path"))
+        is_read = (_is_bytes(content) or pyarrow.types.is_null(content)) and (
+            _is_text(path) or pyarrow.types.is_null(path)
+        )
+        if is_read and fields.keys() & {"bytes", "path"}:
+            return
+    raise DataError(
+        f"The column {column} is of type {kind}, in which there are no pictures: it may hold structs of bytes and "
+        "path, bytes alone, paths, or lists of these."
+    )
+
+
+def _is_list(kind: pyarrow.DataType) -> bool:
+    types = pyarrow.types
+    return any(
+        holds(kind)
+        for holds in (
+            types.is_list,
+            types.is_large_list,
+            types.is_fixed_size_list,
+            types.is_list_view,
+            types.is_large_list_view,
+        )
+    )
+
+
+def _is_bytes(kind: pyarrow.DataType) -> bool:
+    types = pyarrow.types
+    return any(holds(kind) for holds in (types.is_binary, types.is_large_binary, types.is_binary_view))
+
+
+def _is_text(kind: pyarrow.DataType) -> bool:
+    types = pyarrow.types
+    return any(holds(kind) for holds in (types.is_string, types.is_large_string, types.is_string_view))
 
 
 class _WholePicturesOnly(contextlib.AbstractContextManager[None]):

@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 _CLASSIFICATION_FIELD = {"multimodal": "Image_Textual_Questions", "text": "Pure_Text_Questions"}
 _OPEN_FIELD = {"generation": "Generation_Task", "cloze": "Mask_Task"}
 _OPEN_TYPE = {"multimodal": "Image_Textual", "text": "Pure_Text"}
+_LABELLED = re.compile(r"\(?(?P<letter>[A-Da-d])\s*[).:]+(?P<text>.*)", re.DOTALL)
 _NAME_IN_BROKEN_JSON = re.compile(r"""["']Name["']\s*:\s*["']([^"'\n]+)["']""")
 
 
@@ -176,12 +177,26 @@ def _choice(number: int, record: Any) -> Question | str:
     texts = {letter: _text(options.get(letter)) for letter in LETTERS}
     if empty := [letter for letter in LETTERS if not texts[letter]]:
         return f"option {', '.join(empty)} is missing or empty"
-    letter = _text(record.get("Correct_Answer")).strip().upper()
-    if letter not in LETTERS:
+    letter = _letter(_text(record.get("Correct_Answer")).strip(), texts)
+    if letter is None:
         return f"the correct answer {record.get('Correct_Answer')!r} is none of the options"
     if any(IMAGE in part for part in (text, *texts.values())):
         return f"its text contains {IMAGE}, which stands for a picture"
     return Question(number, text, letter, texts)
+
+
+def _letter(correct: str, options: Mapping[str, str]) -> str | None:
+    """The correct letter where it is written as such ("A", "(a)"), with its option ("A. text") or as an option."""
+    if correct.upper() in LETTERS:
+        return correct.upper()
+    named = [letter for letter, text in options.items() if text.strip().lower() == correct.lower()]
+    if named:
+        return named[0] if len(named) == 1 else None
+    labelled = _LABELLED.fullmatch(correct)
+    if labelled is None:
+        return None
+    letter, text = labelled["letter"].upper(), labelled["text"].strip().lower()
+    return letter if text in ("", options[letter].strip().lower()) else None
 
 
 def _open(number: int, record: Any, task: str) -> Question | str:

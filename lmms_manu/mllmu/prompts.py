@@ -114,12 +114,16 @@ class Prompt:
     advice: str = ""
 
 
-class _Asked(list[Any]):
+class PromptList(list[Any]):
     """A list that the harness hands on as it is, with the attributes of the `Prompt` it belongs to."""
 
     def __init__(self, items: Sequence[Any], prompt: Prompt) -> None:
         super().__init__(items)
         self.prompt = prompt
+
+    def with_items(self, items: Sequence[Any]) -> PromptList:
+        """Another list that belongs to the same prompt."""
+        return PromptList(items, self.prompt)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "prompt":
@@ -127,7 +131,7 @@ class _Asked(list[Any]):
         return getattr(self.prompt, name)
 
 
-class Conversation(_Asked):
+class Conversation(PromptList):
     """Chat messages, the exemplars as turns; `.released`, `.pictures` and so on are those of its `Prompt`.
 
     This is what `doc_to_messages` of every MLLMU task returns. Any chat wrapper can use it as the plain list that it
@@ -135,7 +139,7 @@ class Conversation(_Asked):
     """
 
 
-class Pictures(_Asked):
+class Pictures(PromptList):
     """The pictures of a prompt, with the attributes of its `Prompt`: what `doc_to_visual` returns."""
 
 

@@ -1,10 +1,14 @@
 """What a leaf reports: the scores of each answer, and the accounts that show how much of the leaf they stand for.
 
-`score_answer` gives what the harness keeps for each sample, the other functions turn a leaf's samples into its numbers.
+`score_answer` gives what the harness keeps for each sample and `read_sample` reads it back from the samples file; the
+other functions turn a leaf's samples into its numbers.
 Every key is a metric with an aggregation, because the harness lists a key without one as an empty metric.
 
 - `scored`: for each sample what was asked, answered and right, and of whom; for the leaf how many answers count.
 - `skipped`: questions left out as unusable, for the leaf.
+- `answer_score`: the points of each answer, 0 to 1, which the harness's paired comparison with a `--baseline` reads.
+- `clustered_score`: the same with the person, over whom the harness clusters its standard error. Two metrics, because
+  the comparison reads numbers and the clustering dictionaries.
 - `unparsed`: answers to multiple-choice questions that choose no letter.
 - `not_judged`: answers that the judge was asked about in vain.
 """
@@ -15,19 +19,26 @@ import collections
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lmms_manu.benchmarks.sample import Sample, Score, text_of
 from lmms_manu.mllmu import scores
-from lmms_manu.mllmu.judge import NotJudged, judge
 from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.pending import Pending, settle
+from lmms_manu.mllmu.prompts import LETTERS
 from lmms_manu.mllmu.questions import LEAVES, NO_PICTURE
 from lmms_manu.mllmu.rubric import Verdict
 from lmms_manu.mllmu.source import DatasetSource
 
+if TYPE_CHECKING:  # openai, which takes a second to import, and which only a configured judge needs
+    from lmms_manu.mllmu.judge import NotJudged
+
 logger = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
+
+_METRICS_OF_KEYS = {"classification_accuracy": "classification", "rouge_l": "rouge_l", "cloze_accuracy": "cloze"}
+"""What reports call the scores that are one number."""
 
 
 def score_answer(document: Document, response: str, edit: str | None = None) -> dict[str, Any]:
@@ -37,7 +48,7 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
 
     Args:
         document: the question, a row of `questions.DOCUMENT_FEATURES`.
-        response: what the model answered.
+        response: what the model answered; the turns that it invents after its answer are kept, but not scored.
         edit: the fingerprint of the mask that the model was pruned with, None for a model as it was.
 
     Returns:
@@ -46,22 +57,24 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
     leaf = LEAVES[document["leaf"]]
     if _picture_is_broken(document):
         return {"skipped": {"leaf": document["skipped"], "here": 1}}
-    answer = document["answer"]
+    answer, given = document["answer"], scores.first_turn(response)
     values: dict[str, Any] = {}
     if leaf.task == "classification":
-        right = scores.classification_is_right(response, answer)
-        values = {"classification_accuracy": 100.0 * right, "unparsed": int(scores.chosen_letter(response) is None)}
+        right = scores.classification_is_right(given, answer)
+        values = {"classification_accuracy": 100.0 * right, "unparsed": int(scores.chosen_letter(given) is None)}
         points = float(right)
     elif leaf.task == "cloze":
-        right = scores.cloze_is_right(response, answer)
+        right = scores.cloze_is_right(given, answer)
         values = {"cloze_accuracy": 100.0 * right}
         points = float(right)
     else:
-        values = {**scores.rouge(response, answer), "bleu": scores.bleu(response, answer)}
-        values |= _judged(document["question"], answer, response)
+        values = {**scores.rouge(given, answer), "bleu": scores.bleu(given, answer)}
+        values |= _judged(document["question"], answer, given)
         points = values["rouge_l"]
     return {
         **values,
+        "answer_score": points,
+        "clustered_score": {"score": points, "person": document["person"]},
         "skipped": {"leaf": document["skipped"], "here": 0},
         "scored": {
             "person": document["person"],
@@ -79,9 +92,44 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
     }
 
 
+def read_sample(line: Mapping[str, Any]) -> Sample:
+    """A line of the samples file, in which the harness keeps what `score_answer` gave."""
+    scored = line.get("scored")
+    if not scored:
+        # A question that was skipped when its picture turned out broken: asked, but not scored.
+        return Sample(f"document {line['doc_id']}", "", "", text_of(line.get("target")), "", {})
+    points: dict[str, Score] = {
+        metric: (float(line[key]), 1.0) for key, metric in _METRICS_OF_KEYS.items() if key in line
+    }
+    if "unparsed" in line:
+        points["unparsed"] = (100.0 * line["unparsed"], 1.0)
+    if "score" in line.get("factuality", {}):
+        points["factuality"] = (float(line["factuality"]["score"]), 1.0)
+    if "not_judged" in line:
+        points["not_judged"] = (100.0 * line["not_judged"]["count"], 1.0)
+    picture = scored.get("picture")
+    options = [f"{letter}: {option}" for letter, option in zip(LETTERS, scored.get("options") or [], strict=False)]
+    return Sample(
+        key=f"{scored['person']}/{scored['number']}",
+        person=str(scored["person"]),
+        question="\n".join([text_of(scored["question"]), *options]),
+        target=text_of(scored["target"]),
+        response=text_of(scored["response"]),
+        scores=points,
+        picture=f"{picture['config']}/{picture['row']}/{picture['index']}" if picture else "",
+        edit=scored.get("edit"),
+        unjudged=bool(line.get("not_judged", {}).get("unreachable")),
+    )
+
+
 def count(items: Sequence[Any]) -> int:
     """How many answers count."""
     return len(items)
+
+
+def mean_score(items: Sequence[Mapping[str, Any]]) -> float:
+    """The mean of the points of answers."""
+    return sum(item["score"] for item in items) / len(items) if items else float("nan")
 
 
 def total(items: Sequence[int]) -> int:
@@ -127,6 +175,9 @@ def _judged(question: str, reference: str, response: str) -> dict[str, Mapping[s
     settings = JudgeSettings.from_environment()
     if settings is None:
         return {"factuality": {}, "not_judged": {"count": 0}}
+    # See above.
+    from lmms_manu.mllmu.judge import judge
+
     verdict = judge(settings).ask(question, reference, response)
     return {"factuality": Pending(verdict, _factuality), "not_judged": Pending(verdict, _not_judged)}
 
@@ -136,7 +187,7 @@ def _factuality(verdict: Verdict | NotJudged) -> dict[str, Any]:
 
 
 def _not_judged(verdict: Verdict | NotJudged) -> dict[str, Any]:
-    return {"count": 1, **dataclasses.asdict(verdict)} if isinstance(verdict, NotJudged) else {"count": 0}
+    return {"count": 0} if isinstance(verdict, Verdict) else {"count": 1, **dataclasses.asdict(verdict)}
 
 
 def _picture_is_broken(document: Document) -> bool:

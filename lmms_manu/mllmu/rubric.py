@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 VERSION = "1"
@@ -47,6 +48,8 @@ RESPONSE_FORMAT: dict[str, Any] = {
     },
 }
 
+_SCORE_KEYS = ("score", "factuality score")
+_REASON_KEYS = ("reason", "justification", "explanation")
 _FENCED = re.compile(r"^```(?:json)?\s*(.*?)\s*```$", re.DOTALL | re.IGNORECASE)
 _LABELLED = re.compile(r"\b(?:score|rating)\b[\"'*\s]*(?::|=|\bis\b|\bof\b)[\"'*\s]*(-?\d+(?:\.\d+)?)", re.IGNORECASE)
 _SCALE = re.compile(
@@ -78,8 +81,9 @@ def judge_prompt(question: str, reference: str, answer: str) -> str:
 def read_verdict(reply: str) -> Verdict | str:
     """The verdict in a judge's reply, or why there is none; a reply that could be read in two ways has none.
 
-    Accepted are the JSON object that was asked for, one score with its label ("Score: 8"), and a text with no other
-    number than the score, the scale itself not counted ("on a scale of 1 to 10, 8").
+    Accepted are the JSON object that was asked for, the one that the released script asks for (`"Factuality Score"`),
+    one score with its label ("Score: 8"), and a text with no other number than the score, the scale itself not counted
+    ("on a scale of 1 to 10, 8").
     """
     text = reply.strip()
     if not text:
@@ -90,12 +94,18 @@ def read_verdict(reply: str) -> Verdict | str:
     except ValueError:
         return _read_text(text)
     if isinstance(parsed, dict):
-        score, reason = parsed.get("score"), parsed.get("reason")
-        if isinstance(score, (int, float)) and not isinstance(score, bool):
-            return _checked(float(score), reason if isinstance(reason, str) else "")
+        scores = _under(parsed, _SCORE_KEYS)
+        if len(scores) == 1 and isinstance(scores[0], (int, float)) and not isinstance(scores[0], bool):
+            reasons = [reason for reason in _under(parsed, _REASON_KEYS) if isinstance(reason, str)]
+            return _checked(float(scores[0]), reasons[0] if reasons else "")
     elif isinstance(parsed, (int, float)) and not isinstance(parsed, bool):
         return _checked(float(parsed), "")
     return f"the judge's reply has no score: {_short(text)}"
+
+
+def _under(reply: Mapping[str, Any], keys: Sequence[str]) -> list[Any]:
+    """The values of those of the `keys` that a reply has, however it spells them."""
+    return [value for key, value in reply.items() if " ".join(key.lower().replace("_", " ").split()) in keys]
 
 
 def _read_text(text: str) -> Verdict | str:

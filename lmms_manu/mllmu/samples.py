@@ -17,13 +17,16 @@ from lmms_manu.mllmu.profiles import Skipped, read_id, read_name, read_pairs, re
 from lmms_manu.mllmu.prompts import IMAGE, assistant_turn, fine_tuning_prompt, user_turn
 from lmms_manu.mllmu.source import DatasetSource
 
-_PERSON = r"(?:person|individual|man|woman|character|figure|subject)"
-_PICTURED = r"(?:\s+(?:shown|pictured|depicted|seen|featured|displayed))?\s+(?:in|on)\s+(?:this|the)\s+"
-_PICTURE = r"(?:image|picture|photo|photograph|portrait)"
-_REFERENCE = re.compile(
-    rf"\bthis\s+(?:\w+\s+)?{_PERSON}\b(?:{_PICTURED}{_PICTURE}\b)?|\bthe\s+{_PERSON}\b{_PICTURED}{_PICTURE}\b",
-    re.IGNORECASE,
+_PERSON = r"(?:person\s*/\s*individual|person|individual|man|woman|character|figure|subject)"
+_VERB = (
+    r"(?:\s+(?:shown|pictured|depicted|seen|featured|displayed|described|portrayed|mentioned|introduced|presented))?"
 )
+_PLACE = r"(?:image|picture|photo|photograph|portrait|profile|biography|bio|description)"
+_PLACED = rf"{_VERB}\s+(?:in|on|of|by)\s+(?:this|the)\s+{_PLACE}\b"
+_POINTED = re.compile(rf"\bthis\s+(?:\w+\s+)?{_PERSON}\b(?:{_PLACED})?|\bthe\s+{_PERSON}\b{_PLACED}", re.IGNORECASE)
+"""What can mean nobody else than the person whom a question goes with."""
+_BARE = re.compile(r"\bthe\s+(?:person\s*/\s*individual|person|individual)\b", re.IGNORECASE)
+"""What means that person where the question names nobody."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Sample:
     Args:
         person_id: whom it is about.
         name: the person's name, empty where the dataset gives none.
-        question: as asked: with the picture as it stands, as text with the name in the place of "this person".
+        question: as asked: with the picture as it stands, as text with the name in the place of "this person" and the
+            like.
         answer: the answer that the model was trained to give.
         modality: "multimodal" or "text".
         row: the person's row in `ft_Data`.
@@ -94,7 +98,7 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
     """
     if modality not in MODALITIES:
         raise one_of("modality", modality, MODALITIES)
-    names = person_names(source)
+    known = person_names(source)
     rows = people_of(source, FINE_TUNING_SET).rows
     metadata = source.column(FINE_TUNING_SET, "metadata")
     asked = [rows[person] for person in ids if person in rows]
@@ -114,12 +118,12 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
             skipped.append(Skipped(FINE_TUNING_SET, row, person, pairs))
             continue
         for number, (question, answer) in enumerate(pairs):
-            name = names.get(person, "")
-            reason = _unusable(question, answer, name, modality)
+            name = known.get(person, "")
+            worded = question if modality == "multimodal" else name_the_person(question, name)
+            reason = _unusable(worded, answer, name, modality)
             if reason:
                 skipped.append(Skipped(FINE_TUNING_SET, row, person, reason, number))
                 continue
-            worded = question if modality == "multimodal" else name_the_person(question, name)
             samples.append(Sample(person, name, worded, answer, modality, row, source))
     report_skipped(skipped, f"{modality} measuring samples")
     if not samples:
@@ -130,8 +134,20 @@ def load_samples(source: DatasetSource, ids: Sequence[str], modality: str) -> li
 
 
 def name_the_person(question: str, name: str) -> str:
-    """`question` with "this person", "the person in the image" and their like replaced by the name."""
-    return _REFERENCE.sub(lambda _: name, question)
+    """`question` with "this person", "the individual in this profile" and their like replaced by the name.
+
+    "The person" alone is replaced where the question names nobody, in which it can mean somebody else.
+    """
+    if not name:
+        return question
+    pointed = _POINTED.sub(lambda _: name, question)
+    return pointed if mentions(pointed, name) else _BARE.sub(lambda _: name, pointed)
+
+
+def mentions(question: str, name: str) -> bool:
+    """Whether a question names a person, by one of the words of the name that are written as names."""
+    words = (re.escape(word) for word in name.split() if len(word) > 1 and not word[0].islower())
+    return any(re.search(rf"(?<!\w){word}(?!\w)", question) for word in words)
 
 
 @functools.lru_cache(maxsize=8)
@@ -149,8 +165,8 @@ def _unusable(question: str, answer: str, name: str, modality: str) -> str:
         return "the question or the answer is missing or empty"
     if IMAGE in question or IMAGE in answer:
         return f"its text contains {IMAGE}, which stands for a picture"
-    if modality == "text" and not name and _REFERENCE.search(question):
-        return "the person's name is not known, and the question needs it"
+    if modality == "text" and not mentions(question, name):
+        return "it names nobody" if name else "the person's name is not known, and without the picture it needs one"
     return ""
 
 

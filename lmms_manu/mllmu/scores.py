@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 from lmms_manu.mllmu.prompts import LETTERS
+
+_NEXT_TURN = re.compile(
+    r"ASSISTANT:"  # of the released prompts
+    r"|^(?:User|Assistant):"  # of the chat template of Idefics2, and below, the marks of others
+    r"|<\|(?:im_start|im_end|start_header_id|eot_id|eom_id|end_of_text|endoftext|user|assistant|end)\|>"
+    r"|<(?:start_of_turn|end_of_turn|end_of_utterance)>|\[/?INST\]|</s>",
+    re.MULTILINE,
+)
+
+
+def first_turn(response: str) -> str:
+    """A response up to where the model goes on with a turn that it invents: what is scored.
+
+    The released script scores what stands before a second `ASSISTANT:`; the marks of chat templates are the same thing
+    in a prompt in the chat form. A model that was trained without an end token runs on, and may run into the truth.
+    """
+    mark = _NEXT_TURN.search(response)
+    return response if mark is None else response[: mark.start()]
 
 
 def chosen_letter(response: str) -> str | None:

@@ -17,6 +17,7 @@ from lmms_manu import environment
 from lmms_manu.errors import DataError
 from lmms_manu.mllmu.names import CONFIGS
 from lmms_manu.mllmu.pictures import COLUMNS, EncodedPicture, pictures_of
+from lmms_manu.sources import expanded, is_hub_name
 
 HUB_NAME = "MLLMMU/MLLMU-Bench"
 
@@ -47,10 +48,10 @@ class DatasetSource:
             DataError: the path looks like a folder and is none.
         """
         chosen = path or os.environ.get(environment.DATASET) or HUB_NAME
-        folder = Path(chosen).expanduser()
+        folder = Path(expanded(chosen))
         if folder.is_dir():
             return cls(str(folder.resolve()))
-        if folder.is_absolute() or chosen.startswith((".", "~")) or chosen.count("/") != 1:
+        if not is_hub_name(chosen):
             raise DataError(
                 f"There is no folder {chosen!r} to read MLLMU-Bench from: give the folder of a local copy or "
                 f"{HUB_NAME!r} as the dataset (environment variable {environment.DATASET})."
@@ -127,6 +128,11 @@ class DatasetSource:
         _DECODES[self.path, config, row, index] = True
         return picture
 
+    def stored_picture(self, config: str, row: int, index: int = 0) -> bytes:
+        """The file of a picture as it is stored."""
+        picture = _encoded(self.path, config, row)[index]
+        return Path(str(picture.path)).read_bytes() if picture.content is None else picture.content.to_pybytes()
+
     def decodes(self, config: str, row: int, index: int = 0) -> bool:
         """Whether `image` gives this picture; its file is read through only if `image` was never asked for it."""
         key = (self.path, config, row, index)
@@ -196,6 +202,6 @@ def _decode(path: str, config: str, row: int, index: int) -> Image.Image:
     if index >= len(encoded):
         raise DataError(f"Row {row} of {config} in {path} has {len(encoded)} picture(s): there is no number {index}.")
     try:
-        return encoded[index].decode()
+        return encoded[index].decode(f"the picture of row {row} of {config} in {path}")
     except Exception as error:
         raise DataError(f"The picture of row {row} of {config} in {path} does not decode: {error}") from error

@@ -181,7 +181,7 @@ class PromptEncoder(PromptProcessing):
 
     def _surroundings(self, text: str) -> _Surroundings:
         """What kinds of characters the pictures of a prompt stand between: it may decide how they become tokens."""
-        parts = text.split(self.image_token)
+        parts = text.split(self.image_token) if self.takes_pictures else [text]
         last = len(parts) - 1
         return frozenset(
             (
@@ -213,27 +213,35 @@ class PromptEncoder(PromptProcessing):
         # Tokens of the vocabulary's own text could merge with the text around them.
         if not len(own) or not {int(own[0]), int(own[-1])} <= self._unmergeable:
             raise _NotSeparableError
+        if not self._picture_axes:
+            self._picture_axes = self._axes(picture, inputs)
         self._learn(inputs)
         prepared = {name: inputs[name] for name in inputs if name not in (*_TOKENS, *self._marked_ids)}
-        if not self._picture_axes:
-            self._picture_axes = self._axes(picture, prepared)
+        if prepared.keys() != self._picture_axes.keys():
+            raise _NotSeparableError
         return PreparedPicture(digest, own, prepared)
 
     def _learn(self, inputs: BatchFeature) -> None:
         """Notes which token ids the inputs of the tokens' own shape mark: those that stand for pictures."""
         ids = inputs["input_ids"]
         for name in inputs:
-            value = inputs[name]
-            if name not in _TOKENS and isinstance(value, torch.Tensor) and value.shape == ids.shape:
+            # A picture's own inputs may happen to have the tokens' shape.
+            if name not in (*_TOKENS, *self._picture_axes) and _has_shape_of(inputs[name], ids):
+                value = inputs[name]
                 self._marked_ids.setdefault(name, set()).update(ids[value == 1].tolist())
 
-    def _axes(self, picture: Image.Image, single: Mapping[str, torch.Tensor]) -> dict[str, int]:
-        """The dimension of each input that grows when a prompt shows a picture twice."""
+    def _axes(self, picture: Image.Image, single: BatchFeature) -> dict[str, int]:
+        """The dimension of each of a picture's inputs that grows when a prompt shows it twice."""
         double = self.process([f"{self.image_token} {self.image_token}"], [[picture, picture]])
         axes = {}
         for name, tensor in single.items():
+            if name in _TOKENS:
+                continue
             if not isinstance(tensor, torch.Tensor) or name not in double:
                 raise _NotSeparableError
+            # What has the tokens' shape in a prompt of another length too belongs to them.
+            if all(_has_shape_of(inputs[name], inputs["input_ids"]) for inputs in (single, double)):
+                continue
             shape, grown = tuple(tensor.shape), tuple(double[name].shape)
             axes_there = range(min(2, len(shape)))
             fitting = [axis for axis in axes_there if grown == (*shape[:axis], 2 * shape[axis], *shape[axis + 1 :])]
@@ -284,6 +292,10 @@ class _NotSeparableError(Exception):
     """A picture cannot be put into a prompt without the processor."""
 
 
+def _has_shape_of(value: Any, ids: torch.Tensor) -> bool:
+    return isinstance(value, torch.Tensor) and value.shape == ids.shape
+
+
 def _kind(character: str) -> str:
     """The kind of a character beside a picture, or of what else stands there."""
     if len(character) == 1 and character.isspace():
@@ -320,3 +332,20 @@ def to_device(inputs: Mapping[str, Any], device: torch.device, dtype: torch.dtyp
         return value.to(device, dtype) if dtype is not None and value.is_floating_point() else value.to(device)
 
     return {name: move(value) for name, value in inputs.items()}
+
+
+def answer_start(question: Sequence[int] | np.ndarray, whole: Sequence[int] | np.ndarray) -> int:
+    """Where the answer begins in the tokens of a question with its answer.
+
+    Tokenizers may join the end of a question with the start of its answer; that token belongs to the answer.
+
+    Args:
+        question: the token ids of the question alone.
+        whole: those of question and answer.
+
+    Returns:
+        The number of ids that both start with.
+    """
+    shorter = min(len(question), len(whole))
+    different = np.flatnonzero(np.asarray(question[:shorter]) != np.asarray(whole[:shorter]))
+    return int(different[0]) if len(different) else shorter

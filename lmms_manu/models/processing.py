@@ -84,7 +84,7 @@ class PromptProcessing(PromptRenderer):
         return {name: value[0][kept] for name, value in inputs.items() if value.shape == ids.shape}
 
     def _call(self, texts: Sequence[str], **images: Any) -> BatchFeature:
-        inputs = self.processor(
+        inputs: BatchFeature = self.processor(
             text=[self._without_bos(text) for text in texts],
             padding=True,
             padding_side="left",
@@ -93,9 +93,18 @@ class PromptProcessing(PromptRenderer):
         )
         # What a model is trained with; given it, a model computes a loss.
         inputs.pop("labels", None)
-        return inputs
+        if self.takes_pictures:
+            return inputs
+        # Tokenizers give token types to models that know none.
+        taken = inspect.signature(self._model_class.forward).parameters
+        return BatchFeature({name: value for name, value in inputs.items() if name in taken})
 
     def _check_placeholders(self, texts: Sequence[str], pictures: Sequence[Sequence[Image.Image]]) -> None:
+        if not self.takes_pictures:
+            if any(pictures):
+                shown = next(text for text, own in zip(texts, pictures, strict=True) if own)
+                raise ModelError(f"A picture is to be shown to a text-only model: {shown[:200]!r}")
+            return
         for text, own in zip(texts, pictures, strict=True):
             if text.count(self.image_token) != len(own):
                 raise ModelError(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from lmms_manu import sources
 from lmms_manu.errors import SettingError
 from lmms_manu.models.patterns import parse_patterns
 from lmms_manu.settings import Settings, setting
@@ -19,8 +19,8 @@ ADAPTER_CONFIG = "adapter_config.json"
 CHECKPOINT_CONFIGS = ("config.json", ADAPTER_CONFIG)
 """A folder that holds a checkpoint has one of these files."""
 
-_HARDLY_DIFFERENT = 0.85
-_SOURCES = ("pretrained", "processor", "adapter")
+SOURCES = ("pretrained", "processor", "adapter")
+"""The settings that name a checkpoint or a part of one, which machines may keep in different places."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class ModelSettings(Settings):
 
     pretrained: str | None = setting(
         None,
-        f"Folder or hub name of an image-text-to-text checkpoint, or of a peft adapter of one; "
+        f"Folder or hub name of a checkpoint, of pictures and text or of text alone, or of a peft adapter of one; "
         f"`{DEFAULT_CHECKPOINT}` if left out.",
     )
     processor: str | None = setting(
         None,
         f"Folder or hub name of the processor, for a checkpoint that has none of its own "
-        f"(for `{DEFAULT_CHECKPOINT}`: `{DEFAULT_PROCESSOR}`).",
+        f"(for `{DEFAULT_CHECKPOINT}`: `{DEFAULT_PROCESSOR}`); of a text-only checkpoint the tokenizer.",
     )
     adapter: str | None = setting(None, "Folder or hub name of a peft adapter that is merged into the checkpoint.")
     revision: str | None = setting(None, "Branch, tag or commit of the checkpoint on the hub.")
@@ -67,13 +67,13 @@ class ModelSettings(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         parse_patterns(self.mlp_blocks or "")
-        for name in _SOURCES:
+        for name in SOURCES:
             source = getattr(self, name)
-            # No name on the hub begins so; another one may be a folder's or the hub's.
-            if source is not None and source.startswith((".", "/", "~")):
-                folder = os.path.expanduser(source)
+            if source is not None and sources.is_only_a_path(source):
+                folder = sources.expanded(source)
                 if not Path(folder).is_dir():
-                    raise SettingError(f"{name}={source!r}: there is no such folder.{nearest_folder(folder)}")
+                    hub = "" if "/" in source else " A name on the hub has the form owner/name."
+                    raise SettingError(f"{name}={source!r}: there is no such folder.{hub}{nearest_checkpoint(folder)}")
                 object.__setattr__(self, name, folder)
         if self.revision is not None and Path(self.checkpoint).is_dir():
             raise SettingError(
@@ -101,18 +101,9 @@ class ModelSettings(Settings):
         return DEFAULT_PROCESSOR if self.checkpoint == DEFAULT_CHECKPOINT else self.checkpoint
 
 
-def nearest_folder(source: str) -> str:
-    """A hint at the folder beside `source` that has the most similar name; empty if nothing is near.
-
-    A folder that holds no checkpoint needs a name that is hardly different.
-    """
-    parent, name = os.path.split(source.rstrip("/"))
-    folders = [path.name for path in Path(parent).glob("*") if os.path.isdir(path)]
-    likely = get_close_matches(name, folders, n=1, cutoff=_HARDLY_DIFFERENT)
-    for folder in get_close_matches(name, folders, n=len(folders) or 1):
-        if folder in likely or _may_be_checkpoint(Path(parent, folder)):
-            return f" Did you mean {os.path.join(parent, folder)!r}?"
-    return ""
+def nearest_checkpoint(source: str) -> str:
+    """A hint at the checkpoint's folder beside `source` that has the most similar name; empty if nothing is near."""
+    return sources.nearest_folder(source, _may_be_checkpoint)
 
 
 def _may_be_checkpoint(folder: Path) -> bool:

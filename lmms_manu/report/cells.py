@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.report.bootstrap import Draws
-from lmms_manu.report.metrics import MEAN, UTILITY, Column
+from lmms_manu.report.metrics import MEAN, Column
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.runs import Run
 
@@ -75,21 +76,33 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """The models that are compared at one forget ratio.
+    """The models that are compared at one forget ratio of one benchmark.
 
     Args:
         forget_ratio: percent of the people; None if no result belongs to a ratio.
         columns: what any of the rows measured, with the gaps of a split that was run.
         rows: the runs, then the published rows.
+        benchmark: whose people were to be forgotten.
     """
 
     forget_ratio: int | None
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    benchmark: str = DEFAULT_BENCHMARK
+
+    @property
+    def key(self) -> str:
+        """What tells it apart from the other sections, for addresses: `10`, `all`, `other-10`."""
+        ratio = str(self.forget_ratio or "all")
+        return ratio if self.benchmark == DEFAULT_BENCHMARK else f"{self.benchmark}-{ratio}"
 
     @property
     def title(self) -> str:
-        return "All people" if self.forget_ratio is None else f"Forget {self.forget_ratio} %"
+        title = "All people" if self.forget_ratio is None else f"Forget {self.forget_ratio} %"
+        if self.benchmark == DEFAULT_BENCHMARK:
+            return title
+        name = get_benchmark(self.benchmark).title
+        return name if self.forget_ratio is None else f"{name}, {title.lower()}"
 
     @property
     def baseline(self) -> Row | None:
@@ -97,8 +110,8 @@ class Section:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """The splits of MLLMU-Bench that have columns."""
-        return tuple(dict.fromkeys(column.split for column in self.columns if column.split != UTILITY))
+        """The splits of the benchmark that have columns."""
+        return tuple(dict.fromkeys(column.split for column in self.columns if column.benchmark))
 
     def columns_of(self, split: str) -> tuple[Column, ...]:
         return tuple(column for column in self.columns if column.split == split)
@@ -109,7 +122,7 @@ class Report:
     """Everything that an output shows.
 
     Args:
-        sections: one for each forget ratio.
+        sections: one for each forget ratio of each benchmark.
         runs: the runs, in the user's order.
         baseline: the name of the run that the others are compared with, None without one.
         problems: what a reader of the numbers has to know.

@@ -7,29 +7,24 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, get_benchmark, names, tasks
+from lmms_manu.benchmarks.sample import Sample
+from lmms_manu.benchmarks.stock import STOCK_BY_TASK
 from lmms_manu.errors import DataError, nearest
-from lmms_manu.mllmu.names import MODALITIES, RATIOS, everything_name
 from lmms_manu.report.bootstrap import RESAMPLES, Draws, PeopleBootstrap, interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Report, Row, Section
 from lmms_manu.report.derived import derive
-from lmms_manu.report.metrics import (
-    COLUMNS,
-    COLUMNS_BY_NAME,
-    FORGOTTEN_SPLITS,
-    LEAVES,
-    MEAN,
-    QUALITY_COLUMNS,
-    UTILITY,
-    Column,
-)
+from lmms_manu.report.metrics import MEAN, Column, columns, columns_by_name, quality_columns
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.ranking import ranked
 from lmms_manu.report.runs import Run, problems_of
-from lmms_manu.report.samples import Sample
 from lmms_manu.report.seeds import with_seed_summaries
-from lmms_manu.report.trust import distrust
 
 _TOLERANCE = 1e-4
+_FORGOTTEN = "forgotten"
+
+People = tuple[str, int | None]
+"""A benchmark and a forget ratio of it, None where no task has one."""
 
 
 def compare(runs: Sequence[Run], baseline: str | None = None, *, resamples: int = RESAMPLES, seed: int = 0) -> Report:
@@ -49,8 +44,8 @@ def compare(runs: Sequence[Run], baseline: str | None = None, *, resamples: int 
     ordered = sorted(runs, key=lambda run: run is not base)
     problems = problems_of(runs)
     sections = tuple(
-        with_seed_summaries(_Builder(ratio, _taking_part(ordered, ratio), base, resamples, seed, problems).section())
-        for ratio in _ratios(runs)
+        with_seed_summaries(_Builder(people, _taking_part(ordered, people), base, resamples, seed, problems).section())
+        for people in _people(runs)
     )
     problems += _misplaced(runs, sections)
     return Report(sections, tuple(ordered), base.name if base else None, tuple(dict.fromkeys(problems)))
@@ -63,16 +58,16 @@ def _misplaced(runs: Sequence[Run], sections: Sequence[Section]) -> list[Problem
         DataError: that is all of them.
     """
     shown = {row.name for section in sections for row in section.rows if row.run}
-    problems = [
-        Problem(
-            "misplaced",
-            f"{run.name} forgot the people of {run.identity.forget_ratio} % and was asked about others, so that it "
-            f"stands in no table: evaluate the tasks of {run.identity.forget_ratio} %, such as "
-            f"{everything_name(run.identity.forget_ratio)}.",
-        )
-        for run in runs
-        if run.name not in shown and run.identity.forget_ratio in RATIOS
-    ]
+    problems = []
+    for run in runs:
+        benchmark, ratio = _forgotten(run)
+        if run.name not in shown and benchmark in names() and ratio in (get_benchmark(benchmark).ratios or (None,)):
+            told = get_benchmark(benchmark).title if ratio is None else f"{ratio} %"
+            message = (
+                f"{run.name} forgot the people of {told} and was asked about others, so that it stands in no table: "
+                f"evaluate the tasks of {told}, such as {get_benchmark(benchmark).everything(ratio)}."
+            )
+            problems.append(Problem("misplaced", message))
     if problems and not shown:
         raise DataError(" ".join(problem.message for problem in problems))
     return problems
@@ -89,21 +84,41 @@ def _baseline(runs: Sequence[Run], name: str | None) -> Run | None:
     raise DataError(f"baseline={name!r} is none of the runs ({', '.join(names)}).{nearest(name, names)}")
 
 
-def _ratios(runs: Iterable[Run]) -> tuple[int | None, ...]:
-    found = {LEAVES[task].ratio for run in runs for task in run.tasks if task in LEAVES} - {None}
-    return tuple(sorted(ratio for ratio in found if ratio is not None)) or (None,)
+def _people(runs: Iterable[Run]) -> tuple[People, ...]:
+    """The people of each section: each ratio of each benchmark that was asked."""
+    asked = {(task.benchmark, task.ratio) for run in runs for task in map(find_task, run.tasks) if task}
+    found: list[People] = []
+    for benchmark in names():
+        ratios = {ratio for name, ratio in asked if name == benchmark}
+        found += [(benchmark, ratio) for ratio in sorted(filter(None, ratios))]
+        if ratios == {None}:
+            found.append((benchmark, None))
+    return tuple(found) or ((DEFAULT_BENCHMARK, None),)
 
 
-def _taking_part(runs: Sequence[Run], ratio: int | None) -> list[Run]:
+def _taking_part(runs: Sequence[Run], people: People) -> list[Run]:
     """The runs that belong to a section: all but those that forgot, or were asked about, other people."""
-    return [run for run in runs if ratio is None or _belongs(run, ratio)]
+    return [run for run in runs if _belongs(run, people)]
 
 
-def _belongs(run: Run, ratio: int) -> bool:
-    if run.identity.is_vanilla:
-        return True
-    asked = {LEAVES[task].ratio for task in run.tasks if task in LEAVES} - {None}
-    return run.identity.forget_ratio in (None, ratio) and (not asked or ratio in asked)
+def _belongs(run: Run, people: People) -> bool:
+    benchmark, ratio = people
+    known = [task for task in map(find_task, run.tasks) if task]
+    asked = {task.ratio for task in known if task.benchmark == benchmark}
+    if known and not asked:
+        return False
+    forgot, forgotten_ratio = _forgotten(run)
+    if run.identity.is_vanilla or forgot not in ("", benchmark):
+        return run.identity.is_vanilla
+    ratios = asked - {None}
+    return ratio is None or (forgotten_ratio in (None, ratio) and (not ratios or ratio in ratios))
+
+
+def _forgotten(run: Run) -> tuple[str, int | None]:
+    """The benchmark and the ratio of the people whom a run forgot; an empty name if it is not known or nobody was."""
+    forgotten = run.edit.forgotten if run.edit else {}
+    ratio = run.identity.forget_ratio
+    return str(forgotten.get("benchmark") or (DEFAULT_BENCHMARK if ratio is not None else "")), ratio
 
 
 class _Builder:
@@ -111,14 +126,14 @@ class _Builder:
 
     def __init__(
         self,
-        ratio: int | None,
+        people: People,
         runs: list[Run],
         baseline: Run | None,
         resamples: int,
         seed: int,
         problems: list[Problem],
     ) -> None:
-        self._ratio = ratio
+        self._benchmark, self._ratio = people
         self._runs = runs
         self._baseline = baseline
         self._resamples = resamples
@@ -140,29 +155,30 @@ class _Builder:
                 Row(
                     name=run.name,
                     cells=cells,
-                    derived=derive(cells, base) if base is not None and not is_baseline else {},
+                    derived=derive(cells, base, self._benchmark) if base is not None and not is_baseline else {},
                     run=run,
                     is_baseline=is_baseline,
                 )
             )
-        return Section(self._ratio, self._columns, tuple(ranked(rows, self._columns)))
+        return Section(self._ratio, self._columns, tuple(ranked(rows, self._columns)), self._benchmark)
 
     def _measured_columns(self) -> tuple[Column, ...]:
         """The columns of each split that any run has, and the utility benchmarks that any run has."""
         present = {task for run in self._runs for task in run.tasks}
-        splits = {LEAVES[task].split for task in present if task in LEAVES}
+        splits = {task.split for task in map(find_task, present) if task and task.benchmark == self._benchmark}
         return tuple(
             column
-            for column in COLUMNS
-            if column.split in splits or (column.split == UTILITY and column.metric.task in present)
+            for column in columns()
+            if column.task in present or (column.benchmark == self._benchmark and column.split in splits)
         )
 
     def _levels(self, run: Run) -> dict[CellKey, Cell]:
         cells: dict[CellKey, Cell] = {}
-        for column in (*self._columns, *QUALITY_COLUMNS):
+        own = [column for column in quality_columns() if column.benchmark == self._benchmark]
+        for column in (*self._columns, *own):
             by_view = {view: self._cell(run, column, task) for view, task in column.tasks(self._ratio).items()}
             if MEAN not in by_view:
-                by_view[MEAN] = _mean([by_view[modality] for modality in MODALITIES])
+                by_view[MEAN] = _mean(list(by_view.values()))
             for view, cell in by_view.items():
                 cells[column.name, view] = cell
         return cells
@@ -172,8 +188,8 @@ class _Builder:
         value = column.metric.read(result.values) if result else None
         if result is None or value is None:
             return NOT_MEASURED
-        samples = run.samples(task)
-        reason = distrust(result, samples)
+        samples, stock = run.samples(task), STOCK_BY_TASK.get(task)
+        reason = stock.distrust(result.values, samples) if stock else ""
         if reason:
             self._problems.append(Problem("unjudged", f"{run.name}: {task} is left out, {reason}."))
             return Cell(note=reason)
@@ -202,31 +218,43 @@ class _Builder:
         possible = [sample.scores[column.metric.name][1] for sample in scored]
         recomputed = sum(points) / sum(possible) if sum(possible) else float("nan")
         if not np.isclose(recomputed, value, rtol=_TOLERANCE, atol=_TOLERANCE):
-            if task in LEAVES:
+            if find_task(task):
                 raise DataError(
                     f"{run.name}: the samples of {task} give {column.metric.name} {recomputed:.4f}, its results say "
                     f"{value:.4f}: the two files are not of the same evaluation."
                 )
             # A benchmark with another way of averaging than over questions: no interval can be had from the questions.
             return None
-        return self._bootstrap(column.split, task).ratio([sample.person for sample in scored], points, possible)
+        return self._bootstrap(column, task).ratio([sample.person for sample in scored], points, possible)
 
-    def _bootstrap(self, split: str, task: str) -> PeopleBootstrap:
-        """The draws of the people of a split, the same for every run, task and modality of it."""
-        pool = "forgotten" if split in FORGOTTEN_SPLITS else task if split == UTILITY else split
+    def _bootstrap(self, column: Column, task: str) -> PeopleBootstrap:
+        """The draws of the people of a split, the same for every run, task and modality of it.
+
+        The splits that ask about what was to be forgotten ask about the same people.
+        """
+        pool = column.task or (_FORGOTTEN if column.is_forgotten else column.split)
         if pool not in self._bootstraps:
-            splits = FORGOTTEN_SPLITS if split in FORGOTTEN_SPLITS else (split,)
-            tasks = (
-                {task}
-                if split == UTILITY
-                else {
-                    name for name, leaf in LEAVES.items() if leaf.split in splits and leaf.ratio in (None, self._ratio)
-                }
+            asked = (
+                sample for run in self._runs for name in self._pool(column, task) for sample in run.samples(name) or ()
             )
-            asked = (sample for run in self._runs for name in tasks for sample in run.samples(name) or ())
             people = {sample.person for sample in asked if sample.is_scored}
             self._bootstraps[pool] = PeopleBootstrap(sorted(people), self._resamples, self._seed)
         return self._bootstraps[pool]
+
+    def _pool(self, column: Column, task: str) -> list[str]:
+        """The tasks that ask about the people of a column."""
+        if column.task:
+            return [task]
+        together = [
+            split.name
+            for split in get_benchmark(self._benchmark).splits
+            if split.name == column.split or (split.is_forgotten and column.is_forgotten)
+        ]
+        return [
+            name
+            for name, known in tasks().items()
+            if known.benchmark == self._benchmark and known.split in together and known.ratio in (None, self._ratio)
+        ]
 
     def _with_change(self, run: Run, key: CellKey, cell: Cell, base: Cell) -> Cell:
         if cell.value is None or base.value is None:
@@ -240,9 +268,9 @@ class _Builder:
 
     def _same_questions(self, run: Run, key: CellKey) -> bool:
         assert self._baseline is not None
-        tasks = COLUMNS_BY_NAME[key[0]].tasks(self._ratio)
+        by_view = columns_by_name()[key[0]].tasks(self._ratio)
         same = True
-        for task in tasks.values() if key[1] == MEAN else [tasks[key[1]]]:
+        for task in by_view.values() if key[1] == MEAN else [by_view[key[1]]]:
             if _questions(run.samples(task)) != _questions(self._baseline.samples(task)):
                 same = False
                 message = (
@@ -258,7 +286,9 @@ def _questions(samples: Sequence[Sample] | None) -> set[tuple[str, str, str]]:
 
 
 def _mean(cells: Sequence[Cell]) -> Cell:
-    """The paper's mean of both modalities; not measured if one of them is missing."""
+    """The paper's mean of both modalities, or the one that there is; not measured if one of them is missing."""
+    if not cells:
+        return NOT_MEASURED
     missing = next((cell for cell in cells if cell.value is None), None)
     if missing is not None:
         return missing

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lmms_manu.mllmu.names import MODALITIES
+from lmms_manu.benchmarks.base import MODALITIES, Metric, Role, Split
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.report.bootstrap import Draws, interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey
-from lmms_manu.report.metrics import COLUMNS, MEAN, UTILITY, Metric
+from lmms_manu.report.metrics import MEAN, UTILITY, columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,42 +24,57 @@ class Derived:
     higher_is_better: bool
 
 
-DERIVED = (
-    Derived(
-        "forgetting_rate",
-        "Forgetting rate",
-        "share of the baseline's score on the forget set that is gone, mean over the metrics",
-        True,
-    ),
-    Derived("forgetting_rate_test", "Forgetting rate, test", "the same on the test set", True),
-    Derived(
-        "retention_rate",
-        "Retention rate",
-        "share of the baseline's score on the retain set that is left, mean over the metrics",
-        True,
-    ),
-    Derived("retention_rate_celebrity", "Retention rate, celebrity", "the same on the celebrity set", True),
-    Derived("retention_rate_utility", "Retention rate, utility", "the same on the general benchmarks", True),
-    Derived(
-        "modality_gap",
-        "Modality gap",
-        "forgetting rate with the picture minus that as text: how much less was forgotten as text",
-        False,
-    ),
-    Derived(
-        "trade_off",
-        "Trade-off",
-        "forgetting rate + retention rate - 100: what was forgotten beyond what was lost",
-        True,
-    ),
+_FORGETTING = Derived(
+    "forgetting_rate",
+    "Forgetting rate",
+    "share of the baseline's score on the forget set that is gone, mean over the metrics",
+    True,
 )
-DERIVED_BY_NAME = {derived.name: derived for derived in DERIVED}
+_RETENTION = Derived(
+    "retention_rate",
+    "Retention rate",
+    "share of the baseline's score on the retain set that is left, mean over the metrics",
+    True,
+)
+_UTILITY = Derived("retention_rate_utility", "Retention rate, utility", "the same on the general benchmarks", True)
+_MODALITY_GAP = Derived(
+    "modality_gap",
+    "Modality gap",
+    "forgetting rate with the picture minus that as text: how much less was forgotten as text",
+    False,
+)
+_TRADE_OFF = Derived(
+    "trade_off", "Trade-off", "forgetting rate + retention rate - 100: what was forgotten beyond what was lost", True
+)
+
+
+def derived_of(benchmark: str) -> tuple[Derived, ...]:
+    """The derived numbers of a benchmark: those that all have, and a rate for each of its further splits."""
+    splits = get_benchmark(benchmark).splits if benchmark in names() else ()
+    forgotten, kept = _further(splits)
+    return (
+        _FORGETTING,
+        *(_like(_FORGETTING, split) for split in forgotten),
+        _RETENTION,
+        *(_like(_RETENTION, split) for split in kept),
+        _UTILITY,
+        _MODALITY_GAP,
+        _TRADE_OFF,
+    )
+
+
+def derived_by_name() -> dict[str, Derived]:
+    """The derived numbers of all benchmarks; one that several have means the same in each."""
+    return {derived.name: derived for benchmark in names() for derived in derived_of(benchmark)}
+
 
 Shares = dict[Metric, Cell]
 """Percent of the baseline's score that is left, by metric."""
 
 
-def derive(row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell]) -> dict[str, Cell]:
+def derive(
+    row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell], benchmark: str = DEFAULT_BENCHMARK
+) -> dict[str, Cell]:
     """The derived numbers of a row.
 
     A metric that either side has not measured, or of which the baseline has nothing, is left out of a rate; the
@@ -68,28 +84,56 @@ def derive(row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell]) -> dic
     Args:
         row: the row's cells.
         baseline: the baseline's cells.
+        benchmark: whose splits are meant.
 
     Returns:
-        A cell for every name of `DERIVED`.
+        A cell for every name of `derived_of(benchmark)`.
     """
-    forget, retain = _shares(row, baseline, "forget", MEAN), _shares(row, baseline, "retain", MEAN)
-    with_picture, as_text = _alike(*(_shares(row, baseline, "forget", modality) for modality in MODALITIES))
+
+    def shares(split: Split | None, view: str = MEAN) -> Shares:
+        return _shares(row, baseline, benchmark, split.name, view) if split else {}
+
+    splits = get_benchmark(benchmark).splits
+    forget_split, retain_split = _first(splits, "forget"), _first(splits, "retain")
+    forget, retain = shares(forget_split), shares(retain_split)
+    with_picture, as_text = _alike(*(shares(forget_split, modality) for modality in MODALITIES))
     forgotten, retained = _alike(forget, retain)
+    further_forgotten, further_kept = _further(splits)
     return {
-        "forgetting_rate": _lost(_mean(forget)),
-        "forgetting_rate_test": _lost(_mean(_shares(row, baseline, "test", MEAN))),
-        "retention_rate": _mean(retain),
-        "retention_rate_celebrity": _mean(_shares(row, baseline, "celebrity", MEAN)),
-        "retention_rate_utility": _mean(_shares(row, baseline, UTILITY, MEAN)),
-        "modality_gap": _combined(_lost(_mean(with_picture)), 1.0, _lost(_mean(as_text)), -1.0, 0.0),
-        "trade_off": _combined(_lost(_mean(forgotten)), 1.0, _mean(retained), 1.0, -100.0),
+        _FORGETTING.name: _lost(_mean(forget)),
+        **{_like(_FORGETTING, split).name: _lost(_mean(shares(split))) for split in further_forgotten},
+        _RETENTION.name: _mean(retain),
+        **{_like(_RETENTION, split).name: _mean(shares(split)) for split in further_kept},
+        _UTILITY.name: _mean(_shares(row, baseline, "", UTILITY, MEAN)),
+        _MODALITY_GAP.name: _combined(_lost(_mean(with_picture)), 1.0, _lost(_mean(as_text)), -1.0, 0.0),
+        _TRADE_OFF.name: _combined(_lost(_mean(forgotten)), 1.0, _mean(retained), 1.0, -100.0),
     }
 
 
-def _shares(row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell], split: str, view: str) -> Shares:
+def _first(splits: Sequence[Split], role: Role) -> Split | None:
+    return next((split for split in splits if split.role == role), None)
+
+
+def _further(splits: Sequence[Split]) -> tuple[list[Split], list[Split]]:
+    """The forgotten and the kept splits beside the first one of role `forget` and the first of role `retain`."""
+    main = (_first(splits, "forget"), _first(splits, "retain"))
+    others = [split for split in splits if split not in main]
+    return [split for split in others if split.is_forgotten], [split for split in others if not split.is_forgotten]
+
+
+def _like(derived: Derived, split: Split) -> Derived:
+    """The same number on another split."""
+    title = split.title.lower()
+    label = f"{derived.label}, {title.removesuffix(' set')}"
+    return Derived(f"{derived.name}_{split.name}", label, f"the same on the {title}", derived.higher_is_better)
+
+
+def _shares(
+    row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell], benchmark: str, split: str, view: str
+) -> Shares:
     shares: Shares = {}
-    for column in COLUMNS:
-        if column.split != split:
+    for column in columns():
+        if (column.benchmark, column.split) != (benchmark, split):
             continue
         mine = row.get((column.name, view), NOT_MEASURED)
         theirs = baseline.get((column.name, view), NOT_MEASURED)

@@ -13,7 +13,7 @@ from lmms_manu.methods.base import Method
 from lmms_manu.methods.record import UNEDITED, EditRecord, Value
 from lmms_manu.methods.registry import SHARED, method_class
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
-from lmms_manu.names import MODEL
+from lmms_manu.names import MODELS
 from lmms_manu.report.results import ResultsFile
 from lmms_manu.settings import from_arguments
 
@@ -82,7 +82,7 @@ def identify(results: ResultsFile, record: EditRecord | None) -> Identity:
         DataError: an argument of the run has a value that its method does not allow.
     """
     arguments = _of_answers(results)
-    if results.model != MODEL and record is None:
+    if results.model not in MODELS and record is None:
         settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in _NAMED))
         label = PurePath(results.checkpoint).name or results.model
         return Identity(results.model, results.checkpoint, method="", label=label, settings=settings)

@@ -6,7 +6,6 @@ import copy
 import datetime
 import getpass
 import hashlib
-import importlib.metadata
 import json
 import platform
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,19 +14,20 @@ from typing import Any
 
 import filelock
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.errors import DataError, SettingError, nearest
 from lmms_manu.files import write_json
 from lmms_manu.report.cells import Report, Row, Section
-from lmms_manu.report.derived import DERIVED, DERIVED_BY_NAME
+from lmms_manu.report.derived import derived_by_name, derived_of
 from lmms_manu.report.formats.document import number_entry, numbers, run_entry
 from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, plain
-from lmms_manu.report.metrics import COLUMNS_BY_NAME, MEAN
+from lmms_manu.report.metrics import MEAN, columns_by_name
+from lmms_manu.versions import installed_version
 
 SCHEMA = "lmms-manu/leaderboard"
 VERSION = 1
 DEFAULT_SCORE = "trade_off"
-SCORES = (*DERIVED_BY_NAME, *COLUMNS_BY_NAME)
 _HEADING = "# Leaderboard\n\nRanked by "
 _PACKAGES = ("lmms-manu", "lmms-eval", "torch", "transformers")
 # What tells who appended a result and under which name says nothing about the result itself.
@@ -120,8 +120,9 @@ def check_score(score: str) -> None:
     Raises:
         SettingError: there is no such score.
     """
-    if score not in SCORES:
-        raise SettingError(f"rank_by={score!r} is not known.{nearest(score, SCORES)} Scores are {', '.join(SCORES)}.")
+    scores = (*derived_by_name(), *columns_by_name())
+    if score not in scores:
+        raise SettingError(f"rank_by={score!r} is not known.{nearest(score, scores)} Scores are {', '.join(scores)}.")
 
 
 def ranking_file(path: str | Path) -> Path:
@@ -148,7 +149,7 @@ def ranking_file(path: str | Path) -> Path:
 
 
 def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
-    """The leaderboard as Markdown, one ranking for each forget ratio, best first.
+    """The leaderboard as Markdown, one ranking for each forget ratio of each benchmark, best first.
 
     Args:
         entries: the entries.
@@ -159,11 +160,15 @@ def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
     """
     check_score(score)
     parts = [f"{_HEADING}{_title(score)}."]
-    ratios = sorted({entry["forget_ratio"] for entry in entries}, key=lambda ratio: ratio or 0)
-    for ratio in ratios:
-        group = [entry for entry in entries if entry["forget_ratio"] == ratio]
-        parts.append(f"## Forget {ratio} %" if ratio else "## Without a forget ratio")
-        parts.append(_ranking(group, score))
+    groups: dict[tuple[str, int], list[Entry]] = {}
+    for entry in entries:
+        groups.setdefault((_benchmark(entry), entry["forget_ratio"] or 0), []).append(entry)
+    for benchmark, ratio in sorted(groups, key=lambda people: (people[0] != DEFAULT_BENCHMARK, people)):
+        title = f"Forget {ratio} %" if ratio else "Without a forget ratio"
+        if benchmark != DEFAULT_BENCHMARK:
+            name = get_benchmark(benchmark).title if benchmark in names() else benchmark
+            title = f"{name}, {title.lower()}" if ratio else name
+        parts += [f"## {title}", _ranking(groups[benchmark, ratio], score, benchmark)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -193,16 +198,23 @@ def _entry(section: Section, row: Row, about: Mapping[str, Any]) -> Entry:
         "numbers": numbers(row),
         "derived": {name: number_entry(cell) for name, cell in row.derived.items() if cell.value is not None},
     }
+    # Entries of the first benchmark do not name it, so that the same result made earlier has the same fingerprint.
+    if section.benchmark != DEFAULT_BENCHMARK:
+        content["benchmark"] = section.benchmark
     # Through JSON, so that the fingerprint is that of what is read back.
     entry: Entry = json.loads(json.dumps(content, allow_nan=False))
     return {"id": identifier(entry), "name": row.name, **about, **entry}
 
 
-def _ranking(entries: Sequence[Entry], score: str) -> str:
+def _benchmark(entry: Entry) -> str:
+    return str(entry.get("benchmark", DEFAULT_BENCHMARK))
+
+
+def _ranking(entries: Sequence[Entry], score: str, benchmark: str) -> str:
     sign = -1.0 if _higher_is_better(score) else 1.0
     scored = [(entry, _score(entry, score)) for entry in entries]
     ranked = sorted(scored, key=lambda pair: (pair[1] is None, sign * (pair[1] or 0.0), pair[0]["added"]))
-    shown = [derived for derived in DERIVED if derived.name != score]
+    shown = [derived for derived in derived_of(benchmark) if derived.name != score]
     heads = ["#", "run", _label(score), *(derived.label for derived in shown), "checkpoint", "edit", "who", "when"]
     lines = ["| " + " | ".join(map(escape, heads)) + " |", "|---:|---|" + "---:|" * (1 + len(shown)) + "---|" * 4]
     for place, (entry, value) in enumerate(ranked, 1):
@@ -228,31 +240,31 @@ def _edit(run: Mapping[str, Any]) -> str | None:
 
 
 def _score(entry: Entry, score: str) -> float | None:
-    is_derived = score in DERIVED_BY_NAME
+    is_derived = score in derived_by_name()
     found = entry["derived"].get(score) if is_derived else entry["numbers"].get(score, {}).get(MEAN)
     return None if found is None else float(found["value"])
 
 
 def _number(value: float | None, score: str) -> str:
-    digits = 1 if score in DERIVED_BY_NAME else COLUMNS_BY_NAME[score].metric.digits
+    digits = 1 if score in derived_by_name() else columns_by_name()[score].metric.digits
     return DASH if value is None else plain(value, digits)
 
 
 def _label(score: str) -> str:
-    return DERIVED_BY_NAME[score].label if score in DERIVED_BY_NAME else score
+    return derived_by_name()[score].label if score in derived_by_name() else score
 
 
 def _title(score: str) -> str:
     order = "higher is better" if _higher_is_better(score) else "lower is better"
-    if score in DERIVED_BY_NAME:
-        return f"{_label(score)} ({DERIVED_BY_NAME[score].meaning}; {order})"
+    if score in derived_by_name():
+        return f"{_label(score)} ({derived_by_name()[score].meaning}; {order})"
     return f"{score} (mean of both modalities; {order})"
 
 
 def _higher_is_better(score: str) -> bool:
-    if score in DERIVED_BY_NAME:
-        return DERIVED_BY_NAME[score].higher_is_better
-    return COLUMNS_BY_NAME[score].higher_is_better
+    if score in derived_by_name():
+        return derived_by_name()[score].higher_is_better
+    return columns_by_name()[score].higher_is_better
 
 
 def _login() -> str:
@@ -263,7 +275,4 @@ def _login() -> str:
 
 
 def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+    return installed_version(package) or "not installed"

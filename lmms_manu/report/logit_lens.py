@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import itertools
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +13,7 @@ from lmms_manu.errors import ModelError
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.methods.data import UnlearningData
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.models.inputs import PromptEncoder, to_device
+from lmms_manu.models.inputs import PromptEncoder, answer_start, to_device
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.report.residual import Residual
 
@@ -42,7 +40,10 @@ def measure_residual(checkpoint: Checkpoint, data: UnlearningData, record: EditR
         found = [lens.read(encoder, batch) for batch in tqdm(batches, desc=f"Reading {part}, {modality}")]
         layers[f"{part}/{modality}"] = tuple(torch.cat(found).mean(0).tolist())
         samples[f"{part}/{modality}"] = len(passages)
-    return Residual(record.checkpoint, record.fingerprint, data.settings.forget_ratio, layers, samples)
+    people = data.settings
+    return Residual(
+        record.checkpoint, record.fingerprint, people.forget_ratio, layers, samples, benchmark=people.benchmark
+    )
 
 
 class LogitLens:
@@ -64,7 +65,7 @@ class LogitLens:
         if head is None or not isinstance(norm, nn.Module):
             raise ModelError(f"{checkpoint.name}: there is no output head or final norm to read its layers through.")
         self._head, self._norm = head, norm
-        self._keeps_logits = "logits_to_keep" in inspect.signature(self._model.forward).parameters
+        self._keeps_logits = checkpoint.accepts("logits_to_keep")
 
     def read(self, encoder: PromptEncoder, passages: Sequence[Passage]) -> Tensor:
         """The mean probability of each passage's answer tokens after each layer, `[passages, layers]`."""
@@ -94,8 +95,7 @@ def _answer_tokens(encoder: PromptEncoder, passage: Passage, pictures: Sequence[
     """How many tokens at the end of a passage are its answer's."""
     prompts = encoder.tokenize([passage.question, passage.text], [pictures, pictures])
     question, whole = (prompt.ids for prompt in prompts)
-    pairs = zip(question, whole, strict=False)
-    return len(whole) - sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return len(whole) - answer_start(question, whole)
 
 
 def _mean_probability(logits: Tensor, gold: Tensor) -> Tensor:

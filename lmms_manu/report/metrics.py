@@ -1,114 +1,106 @@
-"""What a report can show: the benchmark's metrics by split and modality, and the general benchmarks."""
+"""What a report can show: each benchmark's metrics by split and modality, and the general benchmarks of the harness."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
-from lmms_manu.mllmu.names import DEFAULT_RATIO, MODALITIES, SPLITS, leaf_name, leaves
+from lmms_manu.benchmarks.base import MODALITIES, Benchmark, Metric, Task
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, benchmarks
+from lmms_manu.benchmarks.stock import STOCK_BENCHMARKS
 
 MEAN = "mean"
 VIEWS = (MEAN, *MODALITIES)
 UTILITY = "utility"
-FORGOTTEN_SPLITS = ("forget", "test")
-KEPT_SPLITS = ("retain", "celebrity")
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """One score.
-
-    Args:
-        name: its name in reports, gates and leaderboards.
-        label: its heading.
-        task: the harness's task that reports it; for MLLMU-Bench the kind of task.
-        key: its name in the harness's results.
-        scale: what a value of the harness is multiplied with to be shown.
-        digits: decimals shown.
-        unit: `%` for shares, empty for scores.
-        per: the harness's metric that it is divided by, for counts; empty for the others.
-        proof: the metric without which a count of zero says nothing; empty for the others.
-    """
-
-    name: str
-    label: str
-    task: str
-    key: str
-    scale: float = 1.0
-    digits: int = 2
-    unit: str = "%"
-    per: str = ""
-    proof: str = ""
-
-    def read(self, values: Mapping[str, float]) -> float | None:
-        """The value to show, from a task's results; None if it was not measured."""
-        value = values.get(self.key)
-        if value is None or not self.per:
-            return None if value is None else value * self.scale
-        if value == 0 and self.proof and self.proof not in values:
-            return None
-        total = values.get(self.per)
-        return self.scale * value / total if total else None
-
-
-MLLMU_METRICS = (
-    Metric("classification", "Classification", "classification", "classification_accuracy"),
-    Metric("rouge_l", "ROUGE-L", "generation", "rouge_l", digits=3, unit=""),
-    Metric("factuality", "Factuality", "generation", "factuality", unit=""),
-    Metric("cloze", "Cloze", "cloze", "cloze_accuracy"),
-)
-
-QUALITY_METRICS = (
-    Metric("unparsed", "Unparsed", "classification", "unparsed", scale=100.0, per="scored"),
-    Metric("not_judged", "Not judged", "generation", "not_judged", scale=100.0, per="scored", proof="factuality"),
-)
-
-UTILITY_METRICS = (
-    Metric("mmmu", "MMMU", "mmmu_val", "mmmu_acc", scale=100.0),
-    Metric("llava_bench", "LLaVA-Bench", "llava_in_the_wild", "gpt_eval_llava_all", unit=""),
-    Metric("mm_vet", "MM-Vet", "mmvet", "gpt_eval_score", unit=""),
-    Metric("mmstar", "MMStar", "mmstar", "average", scale=100.0),
-    Metric("mia_bench", "MIA-Bench", "mia_bench", "gpt_eval_score", scale=100.0, unit=""),
-)
+UTILITY_TITLE = "General benchmarks"
 
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """A metric on a split; `split` is `utility` for the general benchmarks."""
+    """A metric on a split.
+
+    Args:
+        split: the split's name; `utility` for the general benchmarks.
+        metric: the metric.
+        title: the split's heading.
+        benchmark: whose split it is; empty for the general benchmarks.
+        is_forgotten: whether the split asks about what was to be forgotten.
+        members: the tasks behind the column, in the order of modalities; none for the general benchmarks.
+        task: the harness's task of a general benchmark; empty for the others.
+    """
 
     split: str
     metric: Metric
+    title: str
+    benchmark: str = ""
+    is_forgotten: bool = False
+    members: tuple[Task, ...] = dataclasses.field(default=(), repr=False)
+    task: str = ""
 
     @property
     def name(self) -> str:
-        """The name that gates and files use, such as `forget.cloze`."""
-        return f"{self.split}.{self.metric.name}"
+        """The name that gates and files use, such as `forget.cloze`, or `other.forget.cloze` of another benchmark."""
+        prefix = "" if self.benchmark in ("", DEFAULT_BENCHMARK) else f"{self.benchmark}."
+        return f"{prefix}{self.split}.{self.metric.name}"
 
     @property
     def higher_is_better(self) -> bool:
-        """Forgetting shows as low scores on the people to forget; everything else should stay high."""
-        return self.split not in FORGOTTEN_SPLITS and self.metric not in QUALITY_METRICS
+        """Forgetting shows as low scores on what was to be forgotten; everything else should stay high."""
+        return self.metric.higher_is_better and not self.is_forgotten
 
     @property
     def arrow(self) -> str:
         return "↑" if self.higher_is_better else "↓"
 
     def tasks(self, ratio: int | None) -> dict[str, str]:
-        """The harness's tasks behind the column, by modality; a utility benchmark has one, under `mean`."""
-        if self.split == UTILITY:
-            return {MEAN: self.metric.task}
-        return {
-            modality: leaf_name(self.split, ratio or DEFAULT_RATIO, self.metric.task, modality)
-            for modality in MODALITIES
-        }
+        """The harness's tasks behind the column, by modality; a general benchmark has one, under `mean`."""
+        if self.task:
+            return {MEAN: self.task}
+        return {task.modality: task.name for task in self.members if task.ratio in (None, ratio)}
 
 
-COLUMNS = (
-    *(Column(split, metric) for split in SPLITS for metric in MLLMU_METRICS),
-    *(Column(UTILITY, metric) for metric in UTILITY_METRICS),
-)
-QUALITY_COLUMNS = tuple(Column(split, metric) for split in SPLITS for metric in QUALITY_METRICS)
-COLUMNS_BY_NAME = {column.name: column for column in (*COLUMNS, *QUALITY_COLUMNS)}
+def columns() -> tuple[Column, ...]:
+    """Every column of a table of scores: the benchmarks' own, then the general benchmarks."""
+    return _columns(benchmarks())
 
-LEAVES = {leaf.name: leaf for leaf in leaves()}
-UTILITY_TASKS = {metric.task: metric for metric in UTILITY_METRICS}
+
+def quality_columns() -> tuple[Column, ...]:
+    """The columns that count answers which could not be used."""
+    return _quality_columns(benchmarks())
+
+
+def columns_by_name() -> Mapping[str, Column]:
+    """Both kinds of columns."""
+    return _columns_by_name(benchmarks())
+
+
+@functools.lru_cache(maxsize=8)
+def _columns(known: tuple[Benchmark, ...]) -> tuple[Column, ...]:
+    own = [column for benchmark in known for column in _of(benchmark, benchmark.metrics)]
+    stock = [Column(UTILITY, stock.metric, UTILITY_TITLE, task=stock.task) for stock in STOCK_BENCHMARKS]
+    return (*own, *stock)
+
+
+@functools.lru_cache(maxsize=8)
+def _quality_columns(known: tuple[Benchmark, ...]) -> tuple[Column, ...]:
+    return tuple(column for benchmark in known for column in _of(benchmark, benchmark.quality))
+
+
+@functools.lru_cache(maxsize=8)
+def _columns_by_name(known: tuple[Benchmark, ...]) -> Mapping[str, Column]:
+    return {column.name: column for column in (*_columns(known), *_quality_columns(known))}
+
+
+def _of(benchmark: Benchmark, metrics: tuple[Metric, ...]) -> list[Column]:
+    """The columns of a benchmark that some task of it reports."""
+    tasks = sorted(benchmark.tasks(), key=lambda task: MODALITIES.index(task.modality))
+    found = []
+    for split in benchmark.splits:
+        for metric in metrics:
+            members = tuple(task for task in tasks if (task.split, task.kind) == (split.name, metric.kind))
+            if members:
+                found.append(
+                    Column(split.name, metric, split.title, benchmark.name, split.is_forgotten, members=members)
+                )
+    return found

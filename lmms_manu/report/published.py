@@ -1,8 +1,9 @@
-"""The rows that the MANU paper published, to be shown beside one's own."""
+"""The rows that the MANU paper published on MLLMU-Bench, to be shown beside one's own."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import importlib.resources
 from collections.abc import Iterable
@@ -10,10 +11,11 @@ from collections.abc import Iterable
 from lmms_manu.errors import one_of
 from lmms_manu.report.cells import Cell, CellKey, Row, Section
 from lmms_manu.report.derived import derive
-from lmms_manu.report.metrics import COLUMNS, COLUMNS_BY_NAME, MEAN, UTILITY
+from lmms_manu.report.metrics import MEAN, UTILITY, columns, columns_by_name
 
 PAPER = "Liu et al., ACL 2025 (arXiv 2502.15910)"
 MODELS = ("llava-1.5-7b", "llava-1.5-13b", "idefics2-8b")
+_BENCHMARK = "mllmu"
 _VANILLA = "vanilla"
 _METRICS = {"rougeL": "rouge_l", "mmvet": "mm_vet"}
 _METHODS = {
@@ -70,13 +72,14 @@ def reference_rows(model: str, forget_ratio: int) -> tuple[Row, ...]:
 
 
 def with_reference(section: Section, model: str) -> Section:
-    """A section with the published rows for its ratio below its own."""
-    if section.forget_ratio is None:
+    """A section with the published rows for its ratio below its own; those of other benchmarks have none."""
+    if section.forget_ratio is None or section.benchmark != _BENCHMARK:
         return section
     rows = reference_rows(model, section.forget_ratio)
     published = {column for row in rows for column, _ in row.cells}
-    shown = set(section.columns) | {COLUMNS_BY_NAME[name] for name in published}
-    return Section(section.forget_ratio, tuple(column for column in COLUMNS if column in shown), (*section.rows, *rows))
+    shown = {column.name for column in section.columns} | published
+    together = tuple(column for column in columns() if column.name in shown)
+    return dataclasses.replace(section, columns=together, rows=(*section.rows, *rows))
 
 
 def guess_model(checkpoints: Iterable[str]) -> str:
@@ -95,7 +98,7 @@ def _entries() -> tuple[dict[str, str], ...]:
 
 def _column(split: str, metric: str) -> str | None:
     name = f"{split or UTILITY}.{_METRICS.get(metric, metric)}"
-    return name if name in COLUMNS_BY_NAME else None
+    return name if name in columns_by_name() else None
 
 
 def _row(key: tuple[str, str], cells: dict[CellKey, Cell], vanilla: dict[CellKey, Cell], tables: list[str]) -> Row:
@@ -107,7 +110,7 @@ def _row(key: tuple[str, str], cells: dict[CellKey, Cell], vanilla: dict[CellKey
     return Row(
         name=f"{name} (published)",
         cells=cells,
-        derived={} if is_vanilla else derive(cells, vanilla),
+        derived={} if is_vanilla else derive(cells, vanilla, _BENCHMARK),
         is_baseline=is_vanilla,
         is_published=True,
         note=f"table {', '.join(tables)} of the paper gives other values for some entries" if tables else "",

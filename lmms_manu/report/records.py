@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.names import MANIFEST_FILE, MODEL, RECORD_FILE
+from lmms_manu.names import MANIFEST_FILE, MODELS, RECORD_FILE
 from lmms_manu.report.results import ResultsFile, TaskResult
 
 
@@ -28,7 +28,7 @@ def edit_of(results: ResultsFile) -> EditRecord | None:
     edits = (protocol_of(task).get("edit") for task in results.tasks)
     told = next((record for edit in edits if isinstance(edit, Mapping) and (record := _record(edit))), None)
     # Only `lmms-manu evaluate` puts the record of the model that it evaluated above the results.
-    if told is None and results.model == MODEL and not any(protocol_of(task) for task in results.tasks):
+    if told is None and results.model in MODELS and not any(protocol_of(task) for task in results.tasks):
         evaluated = next((folder for folder in results.folders if (folder / MANIFEST_FILE).is_file()), None)
         told = EditRecord.read(evaluated / RECORD_FILE) if evaluated else None
     if told is not None and told.edited:

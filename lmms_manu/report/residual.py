@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK
 from lmms_manu.errors import DataError
 from lmms_manu.files import write_json
 from lmms_manu.models.settings import DEFAULT_CHECKPOINT
@@ -34,13 +35,15 @@ class Residual:
         layers: by set and modality, such as `forget/text`, the probability after each layer, the last one being what
             the model answers with.
         samples: how many samples each part has.
+        benchmark: whose people these are.
     """
 
     checkpoint: str
     mask: str | None
-    forget_ratio: int
+    forget_ratio: int | None
     layers: Mapping[str, tuple[float, ...]]
     samples: Mapping[str, int]
+    benchmark: str = DEFAULT_BENCHMARK
 
     def save(self, path: str | os.PathLike[str]) -> None:
         write_json(path, {"schema": SCHEMA, "version": VERSION, **dataclasses.asdict(self)})
@@ -62,17 +65,17 @@ class Residual:
             raise DataError(f"{path} cannot be read as a knowledge residual: {error}") from None
 
 
-def residual_of(run: Run, forget_ratio: int | None) -> Residual | None:
-    """The residual that lies beside or above a run's results; None if there is none of its weights, mask and the ratio.
+def residual_of(run: Run, forget_ratio: int | None, benchmark: str = DEFAULT_BENCHMARK) -> Residual | None:
+    """The residual that lies beside or above a run's results; None if there is none of its weights, mask and people.
 
     Raises:
         DataError: a file of that name is damaged.
     """
-    wanted = (_place(_unedited(run)), run.fingerprint, forget_ratio)
+    wanted = (_place(_unedited(run)), run.fingerprint, benchmark, forget_ratio)
     for folder in dict.fromkeys(folder for file in run.files for folder in file.folders):
         if (folder / FILE).is_file():
             found = Residual.load(folder / FILE)
-            if (_place(found.checkpoint), found.mask, found.forget_ratio) == wanted:
+            if (_place(found.checkpoint), found.mask, found.benchmark, found.forget_ratio) == wanted:
                 return found
     return None
 

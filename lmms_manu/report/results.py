@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lmms_manu.errors import DataError
+from lmms_manu.errors import DataError, NoResultsError
 
-_SUFFIX = "_results.json"
+RESULTS_SUFFIX = "_results.json"
 _STAMP = "%Y%m%d_%H%M%S"
 _LEVELS = 3
 
@@ -26,6 +26,7 @@ class TaskResult:
     Args:
         name: the task.
         values: metrics of the harness's filter `none`, and those of other filters as `metric,filter`.
+        unusable: the metrics whose value is no finite number, as the file has it.
         version: the task's version.
         original: number of questions of the task, None where the file does not say.
         effective: number of questions answered, less where the harness's `--limit` was given.
@@ -35,6 +36,7 @@ class TaskResult:
 
     name: str
     values: Mapping[str, float]
+    unusable: Mapping[str, str]
     version: str
     original: int | None
     effective: int | None
@@ -44,6 +46,11 @@ class TaskResult:
     @property
     def is_partial(self) -> bool:
         return self.original is not None and self.effective is not None and self.effective < self.original
+
+    @property
+    def is_unscored(self) -> bool:
+        """Whether the answers were only kept, as the harness's `--predict_only` does."""
+        return "bypass" in self.values or not (self.values or self.unusable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,17 +101,24 @@ def find_results_files(folder: str | os.PathLike[str]) -> list[Path]:
     """The results files anywhere below `folder`, oldest first; `folder` may be one such file.
 
     Raises:
-        DataError: there is none.
+        DataError: there is no such folder.
+        NoResultsError: it holds none.
     """
     place = Path(folder)
     if place.is_file():
         return [place]
     if not place.is_dir():
         raise DataError(f"{place}: there is no such folder of results.")
-    files = sorted(place.glob(f"**/*{_SUFFIX}"), key=lambda file: (file.name, str(file)))
+    files = sorted(place.glob(f"**/*{RESULTS_SUFFIX}"), key=lambda file: (file.name, str(file)))
     if not files:
-        raise DataError(
-            f"{place} holds no *{_SUFFIX}: the harness writes one at the end of an evaluation, if it was given "
+        older = next(place.glob("**/results.json"), None)
+        if older is not None:
+            raise NoResultsError(
+                f"{place} holds results of an old lmms-eval ({older}), which names its files otherwise and cannot be "
+                "compared with what today's gives: evaluate the model again."
+            )
+        raise NoResultsError(
+            f"{place} holds no *{RESULTS_SUFFIX}: the harness writes one at the end of an evaluation, if it was given "
             "--output_path. It exits with 0 even when an evaluation fails, so look at the end of its log."
         )
     return files
@@ -127,7 +141,7 @@ def read_results_file(path: str | os.PathLike[str]) -> ResultsFile:
     tasks = tuple(_task(file, name, content) for name in _table(file, content, "configs") or content["results"])
     return ResultsFile(
         path=file,
-        when=str(content.get("date") or file.name.removesuffix(_SUFFIX)),
+        when=str(content.get("date") or file.name.removesuffix(RESULTS_SUFFIX)),
         model=str(config.get("model") or content.get("model_source") or ""),
         arguments=_arguments(config.get("model_args")),
         tasks=tasks,
@@ -138,9 +152,11 @@ def read_results_file(path: str | os.PathLike[str]) -> ResultsFile:
 
 def _task(file: Path, name: str, content: Mapping[str, Any]) -> TaskResult:
     counts = _table(file, content, "n-samples", name)
+    values, unusable = _values(_table(file, content, "results", name))
     return TaskResult(
         name=name,
-        values=_values(_table(file, content, "results", name)),
+        values=values,
+        unusable=unusable,
         version=str(_table(file, content, "versions").get(name, "unknown")),
         original=_count(file, counts, "original"),
         effective=_count(file, counts, "effective"),
@@ -173,18 +189,34 @@ def _count(file: Path, counts: Mapping[str, Any], name: str) -> int | None:
     return count
 
 
-def _values(table: Mapping[str, Any]) -> dict[str, float]:
-    values = {}
+def _values(table: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
+    """The metrics of a task, and those whose value is no finite number."""
+    values: dict[str, float] = {}
+    unusable: dict[str, str] = {}
     for key, value in table.items():
         metric, _, filtered = key.partition(",")
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if is_number and "_stderr" not in metric:
-            values[metric if filtered in ("", "none") else key] = float(value)
-    return values
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or "_stderr" in metric:
+            continue
+        name = metric if filtered in ("", "none") else key
+        number = finite(value)
+        if number is None:
+            unusable[name] = f"{value!s:.20}"
+        else:
+            values[name] = number
+    return values, unusable
+
+
+def finite(value: float) -> float | None:
+    """A number as a float; None for NaN, for infinity, and for a whole number that no float can hold."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _samples_file(results: Path, task: str) -> Path | None:
-    file = results.with_name(f"{results.name.removesuffix(_SUFFIX)}_samples_{task}.jsonl")
+    file = results.with_name(f"{results.name.removesuffix(RESULTS_SUFFIX)}_samples_{task}.jsonl")
     return file if file.is_file() else None
 
 

@@ -9,15 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lmms_manu.errors import DataError, one_of
+from lmms_manu.benchmarks.registry import find_task, get_benchmark, tasks
+from lmms_manu.benchmarks.sample import Sample
+from lmms_manu.errors import DataError, NoResultsError, one_of
 from lmms_manu.methods.record import EditRecord
+from lmms_manu.report.completeness import loss, overwritten, unusable
 from lmms_manu.report.identity import Identity, identify, same_call
-from lmms_manu.report.metrics import LEAVES
 from lmms_manu.report.naming import Key, check_names, name_and_folder, names_of
 from lmms_manu.report.problems import ALLOWANCES, Problem, refusal
+from lmms_manu.report.provenance import mixed_between, mixed_within, versions_of_files
 from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
-from lmms_manu.report.samples import Sample, first_scored, read_samples
+from lmms_manu.report.samples import first_scored, read_samples
 
 _TOLD = 3
 """Tasks named in a message about many."""
@@ -59,13 +62,11 @@ class Run:
         if result is None or result.samples is None:
             return None
         if task not in self._read:
-            samples = tuple(read_samples(result.samples, task))
-            if result.effective is not None and len(samples) != result.effective:
+            if result.effective is not None and (reason := loss(result)):
                 raise DataError(
-                    f"{result.samples} holds {len(samples)} questions, but the results speak of {result.effective}: "
-                    "the file was cut short or written twice."
+                    f"{reason}. Evaluate the task again; `lmms-manu evaluate` does so when its command is repeated."
                 )
-            self._read[task] = samples
+            self._read[task] = tuple(read_samples(result.samples, task))
         return self._read[task]
 
 
@@ -128,25 +129,36 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
     problems: list[Problem] = []
     for file in files:
         for task in file.tasks:
-            if not task.values:
+            if task.is_unscored:
                 continue
             if task.name in tasks:
                 places = f"{origin[task.name].path} and {file.path}"
                 problems.append(Problem("duplicate", f"{name}: {task.name} was evaluated twice ({places})."))
             tasks[task.name], origin[task.name] = task, file
-    if not tasks:
-        raise DataError(f"{name}: {files[0].path} holds no scores.")
+    if not any(task.values for task in tasks.values()):
+        raise NoResultsError(_without_scores(name, files))
+    problems += [*unusable(name, files), *overwritten(name, files), *mixed_within(name, files)]
     problems += [*_cut_short(name, tasks), *_gaps(name, tasks), *_protocols(name, tasks)]
     edits = [edit for file in files if (edit := edit_of(file))]
     fingerprint = _fingerprint(name, tasks, edits)
     return Run(name, identity, files, tasks, edits[-1] if edits else None, fingerprint, tuple(problems))
 
 
+def _without_scores(name: str, files: Sequence[ResultsFile]) -> str:
+    if lost := unusable(name, files):
+        return " ".join(problem.message for problem in lost)
+    if any(task.samples is not None for file in files for task in file.tasks):
+        return (
+            f"{name}: {files[0].path} holds answers and no scores, as --predict_only leaves them: evaluate without it."
+        )
+    return f"{name}: {files[0].path} holds no scores."
+
+
 def _fingerprint(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[EditRecord]) -> str | None:
     """The one edit that all results of a run were made with."""
     asked: dict[str | None, str] = {}
     for task in tasks.values():
-        if task.name in LEAVES and task.samples is not None:
+        if find_task(task.name) and task.samples is not None:
             sample = first_scored(task.samples, task.name)
             if sample is not None:
                 asked.setdefault(sample.edit, task.name)
@@ -174,15 +186,15 @@ def _cut_short(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
     return [Problem("partial", f"{name}: {', '.join(told)}.")]
 
 
-def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
-    """Leaves that are missing from a split that was run, and questions that were left out."""
+def _gaps(name: str, results: Mapping[str, TaskResult]) -> list[Problem]:
+    """Tasks that are missing from a split that was run, and questions that were left out."""
     problems = []
-    for group in dict.fromkeys(LEAVES[task].group for task in tasks if task in LEAVES):
-        missing = [leaf.name for leaf in LEAVES.values() if leaf.group == group and leaf.name not in tasks]
+    for group in dict.fromkeys(known.group for known in map(find_task, results) if known):
+        missing = [known.name for known in tasks().values() if known.group == group and known.name not in results]
         if missing:
             problems.append(Problem("missing", f"{name}: {group} was run without {', '.join(missing)}."))
-    for task in tasks.values():
-        skipped = int(task.values.get("skipped", 0)) if task.name in LEAVES else 0
+    for task in results.values():
+        skipped = int(task.values.get("skipped", 0)) if find_task(task.name) else 0
         if skipped:
             questions, were = ("question", "was") if skipped == 1 else ("questions", "were")
             told = f"{skipped} {questions} of {task.name} {were} unusable and left out"
@@ -190,25 +202,20 @@ def _gaps(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
     return problems
 
 
-def _protocols(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
-    """Datasets, seeds and exemplars that differ between the leaves of a run, which a row puts side by side."""
-    # What is compared, and in which leaf each value was found first.
-    found: dict[str, dict[str, str]] = collections.defaultdict(dict)
-    for task in tasks.values():
-        leaf, recorded = LEAVES.get(task.name), protocol_of(task)
-        if leaf is None or not recorded:
+def _protocols(name: str, results: Mapping[str, TaskResult]) -> list[Problem]:
+    """Versions, datasets and the like that differ between a benchmark's tasks in a run, which a row puts together."""
+    # What is compared, and in which task each value was found first.
+    found: dict[tuple[str, str], dict[str, str]] = collections.defaultdict(dict)
+    for task in results.values():
+        known, recorded = find_task(task.name), protocol_of(task)
+        if known is None or not recorded:
             continue
-        exemplars = ", ".join(map(str, recorded.get("exemplars") or ()))
-        found["its leaves were read from different datasets"].setdefault(str(recorded.get("dataset")), task.name)
-        # Elsewhere the seed had nothing to choose.
-        if exemplars or (leaf.split, leaf.modality) == ("test", "multimodal"):
-            found["its leaves were made with different seeds"].setdefault(str(recorded.get("seed")), task.name)
-        # Both modalities of a task show the same people.
-        shown = f"the {leaf.task} of {leaf.group} was asked with different exemplars"
-        found[shown].setdefault(exemplars or "none", task.name)
+        conditions = get_benchmark(known.benchmark).conditions(known, recorded)
+        for what, value in {"its leaves are of different task versions": task.version, **conditions}.items():
+            found[known.benchmark, what].setdefault(value, task.name)
     return [
         problem
-        for what, places in found.items()
+        for (_, what), places in found.items()
         for problem in _mixed(f"{name}: {what}", {task: value for value, task in places.items()})
     ]
 
@@ -235,16 +242,9 @@ def _mixed(what: str, values: Mapping[str, str]) -> list[Problem]:
 def problems_of(runs: Sequence[Run]) -> list[Problem]:
     """What was allowed but has to be told: see `Problem`."""
     problems = [problem for run in runs for problem in run.problems] + _across(runs)
-    for package in dict.fromkeys(name for run in runs for name in versions_of(run)):
-        found = {run.name: version for run in runs if (version := versions_of(run).get(package))}
-        if len(set(found.values())) > 1:
-            told = ", ".join(f"{version} in {name}" for name, version in found.items())
-            problems.append(Problem("versions", f"the runs used different versions of {package}: {told}."))
-    return problems
+    return problems + mixed_between({run.name: versions_of(run) for run in runs})
 
 
 def versions_of(run: Run) -> dict[str, str]:
     """The versions of libraries that a run recorded."""
-    harness = sorted({file.harness_version for file in run.files} - {"unknown", "unknown@unknown"})
-    recorded = dict(run.edit.versions) if run.edit is not None else {}
-    return {**recorded, **({"lmms-eval": ", ".join(harness)} if harness else {})}
+    return versions_of_files(run.files)

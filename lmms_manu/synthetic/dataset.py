@@ -24,6 +24,8 @@ from lmms_manu.synthetic.people import Person, Population, make_population
 from lmms_manu.synthetic.png import encode_png
 from lmms_manu.synthetic.rows import fine_tuning_row, profile_row
 
+SMALLEST_PICTURE, LARGEST_PICTURE = 8, 4096
+
 _ROWS_IN_A_GROUP = 32
 _POSES = 3
 _PARQUET = "train-00000-of-00001.parquet"
@@ -83,8 +85,10 @@ def make_dataset(
         if not overwrite:
             raise DataError(f"The folder {target} exists: name another one, or replace it with --overwrite.")
         _refuse_foreign(target)
-    if not 8 <= picture_size <= 4096:
-        raise DataError(f"picture_size={picture_size} is out of range: allowed is 8 to 4096.")
+    if not SMALLEST_PICTURE <= picture_size <= LARGEST_PICTURE:
+        raise DataError(
+            f"picture_size={picture_size} is out of range: allowed is {SMALLEST_PICTURE} to {LARGEST_PICTURE}."
+        )
     population = make_population(people, seed)
     pictures = _Pictures(seed, picture_size)
     _check_pictures(population, pictures)

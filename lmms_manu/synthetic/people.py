@@ -11,6 +11,7 @@ from lmms_manu.synthetic.words import ATTRIBUTES, FIRST_NAMES, LAST_NAMES
 
 CELEBRITIES_PER_PERSON = 153 / 500
 SMALLEST_NUMBER = 20
+LARGEST_NUMBER = int(len(FIRST_NAMES) * len(LAST_NAMES) / (1 + CELEBRITIES_PER_PERSON)) // 2
 
 # How many looks there are of each feature of a picture; `drawing` gives them their colours and shapes.
 FEATURES = {"background": 8, "skin": 6, "hair": 8, "cut": 4, "shirt": 8, "pattern": 4, "wear": 5}
@@ -56,9 +57,8 @@ def make_population(people: int, seed: int) -> Population:
             names for.
     """
     celebrities = max(2, round(people * CELEBRITIES_PER_PERSON))
-    largest = int(len(FIRST_NAMES) * len(LAST_NAMES) / (1 + CELEBRITIES_PER_PERSON)) // 2
-    if not SMALLEST_NUMBER <= people <= largest:
-        raise DataError(f"people={people} is out of range: allowed is {SMALLEST_NUMBER} to {largest}.")
+    if not SMALLEST_NUMBER <= people <= LARGEST_NUMBER:
+        raise DataError(f"people={people} is out of range: allowed is {SMALLEST_NUMBER} to {LARGEST_NUMBER}.")
     total = people + celebrities
     names, looks = _names(total, seed), _looks(total, seed)
     everyone = tuple(

@@ -20,7 +20,7 @@ from lmms_manu.mllmu.names import (
 )
 
 FOLDER = Path(__file__).parent
-VERSION = 1.0
+VERSION = 2.0
 
 HEADER = "# Written by generate.py: change that, not this.\n"
 
@@ -34,6 +34,7 @@ doc_to_visual: !function utils.doc_to_visual
 doc_to_messages: !function utils.doc_to_messages
 doc_to_target: !function utils.doc_to_target
 process_results: !function utils.process_results
+cluster_key: person
 generation_kwargs:
   max_new_tokens: 50
   do_sample: false
@@ -42,6 +43,12 @@ generation_kwargs:
 """
 
 ACCOUNTS = """\
+  - metric: answer_score
+    aggregation: mean
+    higher_is_better: true
+  - metric: clustered_score
+    aggregation: !function utils.mean_score
+    higher_is_better: true
   - metric: scored
     aggregation: !function utils.count
     higher_is_better: true

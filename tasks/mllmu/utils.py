@@ -19,12 +19,16 @@ from datasets import Dataset
 
 from lmms_manu.methods.published import published
 from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
+from lmms_manu.mllmu.family import announced_family
 from lmms_manu.mllmu.judge_settings import JudgeSettings
 from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
+from lmms_manu.plugins.options import running_options
+from lmms_manu.versions import installed
 
 count = results.count
 count_not_judged = results.count_not_judged
 mean_of_judged = results.mean_of_judged
+mean_score = results.mean_score
 mean_of_modalities = results.mean_of_modalities
 skipped = results.skipped
 total = results.total
@@ -69,7 +73,7 @@ def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[st
 
 
 def _load(leaf: str) -> LeafQuestions:
-    return load_questions(LEAVES[leaf], DatasetSource.resolve(), ProtocolSettings.from_environment())
+    return load_questions(LEAVES[leaf], DatasetSource.resolve(), ProtocolSettings.from_environment(announced_family()))
 
 
 def _questions_of(leaf: str) -> Callable[[Dataset], Dataset]:
@@ -83,11 +87,15 @@ def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
     questions = _load(leaf)
     judge = JudgeSettings.announced() if questions.leaf.task == "generation" else None
-    edit = published()
+    # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
+    edit = getattr(running_options().get("model"), "record", None) or published()
     return {
         "dataset": questions.source.path,
         "seed": questions.settings.seed,
+        "family": questions.settings.family,
+        "exemplar_people": questions.settings.exemplars,
         "exemplars": list(questions.exemplars),
         "judge": judge.model if judge else None,
         "edit": edit.as_dict() if edit else None,
+        "versions": installed(),
     }

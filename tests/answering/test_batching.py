@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.architectures import load_script
 from transformers import CONFIG_MAPPING
 
-from lmms_manu.answering.batching import LARGEST, BatchRunner, Footprint, automatic_batch_size
+from lmms_manu.answering.batching import LARGEST, Footprint, HalvingBatches, automatic_batch_size
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.errors import ModelError, SettingError
 
@@ -37,19 +37,19 @@ def fits_at_most(count: int, tried: list[int]):
 @settings(max_examples=15)
 @given(st.integers(1, 40), st.integers(1, 20), st.integers(1, 20))
 def test_every_item_is_worked_on_once_and_in_order_whatever_fits(items, size, fitting):
-    runs = BatchRunner().run(range(items), lambda following: size, fits_at_most(fitting, []), str)
+    runs = HalvingBatches().run(range(items), lambda following: size, fits_at_most(fitting, []), str)
     assert [result for some in runs for result in some] == [item * 10 for item in range(items)]
 
 
 def test_out_of_memory_halves_the_batch_for_what_follows():
     tried: list[int] = []
-    list(BatchRunner().run(range(12), lambda following: 8, fits_at_most(3, tried), str))
+    list(HalvingBatches().run(range(12), lambda following: 8, fits_at_most(3, tried), str))
     assert tried == [8, 4, 2, 2, 2, 2, 2, 2]
 
 
 def test_what_did_not_fit_says_nothing_about_other_items():
     tried: list[int] = []
-    runner = BatchRunner()
+    runner = HalvingBatches()
     list(runner.run(range(8), lambda following: 8, fits_at_most(3, []), str))
     list(runner.run(range(8), lambda following: 8, fits_at_most(8, tried), str))
     assert tried == [8]
@@ -57,7 +57,7 @@ def test_what_did_not_fit_says_nothing_about_other_items():
 
 def test_a_single_item_that_does_not_fit_is_named():
     with pytest.raises(ModelError, match="number 0: out of memory with this one prompt"):
-        list(BatchRunner().run(range(3), lambda following: 2, fits_at_most(0, []), lambda item: f"number {item}"))
+        list(HalvingBatches().run(range(3), lambda following: 2, fits_at_most(0, []), lambda item: f"number {item}"))
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
@@ -65,7 +65,7 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory():
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        list(BatchRunner().run(range(3), lambda following: 2, work, str))
+        list(HalvingBatches().run(range(3), lambda following: 2, work, str))
 
 
 CPU = torch.device("cpu")

@@ -9,6 +9,7 @@ from PIL import Image
 from support.asking import mixed_requests
 from support.families import SEVERAL_PICTURES, save_family
 from support.models import save_llava
+from support.plain_loop import plain_answers
 from support.stock_tasks import picture
 
 from lmms_manu.answering.engine import AnsweringEngine
@@ -28,19 +29,6 @@ def engine_of(checkpoint, batch_size="auto", **settings) -> AnsweringEngine:
     return AnsweringEngine(checkpoint, PromptEncoder(checkpoint), AnsweringSettings(batch_size=batch_size, **settings))
 
 
-def simple_loop(checkpoint, requests) -> list[str]:
-    """One prompt after the other through `generate`, as a user would write it."""
-    encoder = PromptEncoder(checkpoint)
-    texts = []
-    for request in requests:
-        inputs = encoder.process([request.text], [request.pictures()])
-        new = checkpoint.model.generate(
-            **inputs, max_new_tokens=request.generation.max_new_tokens, do_sample=False, pad_token_id=0
-        )
-        texts.append(encoder.tokenizer.decode(new[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
-    return texts
-
-
 def text_request(text: str, label: str = "a task, document 3", **generation) -> PromptRequest:
     return PromptRequest(text, list, Generation(**generation), label=label)
 
@@ -52,7 +40,7 @@ def requests(checkpoint):
 
 @pytest.fixture(scope="module")
 def answers(checkpoint, requests):
-    return simple_loop(checkpoint, requests)
+    return plain_answers(checkpoint, requests)
 
 
 @pytest.mark.parametrize("batch_size", ["1", "2", "7", "auto"])
@@ -73,13 +61,15 @@ def test_answers_do_not_depend_on_the_order_of_the_requests(checkpoint, requests
 
 
 @pytest.mark.parametrize("family", SEVERAL_PICTURES)
-def test_other_families_answer_as_in_the_simple_loop(family, tmp_path):
+def test_other_families_answer_as_in_the_plain_answers(family, tmp_path):
     checkpoint = load_checkpoint(ModelSettings(pretrained=str(save_family(family, tmp_path)), device="cpu"))
     requests = mixed_requests(PromptEncoder(checkpoint), count=9, new_tokens=5)
-    assert [answer.text for answer in engine_of(checkpoint, "4").answer(requests)] == simple_loop(checkpoint, requests)
+    assert [answer.text for answer in engine_of(checkpoint, "4").answer(requests)] == plain_answers(
+        checkpoint, requests
+    )
 
 
-def test_a_family_of_one_picture_a_prompt_answers_as_in_the_simple_loop(tmp_path):
+def test_a_family_of_one_picture_a_prompt_answers_as_in_the_plain_answers(tmp_path):
     checkpoint = load_checkpoint(ModelSettings(pretrained=str(save_family("blip-2", tmp_path)), device="cpu"))
     requests = [
         PromptRequest(
@@ -91,7 +81,7 @@ def test_a_family_of_one_picture_a_prompt_answers_as_in_the_simple_loop(tmp_path
         for number in range(7)
     ]
     answers = [answer.text for answer in engine_of(checkpoint, "3").answer(requests)]
-    assert answers == simple_loop(checkpoint, requests)
+    assert answers == plain_answers(checkpoint, requests)
     assert len(set(answers)) > 1
 
 
@@ -129,7 +119,7 @@ def test_exemplars_are_computed_once_where_the_answers_stay_as_they_are(family, 
     ]
     for requests, is_shared in zip((unpictured, shots), NOT_SHARED.get(family, (True, True)), strict=True):
         engine = engine_of(checkpoint, "3")
-        assert [answer.text for answer in engine.answer(requests)] == simple_loop(checkpoint, requests)
+        assert [answer.text for answer in engine.answer(requests)] == plain_answers(checkpoint, requests)
         assert (engine.work.computed_prompt_tokens < 0.6 * engine.work.prompt_tokens) is is_shared
 
 
@@ -141,7 +131,7 @@ def test_a_start_whose_pictures_differ_is_not_shared(checkpoint):
         for number in range(4)
     ]
     engine = engine_of(checkpoint)
-    assert [answer.text for answer in engine.answer(requests)] == simple_loop(checkpoint, requests)
+    assert [answer.text for answer in engine.answer(requests)] == plain_answers(checkpoint, requests)
 
 
 def test_an_answer_ends_at_a_stop_text(checkpoint):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 
 import pytest
@@ -130,6 +132,30 @@ def test_a_mask_with_flipped_bits_is_refused(tmp_path):
         NeuronMask.load(path)
 
 
+def test_a_mask_of_version_0_1_is_read_and_its_damage_noticed(tmp_path):
+    mask = NeuronMask({"vision.0": torch.arange(20)}, SIZES, "abc", {"recipe": "paper"})
+    told = {
+        "format": "lmms-manu mask 1",
+        "sizes": json.dumps(SIZES),
+        "weights": mask.weights,
+        "details": json.dumps(mask.details),
+        "fingerprint": mask.fingerprint,
+    }
+    checksum = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    tensors = {name: indices.to(torch.int32) for name, indices in mask.neurons.items()}
+    path = tmp_path / "m.safetensors"
+    save_file(tensors, path, {**told, "checksum": checksum})
+    loaded = NeuronMask.load(path)
+    assert (loaded.fingerprint, loaded.sizes, loaded.weights) == (mask.fingerprint, SIZES, "abc")
+    assert loaded.details == {"recipe": "paper"}
+    save_file({"vision.0": tensors["vision.0"][1:]}, path, {**told, "checksum": checksum})
+    with pytest.raises(DataError, match="do not match its fingerprint"):
+        NeuronMask.load(path)
+    save_file(tensors, path, {**told, "weights": "other", "checksum": checksum})
+    with pytest.raises(DataError, match="does not match its checksum"):
+        NeuronMask.load(path)
+
+
 def test_a_mask_from_the_hub_is_fetched_by_the_name_of_its_repository(tmp_path, monkeypatch):
     # The hub's cache on disk stands in for the hub, as it does for every user without a network.
     path = NeuronMask({"vision.0": torch.tensor([1])}, SIZES).save(tmp_path / "source")
@@ -174,13 +200,15 @@ def test_other_weight_files_of_the_same_shape_are_a_warning(caplog):
 
 
 @pytest.mark.parametrize(
-    "change", [{"details": '{"record": {"forget_ratio": 7}}'}, {"weights": "other"}, {"sizes": "{"}, {"checksum": ""}]
+    "change",
+    [{"details": {"record": {"forget_ratio": 7}}}, {"weights": "other"}, {"sizes": {"language.0": 41}}, {"more": 1}],
 )
 def test_a_mask_that_was_changed_is_damaged(tmp_path, change):
     path = NeuronMask({"language.0": torch.tensor([1])}, SIZES, "abc", {}).save(tmp_path)
     with safe_open(path, framework="pt") as opened:
         tensors, metadata = {name: opened.get_tensor(name) for name in opened.keys()}, opened.metadata()  # noqa: SIM118
-    save_file(tensors, path, {**metadata, **change})
+    about = json.dumps({**json.loads(metadata["about"]), **change}, sort_keys=True)
+    save_file(tensors, path, {**metadata, "about": about})
     with pytest.raises(DataError, match="damaged"):
         NeuronMask.load(path)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from support.one_answer import write_results
 
 from lmms_manu import environment
 from lmms_manu.cli import main
@@ -108,10 +109,7 @@ def answered(monkeypatch):
     """A harness that leaves behind what it does for one answer, judged or not; the variables are none of the user's."""
 
     def harness(call, **_):
-        file = call.output / "20260101_000000_results.json"
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps({"results": {f"{call.tasks[0]}_cloze_text": {"cloze_accuracy,none": 100}}}))
-        return file
+        return write_results(call.output, f"{call.tasks[0]}_cloze_text", {"cloze_accuracy": 100})
 
     monkeypatch.setattr(evaluation, "run", harness)
     for name in (*environment.HELP, "OPENAI_API_KEY", "OPENAI_API_URL", "MODEL_VERSION"):
@@ -176,11 +174,8 @@ def test_a_part_without_a_verdict_is_told_and_run_again(monkeypatch, tmp_path, c
 
     def harness(call, **_):
         # What the harness leaves behind for two answers; the judge comes back for the second call.
-        values = {"scored,none": 2, "not_judged,none": 2 - next(judged)}
-        file = call.output / "20260101_000000_results.json"
-        file.parent.mkdir(parents=True)
-        file.write_text(json.dumps({"results": {"mllmu_forget_generation_text": values}}))
-        return file
+        values = {"scored": 2, "not_judged": 2 - next(judged)}
+        return write_results(call.output, "mllmu_forget_generation_text", values, answers=2)
 
     monkeypatch.setattr(evaluation, "run", harness)
     words = ["evaluate", *ONE_PART, "--output", str(tmp_path)]
@@ -190,3 +185,37 @@ def test_a_part_without_a_verdict_is_told_and_run_again(monkeypatch, tmp_path, c
     assert main.main(words) == 0
     assert main.main(words) == 0
     assert "done before" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spoil", [lambda file: file.write_bytes(file.read_bytes()[:-1]), lambda file: file.unlink()])
+def test_a_part_whose_samples_are_not_all_there_has_failed_and_is_run_again(monkeypatch, tmp_path, capsys, spoil):
+    spoiling = iter([True, False, True])
+
+    def harness(call, **_):
+        file = write_results(call.output, "mllmu_forget_cloze_text", {"cloze_accuracy": 100}, answers=3)
+        if next(spoiling):
+            spoil(next(file.parent.glob("*.jsonl")))
+        return file
+
+    monkeypatch.setattr(evaluation, "run", harness)
+    words = ["evaluate", *ONE_PART, "--output", str(tmp_path)]
+    assert main.main(words) == 1
+    assert "The same command runs this part again" in capsys.readouterr().out
+    assert json.loads((tmp_path / "run.json").read_text())["parts"]["mllmu_forget"]["status"] == "failed"
+    assert main.main(words) == 0
+    spoil(next(tmp_path.rglob("*.jsonl")))
+    assert main.main([*words, "--dry-run"]) == 0
+    assert "done before" not in capsys.readouterr().out, "what was cut off after it was done is no longer done"
+
+
+def test_what_was_done_with_other_versions_is_told_and_both_are_kept(answered, tmp_path, capsys):
+    words = ["--output", str(tmp_path)]
+    assert main.main(["evaluate", *ONE_PART, *words]) == 0
+    manifest = json.loads((tmp_path / "run.json").read_text())
+    here = manifest["parts"]["mllmu_forget"]["versions"]["lmms-eval"]
+    manifest["parts"]["mllmu_forget"]["versions"]["lmms-eval"] = "0.7.0"
+    (tmp_path / "run.json").write_text(json.dumps(manifest))
+    assert main.main(["evaluate", *TWO_PARTS, *words]) == 0
+    assert f"done before, with other versions (lmms-eval 0.7.0 then, {here} now)" in capsys.readouterr().out
+    parts = json.loads((tmp_path / "run.json").read_text())["parts"]
+    assert [part["versions"]["lmms-eval"] for part in parts.values()] == ["0.7.0", here]

@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from support.one_answer import write_results
 
 from lmms_manu.cli import main
 from lmms_manu.errors import SettingError
@@ -46,6 +47,17 @@ def test_the_vanilla_model_has_no_argument_of_an_edit():
         check_arguments(point.model_args)
 
 
+def test_swept_settings_are_checked_together_with_the_shared_ones(tmp_path, capsys):
+    controls = ["--recipe", "random", "--prune_rate", "30", "--seed", "0,1", "--output", str(tmp_path), "--dry-run"]
+    shared = ["--model_args", "forget_ratio=10,random_like=ratio"]
+    assert main.main(["sweep", *controls, *shared]) == 0, capsys.readouterr().err
+    told = capsys.readouterr().out
+    assert "random-30-seed1/mllmu_forget" in told
+    assert "--tasks mllmu_forget_10" in told
+    assert main.main(["sweep", "--recipe", "paper", *controls[2:], *shared]) == 2
+    assert "random_like='ratio' needs recipe=random" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("grid", [{}, {"recipe": []}])
 def test_a_sweep_over_nothing_is_refused(grid):
     with pytest.raises(SettingError, match="needs a setting"):
@@ -60,11 +72,8 @@ def test_a_setting_cannot_be_swept_and_fixed_at_once():
 def test_results_in_folders_of_a_checkpoints_name_are_reported(monkeypatch, tmp_path, capsys):
     def harness(call, **_):
         # As the harness does where `pretrained` is given.
-        file = call.output / "tiny" / "20260101_000000_results.json"
-        file.parent.mkdir(parents=True)
         config = {"model": "manu_pruned", "model_args": call.config()["model_args"]}
-        file.write_text(json.dumps({"config": config, "results": {"mmstar": {"average,none": 0.5}}}))
-        return file
+        return write_results(call.output / "tiny", "mmstar", {"average": 0.5}, config=config)
 
     monkeypatch.setattr(evaluation, "run", harness)
     parts = ["--suite", "utility", "--skip", "mmmu,mmvet,mia_bench,llava_bench", "--limit", "1"]

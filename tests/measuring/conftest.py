@@ -2,7 +2,7 @@ import pytest
 from support.models import save_llava
 from support.passages import make_passages
 
-from lmms_manu.measuring.sums import MODALITIES, SETS
+from lmms_manu.measuring.parts import PARTS
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.models.settings import ModelSettings
 
@@ -30,4 +30,4 @@ def load(llava_folder):
 @pytest.fixture
 def parts():
     """Nineteen passages for each part, so that the last batch is smaller for any batch size but one."""
-    return {(group, modality): make_passages(group, modality, 19) for group in SETS for modality in MODALITIES}
+    return {part: make_passages(*part, 19) for part in PARTS}

@@ -7,12 +7,13 @@ import pytest
 import torch
 from PIL import Image
 from support.families import SEVERAL_PICTURES, save_family
+from support.statistics import stacked
 
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.parts import PARTS, Part
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.measuring.sums import MODALITIES, SETS
 from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
 
@@ -40,35 +41,36 @@ def passages(encoder, group, modality):
     ]
 
 
-def sums(checkpoint, **settings):
+def measured(checkpoint, **settings):
     encoder = PromptEncoder(checkpoint)
-    parts = {(group, modality): passages(encoder, group, modality) for group in SETS for modality in MODALITIES}
+    parts = {part: passages(encoder, *part) for part in PARTS}
     blocks = find_mlp_blocks(checkpoint.model)
     return measure(checkpoint, blocks, parts, MeasureSettings(statistics_cache=False, **settings), progress=False)
 
 
 @pytest.mark.parametrize("tokens", ["all", "answer"])
 @pytest.mark.parametrize("family", SEVERAL_PICTURES)
-def test_a_batch_of_all_gives_the_sums_of_one_after_the_other(load, tmp_path, family, tokens):
+def test_a_batch_of_all_gives_the_statistics_of_one_after_the_other(load, tmp_path, family, tokens):
     checkpoint = load(save_family(family, tmp_path / family))
-    together = sums(checkpoint, tokens=tokens, statistics_batch_size=5)
-    alone = sums(checkpoint, tokens=tokens, statistics_batch_size=1)
-    assert torch.equal(together.sums[:, :, 0], alone.sums[:, :, 0])
-    torch.testing.assert_close(together.sums, alone.sums, rtol=1e-3, atol=1e-3)
-    assert (together.sums[:, 0, 0] > 0).all()
+    together = measured(checkpoint, tokens=tokens, statistics_batch_size=5)
+    alone = measured(checkpoint, tokens=tokens, statistics_batch_size=1)
+    for part in PARTS:
+        assert torch.equal(together(part, "count"), alone(part, "count"))
+        assert part.modality == "text" or (together(part, "count") > 0).all()
+    torch.testing.assert_close(stacked(together), stacked(alone), rtol=1e-3, atol=1e-3)
 
 
 def test_patches_that_only_fill_a_picture_up_do_not_count(load, tmp_path):
     checkpoint = load(save_family("gemma4", tmp_path))
-    found = sums(checkpoint)
+    found = measured(checkpoint)
     encoder = PromptEncoder(checkpoint)
     shown = passages(encoder, "forget", "multimodal")
     places = encoder.encode([one.text for one in shown], [one.pictures() for one in shown])["image_position_ids"]
     real = int((places >= 0).all(-1).sum())
     assert 0 < real < places.shape[:-1].numel()
-    assert (found.sums[0, 0, 0, found.layout.vision] == real).all()
+    assert (found(Part("forget", "multimodal"), "count")[found.layout.vision] == real).all()
 
 
 def test_a_model_that_takes_no_text_alone_is_refused(load, tmp_path):
     with pytest.raises(ModelError, match="takes no text without a picture"):
-        sums(load(save_family("blip-2", tmp_path)))
+        measured(load(save_family("blip-2", tmp_path)))

@@ -4,12 +4,13 @@ import signal
 
 import pytest
 import torch
+from support.statistics import stacked
 
 from lmms_manu.errors import DataError, ModelError
 from lmms_manu.measuring import part
 from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.measure import measure
-from lmms_manu.measuring.partial import PartialSums
+from lmms_manu.measuring.partial import PartialValues
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.settings import MeasureSettings
@@ -51,7 +52,7 @@ def test_an_interrupt_loses_at_most_one_batch(load, parts, at):
     forwards = Forwards(checkpoint)
     resumed = run(checkpoint, parts)
     assert len(forwards.sizes) == 40 - (at - 1)
-    assert torch.equal(resumed.sums, undisturbed.sums)
+    assert torch.equal(stacked(resumed), stacked(undisturbed))
     assert not StatisticsCache.default().unfinished()
 
 
@@ -83,7 +84,7 @@ def test_what_cannot_be_kept_ends_no_measurement(load, parts, monkeypatch, caplo
     def vanished(*_):
         raise FileNotFoundError("the folder was cleaned")
 
-    monkeypatch.setattr(PartialSums, "save", vanished)
+    monkeypatch.setattr(PartialValues, "save", vanished)
     monkeypatch.setattr(part, "_KEEP_SECONDS", 0)
     assert run(load(), parts).measured == 4
     assert "could not be kept: the folder was cleaned" in caplog.text
@@ -108,10 +109,10 @@ def test_out_of_memory_halves_the_batch_and_goes_on(load, parts):
     undisturbed = run(load(), parts, statistics_cache=False)
     checkpoint = load()
     forwards = Forwards(checkpoint, 3, out_of_memory)
-    sums = run(checkpoint, parts).sums
+    halved = run(checkpoint, parts)
     assert forwards.sizes[:5] == [2, 2, 2, 1, 1]
     assert set(forwards.sizes[5:]) == {1}
-    torch.testing.assert_close(sums, undisturbed.sums, rtol=1e-4, atol=1e-3)
+    torch.testing.assert_close(stacked(halved), stacked(undisturbed), rtol=1e-4, atol=1e-3)
 
 
 def test_a_sample_that_does_not_fit_alone_is_an_error_that_names_it(load, parts):
@@ -128,6 +129,6 @@ def test_a_picture_that_does_not_decode_is_left_out_with_a_warning(load, parts, 
     first, *others = parts["forget", "multimodal"]
     without = run(load(), {**parts, ("forget", "multimodal"): others}, statistics_cache=False)
     unreadable = Passage("the torn one", first.question, first.answer, functools.partial(broken), "torn")
-    sums = run(load(), {**parts, ("forget", "multimodal"): [unreadable, *others]}).sums
-    torch.testing.assert_close(sums, without.sums, rtol=1e-4, atol=1e-3)
+    found = run(load(), {**parts, ("forget", "multimodal"): [unreadable, *others]})
+    torch.testing.assert_close(stacked(found), stacked(without), rtol=1e-4, atol=1e-3)
     assert "without the torn one: its picture does not decode" in caplog.text

@@ -1,10 +1,11 @@
 import pytest
 import torch
+from support.statistics import stacked
 
 from lmms_manu.errors import DataError, ModelError
 from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.parts import PARTS
 from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.measuring.sums import MODALITIES, SETS
 from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.watch import watch
@@ -39,47 +40,47 @@ def plain_sums(checkpoint, passages, tau=0.1, rows_of=lambda activations, tower,
 
 
 def all_plain_sums(checkpoint, parts, **options):
-    plain = [plain_sums(checkpoint, parts[group, modality], **options) for group in SETS for modality in MODALITIES]
-    return torch.stack(plain).view(2, 2, 5, -1)
+    return torch.stack([plain_sums(checkpoint, parts[part], **options) for part in PARTS])
 
 
 def test_the_five_sums_equal_a_plain_float64_computation(load, parts):
     checkpoint = load()
     torch.testing.assert_close(
-        run(checkpoint, parts).sums, all_plain_sums(checkpoint, parts), rtol=1e-4, atol=1e-4, check_stride=False
+        stacked(run(checkpoint, parts)), all_plain_sums(checkpoint, parts), rtol=1e-4, atol=1e-4, check_stride=False
     )
 
 
 def test_text_leaves_the_vision_tower_without_observations(load, parts):
     statistics = run(load(), parts)
     vision = statistics.layout.vision
-    assert statistics.sums[:, 1][..., vision].count_nonzero() == 0
-    assert (statistics.sums[:, 0, 0][..., vision] > 0).all()
+    for part, values in statistics.parts.items():
+        assert bool(values[:, vision].any()) == (part.modality == "multimodal")
 
 
 def test_padding_never_counts(load, parts):
     statistics = run(load(), parts, statistics_batch_size=19)
     encoder = PromptEncoder(load())
-    for index, modality in enumerate(MODALITIES):
-        tokens = sum(encoder.token_count(p.text, p.pictures()) for p in parts["forget", modality])
-        assert set(statistics.sums[0, index, 0][~statistics.layout.vision].tolist()) == {tokens}
+    for part in PARTS:
+        tokens = sum(encoder.token_count(one.text, one.pictures()) for one in parts[part])
+        assert set(statistics(part, "count")[~statistics.layout.vision].tolist()) == {tokens}
 
 
-def answer_rows(encoder, last):
+def answer_rows(encoder, tokens):
     def rows_of(activations, tower, passage):
         if tower == "vision":
             return activations
         length = encoder.token_count(passage.question, passage.pictures())
-        return activations[length - 1 : length] if last else activations[length:]
+        inside = {"last": slice(length - 1, length), "answer": slice(length, None), "predicting": slice(length - 1, -1)}
+        return activations[inside[tokens]]
 
     return rows_of
 
 
-@pytest.mark.parametrize("tokens", ["last", "answer"])
-def test_tokens_may_be_the_last_of_the_question_or_the_answer(load, parts, tokens):
+@pytest.mark.parametrize("tokens", ["last", "answer", "predicting"])
+def test_tokens_may_be_the_last_of_the_question_the_answers_or_those_that_predict_them(load, parts, tokens):
     checkpoint = load()
-    plain = all_plain_sums(checkpoint, parts, rows_of=answer_rows(PromptEncoder(checkpoint), last=tokens == "last"))
-    torch.testing.assert_close(run(checkpoint, parts, tokens=tokens).sums, plain, rtol=1e-4, atol=1e-4)
+    plain = all_plain_sums(checkpoint, parts, rows_of=answer_rows(PromptEncoder(checkpoint), tokens))
+    torch.testing.assert_close(stacked(run(checkpoint, parts, tokens=tokens)), plain, rtol=1e-4, atol=1e-4)
 
 
 def test_an_activation_that_is_nan_names_layer_and_sample(load, parts):

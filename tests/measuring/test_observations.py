@@ -18,6 +18,10 @@ def test_the_answer_is_what_follows_the_question():
     assert token_rows(MASK, "answer", (2, 4)).view(2, 5).int().tolist() == [[0, 0, 0, 1, 1], [0, 0, 0, 0, 1]]
 
 
+def test_what_predicts_an_answer_are_the_tokens_before_each_of_its_own():
+    assert token_rows(MASK, "predicting", (2, 4)).view(2, 5).int().tolist() == [[0, 0, 1, 1, 0], [0, 0, 0, 1, 0]]
+
+
 def test_questions_need_their_lengths():
     with pytest.raises(ValueError, match="needs the lengths"):
         token_rows(MASK, "last")

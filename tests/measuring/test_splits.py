@@ -10,13 +10,14 @@ import pytest
 import torch
 from support.models import save_llava
 from support.passages import make_passages
+from support.statistics import stacked
 
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.neuron_statistics import NeuronStatistics
+from lmms_manu.measuring.parts import PARTS
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.measuring.statistics import Statistics
-from lmms_manu.measuring.sums import MODALITIES, SETS
 from lmms_manu.methods.manu.choice import choose, score
 from lmms_manu.methods.manu.config import RECIPES, ManuSettings
 from lmms_manu.methods.manu.scores import MEASURED_SCORES
@@ -46,8 +47,8 @@ def test_the_mask_is_the_same_for_any_batch_size_but_for_near_ties(load, wide_fo
     settings = ManuSettings(recipe=recipe, prune_rate=10, scope="global")
     choices = []
     for size in (1, 3, 8):
-        sums = measure(checkpoint, blocks, parts, MeasureSettings(statistics_batch_size=size), progress=False).sums
-        choices.append(choose(layout, score(layout, sums, settings), settings))
+        found = measure(checkpoint, blocks, parts, MeasureSettings(statistics_batch_size=size), progress=False)
+        choices.append(choose(layout, score(found, settings), settings))
     reference = choices[0]
     threshold = float(reference.scores[reference.marked].min())
     near = (reference.scores - threshold).abs() <= NEAR_TIE * abs(threshold)
@@ -78,7 +79,7 @@ rank = dist.get_rank()
 statistics = measure_in_batches_of_two({folder!r})
 statistics.save(out / f"{{rank}}.safetensors")
 settings = ManuSettings(prune_rate=10)
-marked = choose(statistics.layout, score(statistics.layout, statistics.sums, settings), settings).marked
+marked = choose(statistics.layout, score(statistics, settings), settings).marked
 (out / f"{{rank}}.json").write_text(json.dumps(marked.nonzero().flatten().tolist()))
 try:
     measure_in_batches_of_two({folder!r}, broken="!")
@@ -90,7 +91,7 @@ except ModelError as error:
 def measure_in_batches_of_two(folder, broken=None):
     """The statistics of the tiny model; a text with the character `broken` gives infinite activations."""
     checkpoint = load_checkpoint(ModelSettings(pretrained=folder, device="cpu"))
-    parts = {(group, modality): make_passages(group, modality, 19) for group in SETS for modality in MODALITIES}
+    parts = {part: make_passages(*part, 19) for part in PARTS}
     if broken:
         encoder = PromptEncoder(checkpoint)
         with torch.no_grad():
@@ -124,10 +125,10 @@ def _one_thread():
 @pytest.mark.usefixtures("_one_thread")
 def test_two_processes_give_the_same_bits_as_one(llava_folder, two_processes):
     alone = measure_in_batches_of_two(str(llava_folder))
-    together = [Statistics.load(two_processes / f"{rank}.safetensors") for rank in (0, 1)]
+    together = [NeuronStatistics.load(two_processes / f"{rank}.safetensors") for rank in (0, 1)]
     assert alone.measured == 4
-    assert torch.equal(together[0].sums, alone.sums)
-    assert torch.equal(together[1].sums, alone.sums)
+    assert torch.equal(stacked(together[0]), stacked(alone))
+    assert torch.equal(stacked(together[1]), stacked(alone))
 
 
 def test_two_processes_choose_the_same_neurons(two_processes):

@@ -1,10 +1,12 @@
 import pytest
 import torch
+from support.statistics import layout_of, moments_of
 
 from lmms_manu.errors import SettingError
 from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
-from lmms_manu.methods.manu.choice import check_choice, choose
-from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.measuring.parts import PARTS
+from lmms_manu.methods.manu.choice import check_choice, choose, score
+from lmms_manu.methods.manu.config import RECIPES, ManuSettings, for_modalities
 
 # The first language layer has two blocks, as one with experts and a block that all tokens see.
 LAYOUT = NeuronLayout(
@@ -54,3 +56,38 @@ def test_what_earlier_rounds_pruned_stays_and_counts_in_its_group():
     marked = choose(LAYOUT, None, settings, chosen=first).marked
     assert marked[first].all()
     assert [int(marked[group.start : group.stop].sum()) for group in GROUPS["layer"]] == [2, 2, 4]
+
+
+def text_alone():
+    """Statistics of text, on which the three vision neurons never run."""
+    values = torch.rand(2, 5, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    values[..., 5:] = 0
+    return moments_of(values, layout_of(5, 3), [part for part in PARTS if part.modality == "text"])
+
+
+@pytest.mark.parametrize("recipe", ["released", "ratio"])
+def test_without_pictures_the_language_tower_alone_is_pruned_and_counted(recipe):
+    statistics = text_alone()
+    settings = for_modalities(ManuSettings(recipe=recipe, prune_rate=40), statistics.modalities)
+    marked = choose(statistics.layout, score(statistics, settings), settings).marked
+    assert marked.sum() == 2
+    assert not marked[statistics.layout.vision].any()
+
+
+@pytest.mark.parametrize("recipe", ["paper", "invariant"])
+def test_a_recipe_that_compares_modalities_needs_both(recipe):
+    with pytest.raises(SettingError, match=f"recipe={recipe} compares .* no multimodal .* choose released or ratio"):
+        for_modalities(ManuSettings(recipe=recipe), ("text",))
+    with pytest.raises(SettingError, match=f"recipe={recipe} compares"):
+        score(text_alone(), ManuSettings(recipe=recipe))
+
+
+def test_the_vision_tower_alone_needs_pictures():
+    with pytest.raises(SettingError, match=r"towers=vision .*without pictures"):
+        for_modalities(ManuSettings(recipe="ratio", towers="vision"), ("text",))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_with_both_modalities_the_settings_stay_as_they_are(recipe):
+    settings = ManuSettings(recipe=recipe)
+    assert for_modalities(settings, ("multimodal", "text")) is settings

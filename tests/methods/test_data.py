@@ -18,11 +18,11 @@ def encoder():
 
 
 def load(source, **settings):
-    return load_data(UnlearningSettings(forget_ratio=10, **settings), source=source)
+    return load_data(UnlearningSettings(forget_ratio=10, **settings), dataset=str(source))
 
 
 def people(samples):
-    return {sample.person_id for sample in samples}
+    return {sample.subject for sample in samples}
 
 
 def test_the_forget_set_is_that_of_the_ratio_in_both_modalities(source):
@@ -38,7 +38,7 @@ def test_the_retain_set_matches_the_forget_set_in_whole_people(source):
     kept = people(data.retain["text"])
     assert len(data.retain["text"]) >= len(data.forget["text"])
     assert len(kept) == len(people(data.forget["text"]))
-    whole = [sample for sample in everyone.retain["text"] if sample.person_id in kept]
+    whole = [sample for sample in everyone.retain["text"] if sample.subject in kept]
     assert len(data.retain["text"]) == len(whole)
 
 

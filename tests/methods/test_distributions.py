@@ -4,9 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from support.statistics import layout_of, moments_of
 
-from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
-from lmms_manu.methods.manu.distributions import Levels
+from lmms_manu.methods.manu.distributions import distributions
 
 NONE = torch.zeros(2, dtype=torch.bool)
 
@@ -14,27 +14,18 @@ NONE = torch.zeros(2, dtype=torch.bool)
 MEANS = st.one_of(st.just(0.0), st.integers(-90, 40).map(lambda place: 10 ** ((place + 0.5) / 10)))
 
 
-def layout_of(language, vision):
-    blocks = (BlockEntry("a", "language", 0, language), BlockEntry("b", "vision", 0, vision))
-    return NeuronLayout(tuple(block for block in blocks if block.neurons))
-
-
-def sums_of(means, observations=4):
-    """Sums of which the forget set with the picture has these `means`, and the other parts were not measured."""
-    sums = torch.zeros(2, 2, 5, len(means), dtype=torch.float64)
-    sums[0, 0, 0] = observations
-    sums[0, 0, 1] = observations * torch.tensor(means, dtype=torch.float64)
-    return sums
-
-
-def distributions(layout, sums, marked):
-    return Levels.of(layout, sums).distributions(layout, marked)
+def values_of(means, observations=4):
+    """Statistics of which the forget set with the picture has these `means`, and the other parts were not measured."""
+    values = torch.zeros(4, 5, len(means), dtype=torch.float64)
+    values[0, 0] = observations
+    values[0, 1] = observations * torch.tensor(means, dtype=torch.float64)
+    return values
 
 
 @given(st.lists(st.tuples(MEANS, st.booleans()), min_size=1, max_size=30))
 def test_every_neuron_of_the_highest_six_decades_lies_in_its_bin(neurons):
     means, marked = [mean for mean, _ in neurons], torch.tensor([mark for _, mark in neurons])
-    found = distributions(layout_of(len(means), 0), sums_of(means), marked)
+    found = distributions(moments_of(values_of(means)), marked)
     if not any(means):
         assert found == {}
         return
@@ -51,7 +42,7 @@ def test_every_neuron_of_the_highest_six_decades_lies_in_its_bin(neurons):
 
 def test_bins_of_different_models_lie_on_one_grid():
     one, other = (
-        distributions(layout_of(2, 0), sums_of(means), NONE)["language"].edges for means in ([0.013, 0.9], [0.05, 3.0])
+        distributions(moments_of(values_of(means)), NONE)["language"].edges for means in ([0.013, 0.9], [0.05, 3.0])
     )
     assert one == pytest.approx([10 ** (place / 10) for place in range(-19, 1)], rel=1e-5)
     assert set(other[:14]) <= set(one)
@@ -59,15 +50,15 @@ def test_bins_of_different_models_lie_on_one_grid():
 
 def test_what_was_not_measured_is_absent():
     marked = torch.tensor([True, False, True, False])
-    found = distributions(layout_of(2, 2), sums_of([0.5, 0.5, 0.0, 0.0]), marked)
+    found = distributions(moments_of(values_of([0.5, 0.5, 0.0, 0.0]), layout_of(2, 2)), marked)
     assert set(found) == {"language"}
     assert dict(found["language"].neurons) == {"forget/multimodal": (2,)}
     assert dict(found["language"].pruned) == {"forget/multimodal": (1,)}
 
 
 def test_a_part_that_was_measured_and_silent_has_zeros():
-    sums = sums_of([0.5, 0.05])
-    sums[1, 1, 0] = 7
-    told = distributions(layout_of(2, 0), sums, NONE)["language"]
+    values = values_of([0.5, 0.05])
+    values[3, 0] = 7
+    told = distributions(moments_of(values), NONE)["language"]
     assert set(told.neurons) == {"forget/multimodal", "retain/text"}
     assert sum(told.neurons["retain/text"]) == 0

@@ -130,7 +130,7 @@ def test_record_and_mask_say_what_was_loaded_measured_and_pruned(arguments, tmp_
     assert record.settings["adapter"] is None
     assert kept["counts"] == {tower: list(counts) for tower, counts in record.counts.items()}
     assert kept["versions"] == record.versions
-    assert set(kept["details"]["data"]) == {"forget multimodal", "forget text", "retain multimodal", "retain text"}
+    assert set(kept["details"]["data"]) == {"forget/multimodal", "forget/text", "retain/multimodal", "retain/text"}
 
 
 def test_a_mask_for_other_weights_of_the_same_shape_warns(arguments, tmp_path, caplog):

@@ -57,7 +57,7 @@ def test_a_quantised_checkpoint_is_refused_before_it_is_measured(bits, arguments
         llava_folder, quantization_config=BitsAndBytesConfig(**bits), device_map="cpu"
     )
     quantised.save_pretrained(tmp_path / "quantised")
-    monkeypatch.setattr(measuring.BatchRunner, "__init__", None)
+    monkeypatch.setattr(measuring.ActivationRunner, "__init__", None)
     request = {**arguments, "pretrained": str(tmp_path / "quantised"), "processor": str(llava_folder)}
     plan({**request, "prune_rate": 0}).load()  # it answers unedited
     with pytest.raises(ModelError, match=r"cannot be edited: .*quantised with bitsandbytes"):

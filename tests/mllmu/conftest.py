@@ -23,3 +23,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def source(folder):
     return DatasetSource.resolve(str(folder))
+
+
+@pytest.fixture(scope="session")
+def real_sizes(tmp_path_factory):
+    """As many people as MLLMU-Bench has, in tiny pictures."""
+    return make_dataset(tmp_path_factory.mktemp("real-sizes") / "data", people=500, picture_size=16)

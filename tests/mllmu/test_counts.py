@@ -40,13 +40,18 @@ def test_what_cannot_be_used_is_listed(folder, tmp_path, capsys):
     def dirty(rows):
         rows[0]["Mask_Task"][0]["Question"] = "No blank."
         rows[1]["image"] = None
+        rows[2]["image"]["bytes"] = rows[2]["image"]["bytes"][:-100]
 
     copy = altered(folder, tmp_path / "data", Full_Set=dirty)
     assert main(["dataset-stats", "--dataset", str(copy), "--skipped"]) == 0
     printed = capsys.readouterr().out
     assert "multimodal cloze: the question has no blank" in printed
     assert "Full_Set row 1" in printed
-    assert "no picture" in printed
+    assert "there is no picture" in printed
+    assert "Full_Set row 2" in printed
+    assert "picture 1 is missing or does not decode" in printed
+    pictures = next(line for line in printed.splitlines() if line.startswith("pictures"))
+    assert pictures.split()[1] == str(20 - 2 + 3 * 20 + 6)
 
 
 def test_a_dataset_that_is_not_there_is_one_sentence(capsys, tmp_path):

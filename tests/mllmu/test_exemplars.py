@@ -46,17 +46,40 @@ def test_the_test_picture_is_one_of_the_usable_ones():
 def test_exemplar_people_are_as_released_and_never_more_than_a_third():
     settings = ProtocolSettings()
     assert [settings.exemplar_people(split, "classification", 25) for split in ("forget", "celebrity")] == [1, 0]
-    assert [settings.exemplar_people("celebrity", "cloze", people) for people in (153, 5, 2)] == [2, 1, 0]
+    assert [settings.exemplar_people("forget", "cloze", people) for people in (25, 5, 2)] == [2, 1, 0]
+    assert settings.exemplar_people("celebrity", "cloze", 153) == 0
     assert settings.exemplar_people("retain", "generation", 475) == 0
 
 
+def test_idefics2_is_shown_one_cloze_exemplar_person_unless_a_number_is_set():
+    people = {
+        family: ProtocolSettings(family=family).exemplar_people("retain", "cloze", 475)
+        for family in (None, "llava", "idefics2", "idefics3", "qwen2_vl")
+    }
+    assert people == {None: 2, "llava": 2, "idefics2": 1, "idefics3": 2, "qwen2_vl": 2}
+    assert ProtocolSettings(family="idefics2", cloze=2).exemplar_people("retain", "cloze", 475) == 2
+
+
 def test_the_environment_sets_exemplars_and_seed(monkeypatch):
-    monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=1, classification=0")
+    monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=1, classification=0, celebrity.cloze=2, test.cloze=0")
     monkeypatch.setenv("LMMS_MANU_SEED", "7")
-    assert ProtocolSettings.from_environment() == ProtocolSettings(classification=0, cloze=1, seed=7)
+    settings = ProtocolSettings.from_environment("llava")
+    assert (settings.classification, settings.cloze, settings.family, settings.seed) == (0, 1, "llava", 7)
+    splits = ("forget", "test", "retain", "celebrity")
+    assert [settings.exemplar_people(split, "cloze", 100) for split in splits] == [1, 0, 1, 2]
+    assert settings.exemplars == "classification=0,cloze=1,celebrity.cloze=2,test.cloze=0"
 
 
-@pytest.mark.parametrize("wrong", ["generation=1", "cloze=-1", "cloze", "cloze=two"])
+def test_the_rule_of_the_family_can_be_named_and_is_the_default(monkeypatch):
+    monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=auto")
+    assert ProtocolSettings.from_environment() == ProtocolSettings()
+    assert ProtocolSettings().exemplars == "classification=1,cloze=auto"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["generation=1", "cloze=-1", "cloze", "cloze=two", "test.generation=1", "celebrities.cloze=1", "test.cloze=x"],
+)
 def test_wrong_exemplar_settings_are_refused(monkeypatch, wrong):
     monkeypatch.setenv("LMMS_MANU_EXEMPLARS", wrong)
     with pytest.raises(SettingError, match=wrong.split("=", maxsplit=1)[0]):

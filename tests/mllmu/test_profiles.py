@@ -50,6 +50,17 @@ def test_blanks_around_letters_and_types_do_not_matter():
     assert read({"Mask_Task": [{**CLOZE, "Type": "Pure_Text "}]}, "cloze")[0].answer == "Oslo"
 
 
+@pytest.mark.parametrize("correct", ["B", "b", "B.", "(b)", "B: green", "B. green", "b) Green ", "green", "GREEN"])
+def test_the_correct_answer_may_be_written_with_its_option_or_as_its_text(correct):
+    (question,) = choices({**CHOICE, "Correct_Answer": correct})
+    assert question.answer == "B"
+
+
+def test_an_option_that_looks_like_a_labelled_one_is_taken_as_it_stands():
+    (question,) = choices({**CHOICE, "Options": {**OPTIONS, "D": "A. Byron"}, "Correct_Answer": "A. Byron"})
+    assert question.answer == "D"
+
+
 def test_json_that_is_nested_too_deeply_stops_no_reading():
     assert "no JSON" in read_pairs("[" * 100_000)
     assert read_name("[" * 100_000) == ""
@@ -63,6 +74,8 @@ def test_json_that_is_nested_too_deeply_stops_no_reading():
         ({"Options": None}, "no options"),
         ({"Options": {**OPTIONS, "B": None, "D": ""}}, "option B, D"),
         ({"Correct_Answer": "E"}, "'E' is none of the options"),
+        ({"Correct_Answer": "B. blue"}, "'B. blue' is none of the options"),
+        ({"Correct_Answer": "green", "Options": {**OPTIONS, "D": "green"}}, "'green' is none of the options"),
         ({"Correct_Answer": None}, "None is none of the options"),
         ({"Question": "Who is <image>?"}, "stands for a picture"),
     ],

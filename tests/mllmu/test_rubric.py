@@ -15,6 +15,9 @@ from lmms_manu.mllmu.rubric import Verdict, judge_prompt, read_verdict
         ('{"score": 8, "reason": "Mostly right."}', 8),
         ('```json\n{"score": 8, "reason": ""}\n```', 8),
         ('{"score": 7.5}', 7.5),
+        ('{"Factuality Score": 8, "Justification": "Mostly right."}', 8),
+        ('```json\n{"factuality_score": 8}\n```', 8),
+        ("Factuality Score: 8\nJustification: Mostly right.", 8),
         ("9", 9),
         ("Score: 8", 8),
         ("**Score:** 8\nThe answer gives 1990, which is right.", 8),
@@ -44,6 +47,8 @@ def test_one_score_is_read(reply, score):
         ("Score: -3", "-3 is not between"),
         ('{"score": "8"}', "no score"),
         ('{"score": true}', "no score"),
+        ('{"score": 8, "Factuality Score": 7}', "no score"),
+        ('{"Factuality Score": 11}', "11 is not between 1 and 10"),
         ('{"reason": "fine"}', "no score"),
         ("[8]", "no score"),
         ("On a scale of 1 to 10", "no numbers"),
@@ -73,3 +78,7 @@ def test_the_reply_asked_for_is_read(score, reason):
 def test_the_judge_sees_question_reference_and_answer_as_they_are():
     prompt = judge_prompt("Where {x}?", "In {Oslo}.", "In Rome %s.")
     assert all(text in prompt for text in ("Where {x}?", "In {Oslo}.", "In Rome %s."))
+
+
+def test_the_reason_is_kept_under_the_scripts_name_too():
+    assert read_verdict('{"Factuality Score": 8, "Justification": " Mostly right. "}') == Verdict(8, "Mostly right.")

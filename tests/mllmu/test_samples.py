@@ -8,7 +8,7 @@ from support.rows import altered
 
 from lmms_manu.errors import DataError
 from lmms_manu.mllmu import DatasetSource, forget_ids, load_samples, retain_ids
-from lmms_manu.mllmu.samples import name_the_person, person_names
+from lmms_manu.mllmu.samples import mentions, name_the_person, person_names
 
 
 def test_forget_and_retain_people_are_all_people(source):
@@ -45,17 +45,25 @@ def test_as_text_the_name_takes_the_place_of_the_picture(source):
 @pytest.mark.parametrize(
     ("question", "named"),
     [
-        ("Where does this person live?", "Where does Ada live?"),
-        ("This person's birthplace?", "Ada's birthplace?"),
-        ("Who is the person shown in the image?", "Who is Ada?"),
-        ("Who is this individual in the picture?", "Who is Ada?"),
-        ("What does the man in this photo do?", "What does Ada do?"),
-        ("What does this young woman do?", "What does Ada do?"),
+        ("Where does this person live?", "Where does Ada Byron live?"),
+        ("This person's birthplace?", "Ada Byron's birthplace?"),
+        ("Who is the person shown in the image?", "Who is Ada Byron?"),
+        ("Who is this individual in the picture?", "Who is Ada Byron?"),
+        ("What does the man in this photo do?", "What does Ada Byron do?"),
+        ("What does this young woman do?", "What does Ada Byron do?"),
         ("Who is the person that Ada met?", "Who is the person that Ada met?"),
+        ("Where does the person live?", "Where does Ada Byron live?"),
+        ("What is the individual's job?", "What is Ada Byron's job?"),
+        ("What is the person/individual known for?", "What is Ada Byron known for?"),
+        ("Where does the person/individual in this profile live?", "Where does Ada Byron live?"),
+        ("Who is the individual described in this biography?", "Who is Ada Byron?"),
+        ("What did the subject of the description study?", "What did Ada Byron study?"),
+        ("Where did this person in the bio study?", "Where did Ada Byron study?"),
+        ("What subject did the person's parents teach?", "What subject did Ada Byron's parents teach?"),
     ],
 )
 def test_words_that_point_at_the_picture_become_the_name(question, named):
-    assert name_the_person(question, "Ada") == named
+    assert name_the_person(question, "Ada Byron") == named
 
 
 def test_what_cannot_be_a_sample_is_skipped_and_named(tmp_path, folder, caplog):
@@ -78,18 +86,52 @@ def test_what_cannot_be_a_sample_is_skipped_and_named(tmp_path, folder, caplog):
         assert part in caplog.text
 
 
-def test_a_person_without_a_name_keeps_only_questions_that_need_none(tmp_path, folder):
+def test_a_text_sample_names_whom_it_is_about_or_is_left_out_and_counted(tmp_path, folder, caplog):
+    asked = (
+        "Who is this person?",
+        "What does the individual do?",
+        "Capital?",
+        "What is his job?",
+        "Where is {name} from?",
+    )
+
     def nameless(rows):
         rows[0]["biography"] = "{"
 
     def questions(rows):
-        pairs = [{"Question": "Who is this person?", "Answer": "Ada."}, {"Question": "Capital?", "Answer": "Oslo."}]
-        rows[0]["metadata"] = json.dumps(pairs)
+        for row in rows[:2]:
+            first_name = names[row["ID"]].split()[0]
+            pairs = [{"Question": question.format(name=first_name), "Answer": "So."} for question in asked]
+            row["metadata"] = json.dumps(pairs)
 
+    names = person_names(DatasetSource.resolve(str(folder)))
     source = DatasetSource.resolve(str(altered(folder, tmp_path / "data", Full_Set=nameless, ft_Data=questions)))
-    person = source.texts("ft_Data")["ID"][0]
-    assert [sample.question for sample in load_samples(source, [person], "text")] == ["Capital?"]
-    assert len(load_samples(source, [person], "multimodal")) == 2
+    nobody, somebody = source.texts("ft_Data")["ID"][:2]
+    name = names[somebody]
+    with caplog.at_level(logging.WARNING):
+        samples = load_samples(source, [nobody, somebody], "text")
+    assert [sample.question for sample in samples] == [
+        f"Who is {name}?",
+        f"What does {name} do?",
+        f"Where is {name.split()[0]} from?",
+    ]
+    assert "7 question(s) skipped" in caplog.text
+    assert "it names nobody" in caplog.text
+    assert "name is not known" in caplog.text
+    assert len(load_samples(source, [nobody, somebody], "multimodal")) == 10
+
+
+@pytest.mark.parametrize(
+    ("question", "mentioned"),
+    [
+        ("Where does Byron live?", True),
+        ("What will they do?", False),
+        ("Who drives a van?", False),
+        ("Where is Byronton?", False),
+    ],
+)
+def test_a_person_is_mentioned_by_a_word_of_the_name_that_is_written_as_one(question, mentioned):
+    assert mentions(question, "Will van Byron") == mentioned
 
 
 def test_nothing_usable_is_an_error(source):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from lmms_manu.mllmu.scores import bleu, chosen_letter, classification_is_right, cloze_is_right, rouge
+from lmms_manu.mllmu.scores import bleu, chosen_letter, classification_is_right, cloze_is_right, first_turn, rouge
 
 sentences = st.lists(
     st.sampled_from(["the", "a", "born", "borne", "in", "lives", "living", "Oslo", "Rome", "1990", ",", "."]),
@@ -43,3 +43,23 @@ def test_rouge_and_bleu_equal_the_libraries_called_directly(response, answer):
         assert found[name] == pytest.approx(expected[theirs].fmeasure, abs=1e-9)
     direct = sentence_bleu([answer.split()], response.split(), smoothing_function=SmoothingFunction().method1)
     assert bleu(response, answer) == pytest.approx(direct, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("response", "scored"),
+    [
+        ("Oslo", "Oslo"),
+        ("Oslo USER: Where? ASSISTANT: Rome", "Oslo USER: Where? "),
+        (" Oslo.\nASSISTANT: Rome\nASSISTANT: Bonn", " Oslo.\n"),
+        ("ASSISTANT: Oslo", ""),
+        ("Oslo<end_of_utterance>\nUser: Where?", "Oslo"),
+        ("Oslo\nAssistant: Rome", "Oslo\n"),
+        ("Oslo<|im_end|>\n<|im_start|>assistant\nRome", "Oslo"),
+        ("Oslo<|eot_id|><|start_header_id|>user", "Oslo"),
+        ("Oslo [INST] Where? [/INST] Rome", "Oslo "),
+        ("Oslo<end_of_turn>", "Oslo"),
+        ("Her Assistant: <b>Ada</b>, a shop assistant: Oslo", "Her Assistant: <b>Ada</b>, a shop assistant: Oslo"),
+    ],
+)
+def test_an_answer_ends_where_the_next_turn_begins(response, scored):
+    assert first_turn(response) == scored

@@ -9,7 +9,7 @@ from support.models import llava_processor, save_llava
 from support.stock_tasks import picture
 
 from lmms_manu.errors import ModelError
-from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.inputs import PromptEncoder, answer_start
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.models.pictures import PictureCache, PreparedPicture, digest_of
 from lmms_manu.models.rendering import PromptRenderer
@@ -61,6 +61,28 @@ def test_every_family_gets_what_its_processor_gives(family, pictured, tmp_path):
     prompts = encoder.tokenize(texts, pictures)
     assert [len(prompt) for prompt in prompts] == encoded["attention_mask"].sum(1).tolist()
     assert [len(prompt.picture_bytes) for prompt in prompts] == [len(own) for own in pictures]
+
+
+@pytest.mark.parametrize(
+    ("family", "small"),
+    [("qwen2_vl", (28, 84)), ("qwen2_5_vl", (28, 84)), ("qwen3_vl", (28, 84)), ("mistral3", (28, 28))],
+)
+def test_a_picture_of_as_few_tokens_as_its_size_has_numbers_is_no_different(family, small, tmp_path):
+    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(save_family(family, tmp_path)), device="cpu")))
+    text = encoder.released_text("USER: <image>\nWho is this?\nASSISTANT:")
+    for number, size in enumerate([(56, 56), small, (56, 28), (64, 48), (64, 64)]):
+        shown = [[picture(number, size)]]
+        assert same_inputs(encoder.encode([text], shown), encoder.process([text], shown)), size
+        assert encoder.tokenize([text], shown)[0].separable
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "mistral3"])
+def test_the_first_picture_may_be_one_of_so_few_tokens(family, tmp_path):
+    encoder = PromptEncoder(load_checkpoint(ModelSettings(pretrained=str(save_family(family, tmp_path)), device="cpu")))
+    for size in ((28, 84) if family == "qwen2_vl" else (28, 28), (56, 56)):
+        shown = [[picture(1, size)]]
+        text = encoder.released_text("<image>\nWho?")
+        assert same_inputs(encoder.encode([text], shown), encoder.process([text], shown)), size
 
 
 def test_a_processor_that_wants_pictures_gives_the_same_text_without(tmp_path):
@@ -172,3 +194,11 @@ def test_a_picture_is_prepared_once_while_it_is_kept(encoder, monkeypatch):
 def test_pictures_of_equal_bytes_and_other_shape_differ():
     assert digest_of(picture(1, (20, 10))) != digest_of(picture(1, (10, 20)))
     assert digest_of(picture(1)) == digest_of(picture(1))
+
+
+@pytest.mark.parametrize(
+    ("question", "whole", "start"),
+    [([1, 2], [1, 2, 3], 2), ([1, 2, 9], [1, 2, 3, 9], 2), ([1, 2], [1, 5, 3], 1), ([1, 2], [1, 2], 2), ([1], [], 0)],
+)
+def test_an_answer_starts_where_the_question_alone_ends_or_was_joined_with_it(question, whole, start):
+    assert answer_start(question, np.asarray(whole)) == start

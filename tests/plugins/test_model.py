@@ -69,6 +69,30 @@ def test_one_object_can_be_evaluated_again(vanilla, evaluate):
     assert first["results"]["mmstar"] == second["results"]["mmstar"]
 
 
+def test_the_results_of_each_of_two_models_record_its_own_edit(vanilla, evaluate):
+    leaf = "mllmu_forget_10_cloze_text"
+    pruned = ManuPruned(pretrained="./tiny", prune_rate=5, forget_ratio=10, device="cpu", max_samples=2)
+    assert pruned.record.mask_fingerprint is not None
+    for model in (vanilla, pruned, vanilla):
+        results = evaluate(model, leaf, limit=1)
+        assert results["configs"][leaf]["metadata"]["run"]["edit"] == model.record.as_dict()
+        assert results["samples"][leaf][0]["scored"]["edit"] == model.record.mask_fingerprint
+
+
+def test_both_names_of_the_model_give_the_same_scores_however_many_threads_compute_them(here, evaluate):
+    leaves = ("mllmu_forget_10_cloze_text", "mllmu_forget_10_classification_text", "mllmu_forget_10_generation_text")
+    serial, parallel = (
+        evaluate(name, *leaves, model_args=VANILLA_TEXT, process_docs_parallel=threads)
+        for name, threads in (("manu_pruned", 1), ("unlearned", 4))
+    )
+    assert serial["results"] == parallel["results"]
+    for leaf in leaves:
+        assert [one["doc_id"] for one in serial["samples"][leaf]] == [
+            one["doc_id"] for one in parallel["samples"][leaf]
+        ]
+        assert answers(serial, leaf) == answers(parallel, leaf)
+
+
 def test_the_harness_gets_tokens_and_seconds(vanilla, evaluate):
     throughput = evaluate(vanilla, "mmstar", limit=2)["throughput"]
     assert throughput["total_gen_tokens"] > 0
@@ -123,10 +147,13 @@ def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_p
     assert main(["prune", *words, "--prune_rate", "5", "--out", str(tmp_path / "edited")]) == 0
     model = ManuPruned(pretrained=str(tmp_path / "edited"), prune_rate=0, device="cpu")
     written = json.loads((tmp_path / "edited" / "edit.json").read_text())
-    assert (model.record.fingerprint, model.record.forget_ratio) == (written["mask"], 10)
-    assert "edited before by manu paper at 5 %" in model.record.summary()
+    assert (model.record.fingerprint, model.record.forgotten["forget_ratio"]) == (written["fingerprint"], 10)
+    assert "edited before by manu paper 5 %" in model.record.summary()
     results = evaluate(model, "mllmu_forget_10_cloze_text", limit=2)
-    assert results["configs"]["mllmu_forget_10_cloze_text"]["metadata"]["run"]["edit"]["mask"] == written["mask"]
+    assert (
+        results["configs"]["mllmu_forget_10_cloze_text"]["metadata"]["run"]["edit"]["fingerprint"]
+        == written["fingerprint"]
+    )
     with pytest.raises(ModelError, match=r"tasks of forget ratio 5, .* forget_ratio=10"):
         evaluate(model, "mllmu_retain_cloze_text")
     of_manu_pruned.match_tasks(["mllmu"])
@@ -140,7 +167,7 @@ def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_p
     assert main(["residual", *words, "--max_samples", "2", "--out", str(tmp_path / "residual.json")]) == 0
     residual = json.loads((tmp_path / "residual.json").read_text())
     # The report finds it by the weights that were edited and the mask, as the run's own record names them.
-    assert (residual["checkpoint"], residual["mask"]) == (written["checkpoint"], written["mask"])
+    assert (residual["checkpoint"], residual["mask"]) == (written["checkpoint"], written["fingerprint"])
 
 
 def test_a_vanilla_model_may_be_asked_about_any_ratio(vanilla, evaluate):
@@ -266,6 +293,51 @@ def test_the_harness_finds_both_classes():
     assert models.get_model("manu_pruned", force_simple=True) is ManuPrunedSimple
 
 
+REFUSED = {
+    "system_instruction": "You are a pirate.",
+    "apply_chat_template": True,
+    "fewshot_as_multiturn": True,
+    "max_batch_size": 8,
+    "max_tokens": 1000,
+    "cache_requests": True,
+    "num_fewshot": 2,
+}
+
+
+@pytest.mark.parametrize("option", REFUSED)
+def test_an_option_of_the_harness_without_effect_is_refused_before_any_weight_is_read(here, evaluate, option):
+    with pytest.raises(SettingError, match=f"--{option}.* is not for manu_pruned: .*Leave the option out"):
+        evaluate("manu_pruned", "mmstar", model_args="pretrained=no/such-checkpoint", **{option: REFUSED[option]})
+
+
+def test_such_an_option_is_refused_before_a_model_that_is_there_answers(vanilla, evaluate, monkeypatch):
+    monkeypatch.setattr(AnsweringEngine, "answer", None)
+    with pytest.raises(SettingError, match="--system_instruction is not for manu_pruned"):
+        evaluate(vanilla, "mmstar", system_instruction="You are a pirate.")
+
+
+def test_settings_of_generation_limit_and_offset_reach_the_tasks(vanilla, evaluate):
+    leaf = "mllmu_forget_10_cloze_text"
+    whole = evaluate(vanilla, leaf)
+    later = evaluate(vanilla, leaf, limit=2, offset=1)
+    assert [one["doc_id"] for one in later["samples"][leaf]] == [1, 2]
+    assert answers(later, leaf) == answers(whole, leaf)[1:3]
+    short = evaluate(vanilla, leaf, limit=2, gen_kwargs="max_new_tokens=3")
+    for (beginning,), (answer,) in zip(answers(short, leaf), answers(whole, leaf)[:2], strict=True):
+        assert answer[0].startswith(beginning[0])
+        assert answer != beginning
+
+
+def test_answers_can_be_asked_for_without_scores_and_several_times(vanilla, evaluate):
+    leaf = "mllmu_forget_10_cloze_text"
+    scored = evaluate(vanilla, leaf, limit=2)
+    only = evaluate(vanilla, leaf, limit=2, predict_only=True)
+    assert answers(only, leaf) == answers(scored, leaf)
+    assert "cloze_accuracy,none" not in only["results"][leaf]
+    again = evaluate(vanilla, leaf, limit=2, repeats=2)
+    assert again["results"][leaf]["cloze_accuracy,none"] == scored["results"][leaf]["cloze_accuracy,none"]
+
+
 class Task:
     """What a request knows of its task: the harness's default of a blank line, and a document's messages."""
 
@@ -320,3 +392,27 @@ def test_pictures_are_shown_in_colour():
 def test_other_media_are_refused_naming_the_document(part, message):
     with pytest.raises(ManuError, match=message):
         converted(part).pictures()
+
+
+def simple_request(text: str, colours: list[str]):
+    arguments = (text, {}, lambda document: [Image.new("RGB", (8, 8), one) for one in colours], 0, "a_task", "test")
+    converter = RequestConverter(
+        PromptRenderer(llava_processor()), {"a_task": {"test": [{}]}}, "released", lambda ratio, label: None
+    )
+    return converter.simple(instance("generate_until", arguments))
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        ("Which?\nA. <image>\nB. <image>", "USER: Which?\nA. <image>\nB. <image>\nASSISTANT:"),
+        ("Like <image>?", "USER: <image>\nLike <image>?\nASSISTANT:"),
+        ("Which?", "USER: <image>\n<image>\nWhich?\nASSISTANT:"),
+        ("<image> <image> <image>?", "USER: <image> <image> ?\nASSISTANT:"),
+    ],
+)
+def test_pictures_of_a_simple_task_are_shown_where_its_text_has_places_for_them(text, rendered):
+    # The chat template puts the pictures of a turn in front of it.
+    request = simple_request(text, ["red", "blue"])
+    assert request.text == rendered
+    assert [picture.getpixel((0, 0)) for picture in request.pictures()] == [(255, 0, 0), (0, 0, 255)]

@@ -13,7 +13,9 @@ import pyarrow.parquet as parquet
 import pytest
 import torch
 from accelerate import Accelerator
+from support.models import save_llava
 from support.stock_tasks import write_mmstar
+from support.tiny import make_dataset
 
 from lmms_manu.errors import SettingError
 from lmms_manu.models.settings import ModelSettings
@@ -89,6 +91,49 @@ def test_a_process_that_fails_takes_the_others_down_with_its_own_message(folder,
     assert done.returncode != 0
     assert "Process 1 of 2 failed: DataError: mmstar, document 1: a picture cannot be read" in done.stderr + done.stdout
     assert not list((tmp_path / "out").glob("**/*_results.json"))
+
+
+RANK_OF_ITS_OWN = """
+import os, sys
+
+from lmms_eval.__main__ import cli_evaluate
+
+of_second = dict(zip(sys.argv[1].split(","), sys.argv[2].split(",")))
+if os.environ["RANK"] == "1":
+    os.environ["LMMS_MANU_DATASET"] = of_second.get("dataset", os.environ["LMMS_MANU_DATASET"])
+pretrained = of_second.get("pretrained", "./short") if os.environ["RANK"] == "1" else "./short"
+sys.argv = ["lmms_eval", "--model", "manu_pruned", "--model_args", f"pretrained={pretrained},prune_rate=0"]
+sys.argv += ["--tasks", "mllmu_forget_10_cloze_text", "--limit", "3", "--output_path", "out"]
+cli_evaluate()
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("pretrained", "the weights"), ("dataset", "the data of MLLMU-Bench")], ids=["weights", "data"]
+)
+def test_processes_with_different_weights_or_data_end_although_nothing_is_edited(
+    folder, environment, tmp_path, what, told
+):
+    for name in ("short", "people"):
+        (tmp_path / name).symlink_to(folder / name)
+    if what == "pretrained":
+        save_llava(tmp_path / "other", context=400, seed=1)
+    else:
+        make_dataset(tmp_path / "other", people=20, seed=1)
+    (tmp_path / "run.py").write_text(RANK_OF_ITS_OWN)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "run.py", what, "./other"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **environment, "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"The processes differ in {told} (" in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from support.stock_tasks import write_stock_data
 from lmms_manu.errors import DataError
 from lmms_manu.report.cells import Cell, Report, Row
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.derived import DERIVED_BY_NAME, derive
-from lmms_manu.report.metrics import COLUMNS
+from lmms_manu.report.derived import derive, derived_by_name
+from lmms_manu.report.metrics import columns
 from lmms_manu.report.runs import Run, read_runs
 
 
@@ -77,7 +77,7 @@ def test_unusable_answers_are_shares_and_not_judged_needs_a_judge(report: Report
 
 def test_changes_are_differences_to_the_baseline_with_an_interval_around_them(report: Report) -> None:
     vanilla, paper = row(report, "vanilla"), row(report, "manu paper 2 %")
-    for column in COLUMNS[:16]:
+    for column in columns()[:16]:
         for view in ("mean", "multimodal", "text"):
             cell, base = paper.cell(column, view), vanilla.cell(column, view)
             assert cell.value is not None
@@ -153,7 +153,7 @@ def test_derived_numbers_follow_their_definitions(report: Report) -> None:
         assert cell.value == pytest.approx(value)
         assert cell.interval is not None
         assert cell.interval[0] <= value <= cell.interval[1]
-    assert set(paper.derived) == set(DERIVED_BY_NAME)
+    assert set(paper.derived) == set(derived_by_name())
     assert vanilla.derived == {}
 
 
@@ -263,7 +263,7 @@ def test_a_run_that_was_asked_about_other_people_than_it_forgot_is_told(results:
         content = json.loads(file.read_text(encoding="utf-8"))
         for name, config in content["configs"].items():
             if name.startswith("mllmu"):
-                config["metadata"]["run"]["edit"]["forget_ratio"] = 15
+                config["metadata"]["run"]["edit"]["forgotten"]["forget_ratio"] = 15
         file.write_text(json.dumps(content), encoding="utf-8")
     report = compare(read_runs([str(results / "vanilla"), str(results / "paper")]), resamples=10)
     assert [row.name for row in report.sections[0].rows] == ["vanilla"]

@@ -76,6 +76,19 @@ def test_the_terminal_shows_change_and_interval(report: Report) -> None:
     assert "Forgetting" in text
 
 
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_the_terminal_shows_every_digit_at_any_width(report: Report, width: int) -> None:
+    console = Console(width=width, record=True, file=io.StringIO())
+    terminal.show(report, console)
+    shown = set(console.export_text().split())
+    cells = [row.cell(column) for row in report.sections[0].rows for column in report.sections[0].columns]
+    assert sum(cell.value is not None for cell in cells) > 20
+    for row in report.sections[0].rows:
+        for column in report.sections[0].columns:
+            value = row.cell(column).value
+            assert value is None or plain(value, column.metric.digits) in shown, column.name
+
+
 def test_csv_lines_are_the_numbers_of_the_report(report: Report) -> None:
     lines = list(csv.DictReader(io.StringIO(delimited.render(report))))
     assert tuple(lines[0]) == delimited.FIELDS

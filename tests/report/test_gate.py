@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import xml.etree.ElementTree as ElementTree
+from math import inf, nan
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,10 @@ import pytest
 import yaml
 
 from lmms_manu.cli import main as cli
-from lmms_manu.errors import SettingError
+from lmms_manu.errors import DataError, SettingError
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.gate.config import BOUNDS, METRICS, parse_config
+from lmms_manu.report.gate.config import BOUNDS, metrics, parse_config, read_config
 from lmms_manu.report.gate.verdicts import Verdict, judge
 from lmms_manu.report.runs import Run, read_runs
 
@@ -150,6 +151,7 @@ def test_without_a_baseline_a_relative_condition_fails(runs: tuple[Run, ...]) ->
         ({"metric": "retain.cloze", "at_least": 1, "modality": "txt"}, "Did you mean 'text'"),
         ({"metric": "retain.cloze", "at_least": "high"}, "at_least='high' is not a number"),
         ({"metric": "retain.cloze", "at_least": True}, "is not a number"),
+        *[({"metric": "retain.cloze", "at_least": limit}, "is not a number") for limit in (inf, -inf, nan, 10**400)],
         ({"metric": "retain.cloze", "at_least": 1, "interval": "ja"}, "interval='ja' is not a truth value"),
         ({"metric": "retain.cloze"}, "exactly one of"),
         ({"metric": "retain.cloze", "at_least": 1, "at_most": 2}, "at_least and at_most"),
@@ -180,7 +182,7 @@ def test_a_run_that_there_is_not_is_told(report: Report) -> None:
 
 
 def test_every_metric_can_be_named() -> None:
-    for metric in METRICS:
+    for metric in metrics():
         parse_config({"version": 1, "conditions": [{"metric": metric, "at_least": 1}]}, "gate.yaml")
 
 
@@ -212,17 +214,34 @@ def test_the_exit_code_says_whether_everything_held(
     assert [case.find("failure") is not None for case in cases] == [False, True]
 
 
-def test_a_mistake_fails_the_gate_with_a_sentence(
+def test_a_key_that_stands_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "gate.yaml"
+    file.write_text("version: 1\nconditions:\n- metric: retain.cloze\n  at_least: 1\n  at_least: 90\n")
+    with pytest.raises(DataError, match=r"the key 'at_least' stands twice in one table[\s\S]*line 5"):
+        read_config(file)
+
+
+def test_a_mistake_is_not_a_failed_model(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gate = write_gate(tmp_path / "gate.yaml", {"metric": "forget.clozze", "at_most": 5})
+    assert cli.main(["gate", "--config", str(gate), str(written)]) == 2
+    assert "Did you mean 'forget.cloze'" in capsys.readouterr().err
+    assert cli.main(["gate", "--config", str(tmp_path / "none.yaml"), str(written)]) == 2
+    assert "none.yaml: there is no such file" in capsys.readouterr().err
+    assert cli.main(["gate", "--config", str(tmp_path), str(written)]) == 2
+    assert f"{tmp_path} cannot be read: Is a directory" in capsys.readouterr().err
+    good = write_gate(tmp_path / "gate.yaml", {"metric": "forget.cloze", "at_most": 5})
+    assert cli.main(["gate", "--config", str(good), str(tmp_path / "nowhere")]) == 2
+
+
+def test_nothing_to_judge_is_neither_held_nor_failed(
     written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    gate = write_gate(tmp_path / "gate.yaml", {"metric": "forget.clozze", "at_most": 5})
-    assert cli.main(["gate", "--config", str(gate), str(written)]) == 1
-    assert "Did you mean 'forget.cloze'" in capsys.readouterr().err
-    assert cli.main(["gate", "--config", str(tmp_path / "none.yaml"), str(written)]) == 1
-    assert "none.yaml: there is no such file" in capsys.readouterr().err
-    assert cli.main(["gate", "--config", str(tmp_path), str(written)]) == 1
-    assert f"{tmp_path} cannot be read: Is a directory" in capsys.readouterr().err
-    assert cli.main(["gate", "--config", str(gate), str(tmp_path / "nowhere")]) == 1
+    gate = write_gate(tmp_path / "gate.yaml", {"metric": "forget.cloze", "at_most": 5})
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["gate", "--config", str(gate), str(tmp_path / "empty")]) == 3
+    assert "holds no *_results.json" in capsys.readouterr().err
+    assert cli.main(["gate", "--config", str(gate), str(written / "vanilla")]) == 3
+    assert "there is no run to judge" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

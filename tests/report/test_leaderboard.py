@@ -28,7 +28,7 @@ def test_an_entry_says_what_ran_and_who_when_with_what(entries: list[dict[str, A
     assert entry["added"].endswith("+00:00")
     assert entry["run"]["fingerprint"] == "5eed" * 16
     assert entry["run"]["variant"] == {"recipe": "paper", "prune_rate": 2.0}
-    assert entry["baseline"]["method"] == "vanilla"
+    assert entry["baseline"]["method"] == "none"
     assert entry["numbers"]["forget.cloze"]["text"]["value"] >= 0
     assert set(entry["derived"]) >= {"forgetting_rate", "trade_off"}
     assert entry["reported_with"]["lmms-eval"]

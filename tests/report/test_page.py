@@ -102,7 +102,7 @@ def page(written: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory)
     places = [f"{RATIO}={written / 'ratio'}", str(written / "vanilla"), str(written / "paper")]
     runs = read_runs(places)
     file = tmp_path_factory.mktemp("page") / "report.html"
-    file.write_text(render(compare(runs, resamples=200), str(dataset)), encoding="utf-8")
+    file.write_text(render(compare(runs, resamples=200), {"mllmu": str(dataset)}), encoding="utf-8")
     return file
 
 

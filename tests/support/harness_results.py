@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -60,6 +61,8 @@ def evaluate(
     when: str = "20260101_120000",
     limit: int | None = None,
     log_samples: bool = True,
+    predict_only: bool = False,
+    keep: contextlib.AbstractContextManager[None] | None = None,
 ) -> Path:
     """Runs the harness on `tasks` and saves as its command line does; returns the results file.
 
@@ -72,6 +75,8 @@ def evaluate(
         when: the time stamp of the files.
         limit: the harness's `--limit`.
         log_samples: the harness's `--log_samples`.
+        predict_only: the harness's `--predict_only`.
+        keep: what holds while the files are written.
     """
     tracker = EvaluationTracker(output_path=str(output))
     publish(edit)
@@ -81,6 +86,7 @@ def evaluate(
             model_args=model_args,
             tasks=list(tasks),
             limit=limit,
+            predict_only=predict_only,
             log_samples=True,
             evaluation_tracker=tracker,
             datetime_str=when,
@@ -93,8 +99,9 @@ def evaluate(
     # The command line is given the model's name; here the evaluator may have been given the model itself.
     results["config"]["model"] = MODEL
     samples = results.pop("samples")
-    tracker.save_results_aggregated(results=results, samples=samples, datetime_str=when)
-    if log_samples:
-        for task in results["configs"]:
-            tracker.save_results_samples(task_name=task, samples=samples[task])
+    with keep or contextlib.nullcontext():
+        tracker.save_results_aggregated(results=results, samples=samples, datetime_str=when)
+        if log_samples:
+            for task in results["configs"]:
+                tracker.save_results_samples(task_name=task, samples=samples[task])
     return next(output.glob(f"**/{when}_results.json"))

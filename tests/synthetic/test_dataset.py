@@ -16,6 +16,8 @@ from lmms_manu.mllmu.names import CONFIGS, RATIOS
 from lmms_manu.mllmu.samples import name_the_person
 from lmms_manu.mllmu.schema import FEATURES
 from lmms_manu.synthetic import Population, make_dataset
+from lmms_manu.synthetic.dataset import LARGEST_PICTURE, SMALLEST_PICTURE
+from lmms_manu.synthetic.people import LARGEST_NUMBER, SMALLEST_NUMBER
 
 PEOPLE = 20
 PROFILES = [config for config in CONFIGS if config != "ft_Data"]
@@ -231,3 +233,11 @@ def test_the_command_makes_the_same_dataset(folder: Path, tmp_path: Path) -> Non
     parquet = Path("Full_Set") / "train-00000-of-00001.parquet"
     assert (out / parquet).read_bytes() == (folder / parquet).read_bytes()
     assert main(["make-dataset", "--people", str(PEOPLE), "--out", str(out)]) == 2
+
+
+def test_the_commands_help_names_its_limits(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["make-dataset", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f"fictitious people, {SMALLEST_NUMBER} to {LARGEST_NUMBER}," in shown
+    assert f"pictures, {SMALLEST_PICTURE} to {LARGEST_PICTURE} (48)" in shown

@@ -47,7 +47,7 @@ def test_the_harness_knows_every_leaf_and_group(task_manager):
 def test_every_leaf_and_group_carries_a_version():
     for path in FOLDER.glob("*.yaml"):
         content = yaml.load(path.read_text(), Loader=TagIgnorer)
-        assert content["metadata"]["version"] == 1.0, path
+        assert content["metadata"]["version"] == 2.0, path
 
 
 def test_the_readme_names_every_metric_split_and_group():

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import statistics
 
 import pytest
 from support.judge_server import JudgeServer, completion, verdict
@@ -12,8 +13,9 @@ from lmms_manu.errors import DataError, SettingError
 from lmms_manu.methods.published import publish
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.mllmu import DatasetSource, Leaf, ProtocolSettings
-from lmms_manu.mllmu.names import METRICS, MODALITIES, TASKS
+from lmms_manu.mllmu.names import ACCOUNTS, METRICS, MODALITIES, TASKS
 from lmms_manu.mllmu.questions import load_questions
+from lmms_manu.mllmu.scores import rouge
 
 COLUMNS = ("classification_accuracy", "rouge_l", "cloze_accuracy")
 
@@ -95,13 +97,13 @@ def test_a_limit_counts_questions_of_each_leaf(evaluate):
 
 
 def test_the_record_of_an_edit_is_in_results_and_samples(evaluate):
-    publish(EditRecord("manu", "somewhere", recipe="paper", prune_rate=2.0, forget_ratio=15, fingerprint="abc"))
+    publish(EditRecord("manu", "somewhere", "mask", forgotten={"forget_ratio": 15}, fingerprint="abc"))
     try:
         results = evaluate("mllmu_forget_15_cloze_text")
     finally:
         publish(None)
     run = results["configs"]["mllmu_forget_15_cloze_text"]["metadata"]["run"]
-    assert (run["edit"]["recipe"], run["edit"]["mask"]) == ("paper", "abc")
+    assert (run["edit"]["method"], run["edit"]["fingerprint"]) == ("manu", "abc")
     assert {sample["scored"]["edit"] for sample in results["samples"]["mllmu_forget_15_cloze_text"]} == {"abc"}
 
 
@@ -158,7 +160,55 @@ def test_metrics_are_those_that_are_documented(evaluate):
     results = evaluate("mllmu_forget")["results"]
     for task in TASKS:
         keys = {key.split(",")[0] for key in results[f"mllmu_forget_{task}_text"] if "_stderr" not in key}
-        assert keys - {"alias", "samples"} == {*METRICS[task], "scored", "skipped"}
+        assert keys - {"alias", "samples"} == {*METRICS[task], *ACCOUNTS}
+
+
+def test_an_answer_is_scored_up_to_the_next_turn_and_kept_whole(evaluate):
+    runs_on = ChatRule(lambda document: f"Nothing.\nUSER: And now?\nASSISTANT: {document['answer']}")
+    results = evaluate("mllmu_retain_cloze_text", "mllmu_retain_generation_text", model=runs_on)
+    assert results["results"]["mllmu_retain_cloze_text"]["cloze_accuracy,none"] == 0
+    for sample in results["samples"]["mllmu_retain_generation_text"]:
+        assert sample["scored"]["response"].endswith(f"ASSISTANT: {sample['scored']['target']}")
+        assert sample["rouge_l"] == rouge("Nothing.\nUSER: And now?\n", sample["scored"]["target"])["rouge_l"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_harnesss_own_comparison_with_a_baseline_pairs_the_answers(evaluate, tmp_path, task):
+    def worse(document):
+        return "-" if document["number"] else document["answer"]
+
+    leaf = f"mllmu_retain_{task}_text"
+    baseline = evaluate(leaf)
+    file = tmp_path / "baseline.jsonl"
+    file.write_text("".join(json.dumps(sample, default=str) + "\n" for sample in baseline["samples"][leaf]))
+    results = evaluate(leaf, model=ChatRule(worse), baseline=str(file))
+    found, samples = results["results"][leaf], results["samples"][leaf]
+    points = [sample["answer_score"] for sample in samples]
+    assert points == [sample["scored"]["points"] for sample in samples]
+    assert found["paired_baseline_score"] == pytest.approx(100.0)
+    mean = 100 * (sum(points) / len(points) - 1)
+    assert mean < -20
+    assert (found["paired_ci_lower"] + found["paired_ci_upper"]) / 2 == pytest.approx(mean)
+    assert found["paired_pvalue"] < 0.01
+
+
+def test_standard_errors_take_people_for_clusters(evaluate):
+    leaf = "mllmu_retain_cloze_text"
+    model = ChatRule(lambda document: document["answer"] if int(document["person"]) % 2 else "-")
+    found = evaluate(leaf, model=model)
+    people = [int(sample["scored"]["person"]) % 2 for sample in found["samples"][leaf]]
+    # Both answers about a person are right or both are wrong: 34 answers say no more than 17 do.
+    spread = statistics.stdev(people)
+    clustered = found["results"][leaf]["clustered_score_stderr_clustered,none"]
+    assert clustered == pytest.approx(spread / 17**0.5, rel=0.05)
+    assert found["results"][leaf]["answer_score,none"] == found["results"][leaf]["clustered_score,none"]
+    assert found["results"][leaf]["cloze_accuracy,none"] == pytest.approx(100 * statistics.mean(people))
+
+
+def test_answers_are_scored_in_any_number_of_threads(evaluate):
+    groups = [evaluate("mllmu_retain_15", process_docs_parallel=threads) for threads in (1, 4)]
+    assert groups[0]["samples"] == groups[1]["samples"]
+    assert groups[0]["results"] == groups[1]["results"]
 
 
 @pytest.fixture

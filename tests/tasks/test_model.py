@@ -3,18 +3,18 @@
 import re
 
 import pytest
+from support.families import save_family
 from support.models import save_llava
 
 from lmms_manu.errors import ModelError
-from lmms_manu.methods.data import load_data
-from lmms_manu.methods.registry import get_method, settings_classes
+from lmms_manu.methods.unlearn import plan
 from lmms_manu.mllmu import MODALITIES, DatasetSource, ProtocolSettings, asking, forget_ids, load_samples
+from lmms_manu.mllmu.family import announce_family, announced_family
 from lmms_manu.mllmu.names import leaves
 from lmms_manu.mllmu.questions import load_questions
 from lmms_manu.models.loading import load_checkpoint
-from lmms_manu.models.settings import ModelSettings
 from lmms_manu.plugins.manu_pruned import ManuPruned
-from lmms_manu.settings import from_arguments
+from lmms_manu.plugins.registration import register, tasks_folder
 
 LEAVES = [leaf for leaf in leaves() if leaf.ratio in (None, 15)]
 
@@ -59,11 +59,10 @@ def test_every_form_of_the_released_prompts_reaches_the_model_to_the_byte(vanill
 def test_neurons_are_measured_on_the_released_fine_tuning_prompts(checkpoint, folder, tmp_path, monkeypatch):
     monkeypatch.setenv("LMMS_MANU_CACHE", str(tmp_path))
     monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
-    arguments = {"forget_ratio": 15}
-    unlearning, *own = from_arguments(arguments, *settings_classes(arguments))
-    loaded = load_checkpoint(ModelSettings(pretrained=str(checkpoint), device="cpu"))
+    request = plan({"forget_ratio": 15, "pretrained": str(checkpoint), "device": "cpu"})
+    loaded = load_checkpoint(request.model)
     seen = texts_that_reach(loaded)
-    get_method("manu").edit(loaded, load_data(unlearning), tuple(own))
+    request.edit(loaded)
     source = DatasetSource.resolve(str(folder))
     samples = [sample for modality in MODALITIES for sample in load_samples(source, forget_ids(source, 15), modality)]
     assert {sample.released_with_answer for sample in samples} <= seen
@@ -81,3 +80,35 @@ def test_a_prompt_that_does_not_fit_is_refused_before_the_first_answer_and_says_
     monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=0")
     results = evaluate("mllmu_retain_cloze_multimodal", model=small, limit=2)["results"]
     assert results["mllmu_retain_cloze_multimodal"]["scored,none"] == 2
+
+
+@pytest.fixture
+def no_family():
+    announce_family(None)
+    yield
+    announce_family(None)
+
+
+def test_the_model_tells_the_tasks_its_family_which_the_record_names(
+    tmp_path, evaluate, folder, monkeypatch, no_family
+):
+    monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
+    leaf = "mllmu_retain_cloze_text"
+    idefics2 = ManuPruned(pretrained=str(save_family("idefics2", tmp_path)), prune_rate=0, device="cpu")
+    results = evaluate(leaf, model=idefics2, limit=1, gen_kwargs="max_new_tokens=1")
+    run = results["configs"][leaf]["metadata"]["run"]
+    assert (run["family"], run["exemplar_people"]) == ("idefics2", "classification=1,cloze=auto")
+    announce_family(None)
+    unknown = evaluate(leaf, limit=1)["configs"][leaf]["metadata"]["run"]
+    assert unknown["family"] is None
+    assert (len(run["exemplars"]), len(unknown["exemplars"])) == (1, 2)
+    assert set(run["exemplars"]) < set(unknown["exemplars"])
+
+
+def test_another_model_of_the_harness_is_of_no_known_family(no_family):
+    from lmms_eval.tasks import TaskManager
+
+    register()
+    announce_family("idefics2")
+    TaskManager(include_defaults=False, include_path=tasks_folder(), model_name="qwen2_vl").match_tasks(["mllmu"])
+    assert announced_family() is None

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from lmms_manu.errors import SettingError
 from lmms_manu.measuring.layout import NeuronLayout
-from lmms_manu.methods.manu.config import ManuSettings, layers_chosen
+from lmms_manu.measuring.neuron_statistics import NeuronStatistics
+from lmms_manu.methods.manu.config import ManuSettings, for_modalities, layers_chosen
 from lmms_manu.methods.manu.scores import TermWeights, measured_scores, random
 from lmms_manu.methods.manu.selection import neurons_to_prune, select
 
@@ -42,17 +43,20 @@ class Choice:
         }
 
 
-def score(layout: NeuronLayout, sums: Tensor, settings: ManuSettings) -> Tensor:
+def score(statistics: NeuronStatistics, settings: ManuSettings) -> Tensor:
     """The scores of the recipe that needs statistics, `[neurons]`, float64.
 
     Args:
-        layout: which neuron is which.
-        sums: `[2, 2, 5, neurons]`.
+        statistics: of the neurons.
         settings: recipe (its `measured_recipe` is not None) and weights.
+
+    Raises:
+        SettingError: as `for_modalities`.
     """
     assert settings.measured_recipe is not None
+    for_modalities(settings, statistics.modalities)
     weights = TermWeights(settings.w_abs, settings.w_freq, settings.w_var, settings.w_rms)
-    return measured_scores(settings.measured_recipe, sums, layout.vision, weights)
+    return measured_scores(settings.measured_recipe, statistics, weights)
 
 
 def choose(

@@ -6,16 +6,23 @@ import dataclasses
 import os
 import re
 import typing
+import warnings
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.names import MODALITIES
 from lmms_manu.settings import setting
+from lmms_manu.sources import expanded, is_only_a_path
 
 NAME = "manu"
 Recipe = Literal["paper", "released", "ratio", "invariant", "random"]
 RECIPES: tuple[Recipe, ...] = typing.get_args(Recipe)
+COMPARING = ("paper", "invariant")
+"""The recipes that compare what a neuron does with pictures and as text, and so need both."""
+
 SCOPES = ("auto", "global", "tower", "layer")
 TOWER_CHOICES = ("both", "language", "vision")
 PRUNE_MODES = ("zero", "remove")
@@ -24,6 +31,9 @@ _CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIG
 
 # Only their ratios matter, and no score may overflow.
 _HEAVIEST = 1e6
+
+# Below it a rate in percent looks like a share of one.
+_SMALLEST_USUAL = 0.1
 
 _LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 _LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
@@ -79,6 +89,12 @@ class ManuSettings(MeasureSettings):
         if not any(getattr(self, name) for name in WEIGHTS):
             raise SettingError(f"{', '.join(f'{name}=0' for name in WEIGHTS)}: at least one term needs a weight.")
         layers_chosen(self.layers, depth=0)
+        if 0 < self.prune_rate < _SMALLEST_USUAL:
+            warnings.warn(
+                f"prune_rate={self.prune_rate:g} is in percent: one neuron in {100 / self.prune_rate:.0f}. If a share "
+                f"was meant, it is prune_rate={100 * self.prune_rate:g}.",
+                stacklevel=2,
+            )
         if self.random_like is not None and self.recipe != "random":
             raise SettingError(f"random_like={self.random_like!r} needs recipe=random, not recipe={self.recipe}.")
         if self.random_like is not None and self.steps > 1:
@@ -110,9 +126,8 @@ class ManuSettings(MeasureSettings):
                 f"{', '.join(idle)} would have no effect beside mask={self.mask!r}, which says which neurons to prune: "
                 f"leave {'them' if len(idle) > 1 else 'it'} out, or the mask."
             )
-        # No name on the hub begins so; another one may be a file's, a folder's or the hub's.
-        if self.mask.startswith((".", "/", "~")):
-            path = os.path.expanduser(self.mask)
+        if is_only_a_path(self.mask):
+            path = expanded(self.mask)
             if not os.path.exists(path):
                 raise SettingError(f"mask={self.mask!r}: there is no such file or folder.")
             object.__setattr__(self, "mask", path)
@@ -128,6 +143,30 @@ class ManuSettings(MeasureSettings):
     def measured_recipe(self) -> Recipe | None:
         """The recipe whose scores need statistics, None if none does."""
         return self.random_like if self.recipe == "random" else self.recipe
+
+
+def for_modalities(settings: ManuSettings, modalities: Collection[str]) -> ManuSettings:
+    """The settings for data of these modalities, of which text alone leaves the vision tower without a score.
+
+    Raises:
+        SettingError: the recipe compares modalities and not both are there, or only the vision tower may be pruned
+            and there is no picture.
+    """
+    recipe = settings.measured_recipe
+    missing = [modality for modality in MODALITIES if modality not in modalities]
+    if recipe is None or not missing:
+        return settings
+    if recipe in COMPARING or "text" in missing:
+        fitting = [name for name in RECIPES if name not in (*COMPARING, "random")]
+        raise SettingError(
+            f"recipe={recipe} compares what neurons do with pictures and as text, but there are no {missing[0]} "
+            f"samples for this model: choose {' or '.join(fitting)}."
+        )
+    if settings.towers == "vision":
+        raise SettingError(
+            f"towers=vision with recipe={recipe}: without pictures the vision tower never runs. Use towers=language."
+        )
+    return dataclasses.replace(settings, towers="language")
 
 
 def layers_chosen(text: str, depth: int) -> frozenset[int]:

@@ -10,12 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmms_manu.measuring.layout import NeuronLayout
-from lmms_manu.measuring.sums import MODALITIES, SETS
+from lmms_manu.measuring.neuron_statistics import NeuronStatistics
+from lmms_manu.measuring.statistics import ABSOLUTE, COUNT
 
 _BINS_PER_DECADE = 10
 _MOST_BINS = 6 * _BINS_PER_DECADE
-_PLACES = {f"{group}/{modality}": (s, m) for s, group in enumerate(SETS) for m, modality in enumerate(MODALITIES)}
 
 
 @dataclass(frozen=True)
@@ -41,78 +40,43 @@ class Distribution:
         }
 
 
-@dataclass(frozen=True)
-class TowerLevels:
-    """The bins of a tower that has a neuron that ever fired.
+def distributions(statistics: NeuronStatistics, marked: Tensor) -> dict[str, Distribution]:
+    """The distribution of each tower that has a neuron that ever fired.
 
     Args:
-        last: the place of the highest bin, in tenths of a decade from 1.
-        neurons: by set and modality, for each part that was measured, the number of neurons in each bin.
+        statistics: of the neurons.
+        marked: the neurons that are pruned, `[neurons]`, bool.
     """
-
-    last: int
-    neurons: Mapping[str, list[int]]
-
-
-@dataclass(frozen=True)
-class Levels:
-    """In which bin each neuron's mean |z| lies, whatever is pruned.
-
-    Args:
-        bins: `[2, 2, neurons]`, uint8, counted from 1; 0 for neurons that are silent on a part, or more than six
-            decades below the highest mean.
-        towers: what the bins of each tower are.
-    """
-
-    bins: Tensor
-    towers: Mapping[str, TowerLevels]
-
-    @classmethod
-    def of(cls, layout: NeuronLayout, sums: Tensor) -> Levels:
-        """The levels that `sums`, `[2, 2, 5, neurons]`, tell."""
-        count, absolute = sums[..., 0, :], sums[..., 1, :]
-        # Single precision is enough for a bin, and faster.
-        places = (absolute / count.clamp(min=1)).float().log10_().mul_(_BINS_PER_DECADE).floor_()
-        bins = torch.zeros(places.shape, dtype=torch.uint8)
-        towers = {}
-        for tower, inside in layout.towers.items():
-            own = places[..., inside]
-            last = float(own.max())
-            if last == -math.inf:
-                continue
-            # Number 0 takes what lies below the bins.
-            bins[..., inside] = own.clamp_(min=last - _MOST_BINS).sub_(last - _MOST_BINS)
-            measured = count[..., inside].any(-1)
-            every = _histograms(bins[..., inside])
-            neurons = {part: every[place].tolist() for part, place in _PLACES.items() if measured[place]}
-            towers[tower] = TowerLevels(int(last), neurons)
-        return cls(bins, towers)
-
-    def distributions(self, layout: NeuronLayout, marked: Tensor) -> dict[str, Distribution]:
-        """The distribution of each tower that has a neuron that ever fired.
-
-        Args:
-            layout: which neuron is which.
-            marked: the neurons that are pruned, `[neurons]`, bool.
-        """
-        found = {}
-        for tower, levels in self.towers.items():
-            inside = layout.towers[tower]
-            pruned = _histograms(self.bins[..., inside][..., marked[inside]])
-            of_bins = zip(*levels.neurons.values(), strict=True)
-            empty = next(place for place, of_parts in enumerate(of_bins) if any(of_parts))
-            grid = range(levels.last + 1 - _MOST_BINS + empty, levels.last + 2)
-            found[tower] = Distribution(
-                edges=tuple(float(f"{10 ** (place / _BINS_PER_DECADE):.6g}") for place in grid),
-                neurons={part: tuple(counts[empty:]) for part, counts in levels.neurons.items()},
-                pruned={part: tuple(pruned[_PLACES[part]][empty:].tolist()) for part in levels.neurons},
-            )
-        return found
+    parts = list(statistics.parts)
+    count = torch.stack([statistics(part, COUNT.name) for part in parts])
+    absolute = torch.stack([statistics(part, ABSOLUTE.name) for part in parts])
+    # Single precision is enough for a bin, and faster.
+    places = (absolute / count.clamp(min=1)).float().log10_().mul_(_BINS_PER_DECADE).floor_()
+    found = {}
+    for tower, inside in statistics.layout.towers.items():
+        last = float(places[:, inside].max())
+        if last == -math.inf:
+            continue
+        # Bins count from 1; number 0 takes what is silent or lies below them.
+        bins = places[:, inside].clamp(min=last - _MOST_BINS).sub_(last - _MOST_BINS).to(torch.int16)
+        measured = [str(part) if own.any() else None for part, own in zip(parts, count[:, inside], strict=True)]
+        neurons, pruned = (
+            {part: counts for part, counts in zip(measured, _histograms(own).tolist(), strict=True) if part is not None}
+            for own in (bins, bins[:, marked[inside]])
+        )
+        empty = next(place for place, counts in enumerate(zip(*neurons.values(), strict=True)) if any(counts))
+        grid = range(int(last) + 1 - _MOST_BINS + empty, int(last) + 2)
+        found[tower] = Distribution(
+            edges=tuple(float(f"{10 ** (place / _BINS_PER_DECADE):.6g}") for place in grid),
+            neurons={part: tuple(counts[empty:]) for part, counts in neurons.items()},
+            pruned={part: tuple(counts[empty:]) for part, counts in pruned.items()},
+        )
+    return found
 
 
 def _histograms(bins: Tensor) -> Tensor:
-    """How often each bin but 0 occurs in each part of `[2, 2, neurons]`: `[2, 2, bins]`, counted all at once."""
+    """How often each bin but 0 occurs in each row of `[parts, neurons]`, int16: `[parts, bins]`."""
     width = _MOST_BINS + 1
-    firsts = width * torch.arange(bins.shape[:-1].numel(), dtype=torch.int16).view(*bins.shape[:-1], 1)
-    counts = torch.bincount((bins + firsts).flatten(), minlength=width * firsts.numel())
-    return counts.view(*bins.shape[:-1], width)[..., 1:]
+    firsts = width * torch.arange(len(bins), dtype=torch.int16).unsqueeze(1)
+    counts = torch.bincount((bins + firsts).flatten(), minlength=width * len(bins))
+    return counts.view(len(bins), width)[:, 1:]

@@ -3,7 +3,7 @@
 edit
     find the MLP blocks
     for each step
-        measure both sets in both modalities (or read the statistics of an earlier measurement), score
+        measure both sets in each modality (or read the statistics of an earlier measurement), score
         select; between two steps zero
     or: take a mask that was made before
     PrunedNeurons
@@ -25,13 +25,14 @@ from lmms_manu.editing.zero import check_editable, zero_neurons
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.fingerprints import edits, note_edits, weights_fingerprint
 from lmms_manu.measuring.layout import NeuronLayout
-from lmms_manu.measuring.measure import Parts, measure
-from lmms_manu.measuring.statistics import Statistics
+from lmms_manu.measuring.measure import measure
+from lmms_manu.measuring.neuron_statistics import NeuronStatistics
+from lmms_manu.measuring.parts import Parts, parts_with_examples
 from lmms_manu.methods.base import Edit
 from lmms_manu.methods.kept import MADE_WITH, of_mask
 from lmms_manu.methods.manu.choice import check_choice, choose, neurons_by_layer, score
-from lmms_manu.methods.manu.config import ManuSettings
-from lmms_manu.methods.manu.distributions import Levels
+from lmms_manu.methods.manu.config import ManuSettings, for_modalities
+from lmms_manu.methods.manu.distributions import distributions
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.loading import Checkpoint
 
@@ -106,13 +107,16 @@ class _Search:
         """Measures, scores and chooses, in as many rounds as the setting `steps` says."""
         weights = self._weights()
         details: dict[str, Any] = {"scope": self._settings.own_scope, "rounds": []}
+        if examples is not None:
+            modalities = {part.modality for part in parts_with_examples(examples)}
+            self._settings = for_modalities(self._settings, modalities)
         marked: Tensor | None = None
-        first: Statistics | None = None
+        first: NeuronStatistics | None = None
         for step in range(1, self._settings.steps + 1):
             statistics = self._measure(examples)
             first = first or statistics
             with self._timed("scoring"):
-                scores = score(self._layout, statistics.sums, self._settings) if statistics is not None else None
+                scores = score(statistics, self._settings) if statistics is not None else None
                 choice = choose(self._layout, scores, self._settings, step / self._settings.steps, marked)
             marked = choice.marked
             measured = statistics.measured if statistics is not None else 0
@@ -125,14 +129,14 @@ class _Search:
         if first is not None:
             details["data"] = first.about["data"]
             with self._timed("scoring"):
-                drawn = Levels.of(self._layout, first.sums).distributions(self._layout, marked)
+                drawn = distributions(first, marked)
             details["activations"] = {tower: distribution.as_json() for tower, distribution in drawn.items()}
         mask = self._mask(marked, weights=weights, details={"layout": self._layout.as_json()})
         change = PrunedNeurons(mask, self._settings.prune_mode) if mask.count else None
         details["layers"] = self._layout.per_layer(marked)
         return Edit(change, self._layout.per_tower(marked), seconds=self._seconds, details=details)
 
-    def _measure(self, examples: Parts | None) -> Statistics | None:
+    def _measure(self, examples: Parts | None) -> NeuronStatistics | None:
         if examples is None:
             return None
         with self._timed("measuring"):

@@ -14,12 +14,12 @@ from torch import Tensor
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.errors import DataError
 from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
-from lmms_manu.measuring.statistics import Statistics
+from lmms_manu.measuring.neuron_statistics import NeuronStatistics
+from lmms_manu.measuring.parts import SETS
 from lmms_manu.measuring.stored import DamagedFileError, load_description
-from lmms_manu.measuring.sums import MODALITIES, SETS
 from lmms_manu.methods.manu.choice import Choice, choose, score
-from lmms_manu.methods.manu.config import ManuSettings
-from lmms_manu.methods.manu.scores import Rates
+from lmms_manu.methods.manu.config import ManuSettings, for_modalities
+from lmms_manu.methods.manu.scores import Moments
 
 UNKNOWN_TOWER = "unknown"
 
@@ -32,7 +32,7 @@ class Inspection:
         title: of the file.
         layout: which neuron is which.
         marked: the neurons that are pruned, or would be, `[neurons]`, bool.
-        sums: of statistics, `[2, 2, 5, neurons]`; None for a mask.
+        statistics: None for a mask.
         choice: the scores that the choice was made by; None for a mask.
         facts: what the file says of itself, by name.
     """
@@ -40,7 +40,7 @@ class Inspection:
     title: str
     layout: NeuronLayout
     marked: Tensor
-    sums: Tensor | None
+    statistics: NeuronStatistics | None
     choice: Choice | None
     facts: dict[str, Any]
 
@@ -51,8 +51,8 @@ class Inspection:
             facts.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
         yield facts
         yield self._pruned_table()
-        if self.sums is not None:
-            yield self._activation_table(Rates.of(self.sums))
+        if self.statistics is not None:
+            yield self._activation_table(Moments.of(self.statistics))
 
     def _pruned_table(self) -> Table:
         table = Table(title="pruned neurons", title_justify="left")
@@ -66,13 +66,14 @@ class Inspection:
             table.add_row(tower, "all", str(pruned), str(total), _share(pruned, total), end_section=True)
         return table
 
-    def _activation_table(self, rates: Rates) -> Table:
+    def _activation_table(self, moments: Moments) -> Table:
         table = Table(title="mean |z| and share of |z| > tau, over the neurons of a layer", title_justify="left")
         table.add_column("tower")
         table.add_column("layer", justify="right")
         for group in SETS:
-            for modality in MODALITIES:
+            for modality in moments.modalities:
                 table.add_column(f"{group}\n{modality}", justify="right")
+        rates = moments.rates()
         absolute, active = self.layout.split(rates.absolute), self.layout.split(rates.active)
         for (tower, layer), numbers in self.layout.layers.items():
             means = (torch.cat([parts[number] for number in numbers], -1).mean(-1) for parts in (absolute, active))
@@ -93,13 +94,14 @@ def inspect_file(source: str, settings: ManuSettings) -> Inspection:
     """
     path = Path(source)
     if path.is_file() and _is_statistics(path):
-        return of_statistics(source, Statistics.load(path), settings)
+        return of_statistics(source, NeuronStatistics.load(path), settings)
     return of_mask(source, NeuronMask.load(source))
 
 
-def of_statistics(title: str, statistics: Statistics, settings: ManuSettings) -> Inspection:
+def of_statistics(title: str, statistics: NeuronStatistics, settings: ManuSettings) -> Inspection:
     """What statistics hold, and what a recipe would prune by them."""
-    scores = score(statistics.layout, statistics.sums, settings) if settings.measured_recipe is not None else None
+    settings = for_modalities(settings, statistics.modalities)
+    scores = score(statistics, settings) if settings.measured_recipe is not None else None
     choice = choose(statistics.layout, scores, settings)
     facts = {
         "checkpoint": statistics.about.get("checkpoint", ""),
@@ -108,7 +110,7 @@ def of_statistics(title: str, statistics: Statistics, settings: ManuSettings) ->
         "would be pruned by": f"{settings.recipe} at {settings.prune_rate:g} %, scope {settings.own_scope}",
         **{name.replace("_", " "): value for name, value in choice.summary().items()},
     }
-    return Inspection(title, statistics.layout, choice.marked, statistics.sums, choice, facts)
+    return Inspection(title, statistics.layout, choice.marked, statistics, choice, facts)
 
 
 def of_mask(title: str, mask: NeuronMask) -> Inspection:
@@ -142,7 +144,7 @@ def _is_statistics(path: Path) -> bool:
     if "determinants" in about:
         raise DataError(
             f"{path} is a file of the cache, which holds statistics in parts: write all of them into one file with "
-            "lmms-manu measure --out, and inspect that."
+            "lmms-manu measure --output, and inspect that."
         )
     return "kind" in about
 

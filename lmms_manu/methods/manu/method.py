@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lmms_manu.errors import SettingError
 from lmms_manu.methods.base import Edit, Method
-from lmms_manu.methods.manu.config import NAME, ManuSettings
+from lmms_manu.methods.manu.config import COMPARING, NAME, ManuSettings, for_modalities
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
     from lmms_manu.editing.changes import Change
-    from lmms_manu.measuring.measure import Parts
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
 _CITATION = (
@@ -54,6 +54,12 @@ class Manu(Method[ManuSettings]):
 
     def check(self, model: ModelSettings, *, export: bool) -> None:
         config = self.config
+        if self.needs_data() and config.measured_recipe in COMPARING:
+            # Imported here: commands that only check arguments would wait seconds for torch and transformers.
+            from lmms_manu.models.loading import is_text_only
+
+            if is_text_only(model):
+                for_modalities(config, ("text",))
         removes = config.prune_mode == "remove" and config.mask is None and config.prune_rate > 0
         if export and removes and config.own_scope != "layer":
             raise SettingError(
@@ -62,7 +68,6 @@ class Manu(Method[ManuSettings]):
             )
 
     def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:
-        # Imported here: commands that only check arguments would wait seconds for torch and transformers.
         from lmms_manu.methods.manu.edit import check_model
 
         check_model(checkpoint, self.config, export=export)

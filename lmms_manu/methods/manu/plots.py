@@ -10,7 +10,8 @@ import torch
 
 from lmms_manu.errors import SettingError
 from lmms_manu.files import atomic_path
-from lmms_manu.methods.manu.distributions import Levels
+from lmms_manu.measuring.parts import Part
+from lmms_manu.methods.manu.distributions import distributions
 from lmms_manu.methods.manu.inspection import Inspection
 
 if TYPE_CHECKING:  # an optional dependency
@@ -36,7 +37,7 @@ def draw(inspection: Inspection, folder: Path, suffix: str = "png") -> list[Path
         SettingError: matplotlib is not installed.
     """
     drawings: dict[str, Callable[[Any, Inspection], None]] = {"pruned-per-layer": _pruned_per_layer}
-    if inspection.sums is not None:
+    if inspection.statistics is not None:
         drawings |= {"activations": _activations, "scores": _scores}
     return [_write(name, drawing, inspection, folder, suffix) for name, drawing in drawings.items()]
 
@@ -68,14 +69,14 @@ def _pruned_per_layer(axes: list[Axes], inspection: Inspection) -> None:
 
 def _activations(axes: list[Axes], inspection: Inspection) -> None:
     """How many neurons have which mean |z|, on each part of the data."""
-    assert inspection.sums is not None  # drawn for statistics only
-    found = Levels.of(inspection.layout, inspection.sums).distributions(inspection.layout, inspection.marked)
+    assert inspection.statistics is not None  # drawn for statistics only
+    found = distributions(inspection.statistics, inspection.marked)
     for axis, tower in zip(axes, inspection.layout.per_layer(inspection.marked), strict=True):
         _label(axis, f"{tower}: activations", "mean |z| of a neuron", "neurons")
         if tower not in found:
             continue
         for part, counts in found[tower].neurons.items():
-            group, modality = part.split("/")
+            group, modality = Part.named(part)
             axis.stairs(
                 counts,
                 found[tower].edges,

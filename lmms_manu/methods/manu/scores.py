@@ -1,11 +1,11 @@
-"""The importance scores of MANU and its variants: pure functions of the five sums per neuron.
+"""The importance scores of MANU and its variants: pure functions of statistics of the neurons.
 
 Source: Liu et al., "Modality-Aware Neuron Pruning for Unlearning in Multimodal Large Language Models", ACL 2025
 (arXiv 2502.15910), and the code that its authors released, whose score is another one. Sums are used as rates (divided
 by the number of observations), because a picture adds hundreds of tokens; that equals the paper's formulas where both
 sides have the same number.
 
-Everywhere `sums` is `[set, modality, sum, neurons]`, float64, in the orders of `SETS`, `MODALITIES` and `SUMS`.
+Sets and modalities stand in the orders of `SETS` and `MODALITIES`; a modality that was not measured is left out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from lmms_manu.measuring.neuron_statistics import NeuronStatistics
+from lmms_manu.measuring.parts import SETS, Part
+from lmms_manu.measuring.statistics import ABSOLUTE, ACTIVE, COUNT, SIGNED, SQUARED
+from lmms_manu.names import MODALITIES
 
 # Neurons that are scored at once: so few that what is computed on the way stays small beside the sums of a model of
 # millions of neurons, and is written again and again to the same memory.
@@ -40,8 +45,52 @@ class TermWeights:
 
 
 @dataclass(frozen=True)
+class Moments:
+    """The statistics that scores are made of, each `[sets, modalities, neurons]`, float64.
+
+    Args:
+        count: observations.
+        absolute: sum of |z|.
+        signed: sum of z.
+        squared: sum of z squared.
+        active: observations with |z| > tau.
+        modalities: what the second dimension stands for.
+    """
+
+    count: Tensor
+    absolute: Tensor
+    signed: Tensor
+    squared: Tensor
+    active: Tensor
+    modalities: tuple[str, ...] = MODALITIES
+
+    @classmethod
+    def of(cls, statistics: NeuronStatistics, inside: slice = slice(None)) -> Moments:
+        """Those of the neurons `inside` a range."""
+        modalities = statistics.modalities
+
+        def of_parts(name: str) -> Tensor:
+            rows = [[statistics(Part(group, modality), name)[inside] for modality in modalities] for group in SETS]
+            return torch.stack([torch.stack(row) for row in rows])
+
+        names = (COUNT.name, ABSOLUTE.name, SIGNED.name, SQUARED.name, ACTIVE.name)
+        count, absolute, signed, squared, active = map(of_parts, names)
+        return cls(count, absolute, signed, squared, active, modalities)
+
+    def rates(self) -> Rates:
+        """The statistics of an average observation."""
+        count = self.count.clamp(min=1)
+        return Rates(self.absolute / count, self.squared / count, self.active / count)
+
+    def deviation(self) -> Tensor:
+        """The standard deviation of z, the one that the released code takes."""
+        count = self.count.clamp(min=1)
+        return (self.squared / count - (self.signed / count).square_()).clamp_(min=0).sqrt_()
+
+
+@dataclass(frozen=True)
 class Rates:
-    """Sums divided by the number of observations; zero where there was none.
+    """Statistics divided by the number of observations; zero where there was none.
 
     Args:
         absolute: mean of |z|.
@@ -53,39 +102,27 @@ class Rates:
     squared: Tensor
     active: Tensor
 
-    @classmethod
-    def of(cls, sums: Tensor) -> Rates:
-        """The rates of `sums`, `[..., 5, neurons]`, each `[..., neurons]`."""
-        count, absolute, _, squared, active = sums.unbind(-2)
-        count = count.clamp(min=1)
-        return cls(absolute / count, squared / count, active / count)
-
     def variance_of_magnitude(self) -> Tensor:
         """The variance of |z|, the one that the paper takes."""
         return self.absolute.square().neg_().add_(self.squared).clamp_(min=0)
 
-    def deviation(self, sums: Tensor) -> Tensor:
-        """The standard deviation of z, the one that the released code takes; `sums` are those of the rates."""
-        count, _, signed, _, _ = sums.unbind(-2)
-        return (self.squared - (signed / count.clamp(min=1)).square_()).clamp_(min=0).sqrt_()
 
-
-def paper(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
+def paper(moments: Moments, vision: Tensor, weights: TermWeights) -> Tensor:
     """The score of the paper's equations: S = I(forget) / (I(retain) + e).
 
     Args:
-        sums: `[2, 2, 5, neurons]`.
+        moments: of `[2, 2, neurons]`.
         vision: not used here; a mark per neuron, `[neurons]`.
         weights: of the four importance terms.
 
     Returns:
         Scores, `[neurons]`, float64, not negative.
     """
-    forget, retain = (modality_gap(Rates.of(of_set), weights) for of_set in sums)
+    forget, retain = modality_gap(moments.rates(), weights).unbind(0)
     return forget / (retain + PAPER_EPSILON)
 
 
-def invariant(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
+def invariant(moments: Moments, vision: Tensor, weights: TermWeights) -> Tensor:
     """The paper's score on statistics that no function-preserving rescaling of a neuron changes.
 
     Multiplying a neuron's up projection by c and its column of the down projection by 1/c leaves the model's function
@@ -94,37 +131,34 @@ def invariant(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
     Treves and Rolls (1991): for a neuron that is either silent or at one level it is the share in which it fires.
     Arguments and result as in `paper`.
     """
-    # The pooled sums of both sets and modalities have the unit of what is being rescaled.
-    unit = Rates.of(sums.sum((0, 1))).squared.sqrt()
+    # The pooled statistics of both sets and modalities have the unit of what is being rescaled.
+    unit = (moments.squared.sum((0, 1)) / moments.count.sum((0, 1)).clamp(min=1)).sqrt()
     unit = torch.where(unit > 0, unit, torch.ones_like(unit))
-
-    def importance(of_set: Tensor) -> Tensor:
-        rates = Rates.of(of_set)
-        absolute, squared = rates.absolute / unit, rates.squared / unit.square()
-        sparseness = absolute.square() / torch.where(squared > 0, squared, torch.ones_like(squared))
-        return modality_gap(Rates(absolute, squared, sparseness), weights)
-
-    forget, retain = (importance(of_set) for of_set in sums)
+    rates = moments.rates()
+    absolute, squared = rates.absolute / unit, rates.squared / unit.square()
+    sparseness = absolute.square() / torch.where(squared > 0, squared, torch.ones_like(squared))
+    forget, retain = modality_gap(Rates(absolute, squared, sparseness), weights).unbind(0)
     return forget / (retain + PAPER_EPSILON)
 
 
-def released(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
-    """The released code's score: four ratios of forget to retain, in the one modality that a tower stands for.
+def released(moments: Moments, vision: Tensor, weights: TermWeights) -> Tensor:
+    """The released code's formula: four ratios of forget to retain, in the one modality that a tower stands for.
 
-    Language neurons are scored on text alone, vision neurons on picture and text. Arguments and result as in `paper`;
-    the scores lie above minus the sum of the weights.
+    Language neurons are scored on text alone, vision neurons on picture and text; without pictures, vision neurons
+    get the score of text, on which they never run. Arguments and result as in `paper`, but for any modalities with
+    text; the scores lie above minus the sum of the weights.
     """
-    multimodal, text = _ratio_scores(sums, weights)
-    return torch.where(vision, multimodal, text)
+    scores = dict(zip(moments.modalities, _ratio_scores(moments, weights), strict=True))
+    text = scores["text"]
+    return torch.where(vision, scores.get("multimodal", text), text)
 
 
-def ratio(sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
-    """The released code's four ratios for both modalities in both towers; the larger of the two counts.
+def ratio(moments: Moments, vision: Tensor, weights: TermWeights) -> Tensor:
+    """The released code's four ratios for every modality in both towers; the largest of them counts.
 
-    Arguments and result as in `released`.
+    Arguments and result as in `released`, but for any modalities.
     """
-    multimodal, text = _ratio_scores(sums, weights)
-    return torch.maximum(multimodal, text)
+    return _ratio_scores(moments, weights).amax(0)
 
 
 def random(neurons: int, seed: int) -> Tensor:
@@ -132,7 +166,7 @@ def random(neurons: int, seed: int) -> Tensor:
     return torch.rand(neurons, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-MeasuredScore = Callable[[Tensor, Tensor, TermWeights], Tensor]
+MeasuredScore = Callable[[Moments, Tensor, TermWeights], Tensor]
 
 MEASURED_SCORES: Mapping[str, MeasuredScore] = {
     "paper": paper,
@@ -142,26 +176,23 @@ MEASURED_SCORES: Mapping[str, MeasuredScore] = {
 }
 
 
-def measured_scores(recipe: str, sums: Tensor, vision: Tensor, weights: TermWeights) -> Tensor:
+def measured_scores(recipe: str, statistics: NeuronStatistics, weights: TermWeights) -> Tensor:
     """The scores of one of the `MEASURED_SCORES`.
 
     Args:
         recipe: its name.
-        sums: `[2, 2, 5, neurons]`.
-        vision: `[neurons]`, bool: which neurons belong to the vision tower.
+        statistics: of all that the recipe needs.
         weights: of the four terms.
 
     Returns:
         Scores, `[neurons]`, float64, finite; the highest are pruned.
 
     Raises:
-        ValueError: `sums` has another shape, or a score is not finite.
+        ValueError: a score is not finite.
     """
-    if sums.ndim != 4 or sums.shape[:3] != (2, 2, 5):
-        raise ValueError(f"sums have the shape {tuple(sums.shape)}; needed is [2 sets, 2 modalities, 5 sums, neurons].")
-    score = MEASURED_SCORES[recipe]
-    some = zip(sums.split(_AT_ONCE, -1), vision.split(_AT_ONCE), strict=True)
-    scores = torch.cat([score(*own, weights) for own in some])
+    score, layout = MEASURED_SCORES[recipe], statistics.layout
+    ranges = [slice(start, start + _AT_ONCE) for start in range(0, layout.neurons, _AT_ONCE)]
+    scores = torch.cat([score(Moments.of(statistics, some), layout.vision[some], weights) for some in ranges])
     # Not a number counts as both the lowest and the highest.
     if not all(math.isfinite(extreme) for extreme in scores.aminmax()):
         raise ValueError(f"{int((~scores.isfinite()).sum())} scores of the recipe {recipe!r} are not finite.")
@@ -190,19 +221,17 @@ def _contrast(rate: Tensor) -> Tensor:
     return (multimodal - text).abs_().div_((multimodal + text).add_(PAPER_EPSILON))
 
 
-def _ratio_scores(sums: Tensor, weights: TermWeights) -> tuple[Tensor, Tensor]:
-    """The sum of the four ratios for picture and text and for text alone, each `[neurons]`."""
-    rates = Rates.of(sums)
+def _ratio_scores(moments: Moments, weights: TermWeights) -> Tensor:
+    """The sum of the four ratios in each modality, `[modalities, neurons]`."""
+    rates = moments.rates()
 
     def relative(statistic: Tensor) -> Tensor:
         forget, retain = statistic.unbind(0)
         return forget / (retain + RELEASED_EPSILON) - 1
 
-    both = weights.combine(
+    return weights.combine(
         relative(rates.absolute),
         relative(rates.active),
-        relative(rates.deviation(sums)),
+        relative(moments.deviation()),
         relative(rates.squared.sqrt()),
     )
-    multimodal, text = both.unbind(0)
-    return multimodal, text

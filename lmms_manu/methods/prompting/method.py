@@ -11,7 +11,7 @@ from lmms_manu.methods.record import Value
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
-    from lmms_manu.measuring.measure import Parts
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
 

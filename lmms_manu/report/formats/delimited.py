@@ -6,7 +6,7 @@ import csv
 import io
 
 from lmms_manu.report.cells import Cell, Report, Row, Section
-from lmms_manu.report.metrics import COLUMNS_BY_NAME
+from lmms_manu.report.metrics import columns_by_name
 
 FIELDS = (
     "forget_ratio",
@@ -24,6 +24,7 @@ FIELDS = (
     "questions",
     "people",
     "note",
+    "benchmark",
 )
 
 
@@ -38,7 +39,7 @@ def render(report: Report) -> str:
     for section in report.sections:
         for row in section.rows:
             for (name, view), cell in row.cells.items():
-                column = COLUMNS_BY_NAME[name]
+                column = columns_by_name()[name]
                 if cell.value is not None:
                     writer.writerow(_line(section, row, column.split, column.metric.name, view, cell))
             for name, cell in row.derived.items():
@@ -54,7 +55,8 @@ def _line(section: Section, row: Row, split: str, metric: str, view: str, cell: 
     texts = ["" if number is None else f"{number:.6g}" for number in numbers]
     counts = ["" if count is None else count for count in (cell.questions, cell.people)]
     ratio = "" if section.forget_ratio is None else section.forget_ratio
-    return [ratio, _inert(row.name), int(row.is_published), split, metric, view, *texts, *counts, _inert(cell.note)]
+    place = [ratio, _inert(row.name), int(row.is_published), split, metric, view]
+    return [*place, *texts, *counts, _inert(cell.note), section.benchmark]
 
 
 def _inert(text: str) -> str:

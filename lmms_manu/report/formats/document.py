@@ -80,7 +80,8 @@ def numbers(row: Row) -> dict[str, dict[str, Any]]:
 
 
 def _section(section: Section) -> dict[str, Any]:
-    return {"forget_ratio": section.forget_ratio, "rows": [_row(row) for row in section.rows]}
+    people = {"benchmark": section.benchmark, "forget_ratio": section.forget_ratio}
+    return {**people, "rows": [_row(row) for row in section.rows]}
 
 
 def _row(row: Row) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from lmms_manu.benchmarks.base import Metric
 from lmms_manu.report.cells import Cell
-from lmms_manu.report.metrics import Metric
 
 DASH = "–"
 _MINUS = "−"

@@ -6,18 +6,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from lmms_manu.report.cells import Cell, Report, Row, Section
-from lmms_manu.report.derived import DERIVED
+from lmms_manu.report.derived import derived_of
 from lmms_manu.report.formats.numbers import change_digits, change_text, interval_text, spread_text, value_text
-from lmms_manu.report.metrics import MEAN, QUALITY_COLUMNS, UTILITY, VIEWS, Column
+from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, quality_columns
 
 VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
-SPLIT_TITLES = {
-    "forget": "Forget set",
-    "test": "Test set",
-    "retain": "Retain set",
-    "celebrity": "Celebrity set",
-    UTILITY: "General benchmarks",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +70,7 @@ class Table:
 def overview(section: Section, view: str = MEAN, *, with_changes: bool = False) -> Table:
     """The paper's form: methods down, splits and metrics across; values only, unless `with_changes`."""
     columns = section.columns
-    heads = tuple(Head(column.metric.label, SPLIT_TITLES[column.split], column.arrow) for column in columns)
+    heads = tuple(Head(column.metric.label, column.title, column.arrow) for column in columns)
     entry = _full if with_changes else _value
     lines = _lines(section.rows, lambda row: [entry(column, row.cell(column, view), view) for column in columns])
     return Table(f"{section.title}, {VIEW_TITLES[view]}", heads, lines)
@@ -88,7 +81,7 @@ def changes(section: Section, split: str, view: str = MEAN) -> Table:
     columns = section.columns_of(split)
     heads = tuple(Head(column.metric.label, arrow=column.arrow) for column in columns)
     lines = _lines(section.rows, lambda row: [_full(column, row.cell(column, view), view) for column in columns])
-    title = f"{section.title}, {SPLIT_TITLES[split].lower()}"
+    title = f"{section.title}, {columns[0].title.lower()}"
     return Table(title if split == UTILITY else f"{title}, {VIEW_TITLES[view]}", heads, lines)
 
 
@@ -97,7 +90,8 @@ def derived(section: Section) -> Table | None:
     rows = [row for row in section.rows if row.derived]
     if not rows:
         return None
-    shown = [entry for entry in DERIVED if any(row.derived[entry.name].value is not None for row in rows)]
+    known = derived_of(section.benchmark)
+    shown = [entry for entry in known if any(row.derived[entry.name].value is not None for row in rows)]
     heads = tuple(Head(entry.label, arrow="↑" if entry.higher_is_better else "↓") for entry in shown)
     lines = _lines(rows, lambda row: [_derived(row.derived[entry.name]) for entry in shown])
     caption = " ".join(f"{entry.label}: {entry.meaning}." for entry in shown)
@@ -109,12 +103,12 @@ def quality(section: Section) -> Table | None:
     rows = [row for row in section.rows if not row.is_published]
     columns = [
         column
-        for column in QUALITY_COLUMNS
+        for column in quality_columns()
         if any(row.cell(column, view).value is not None for row in rows for view in VIEWS)
     ]
     if not columns:
         return None
-    heads = tuple(Head(column.metric.label, SPLIT_TITLES[column.split], "↓") for column in columns)
+    heads = tuple(Head(column.metric.label, column.title, "↓") for column in columns)
     lines = _lines(rows, lambda row: [_value(column, row.cell(column), MEAN) for column in columns])
     return Table(f"{section.title}, answers that could not be used, in percent", heads, lines)
 

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lmms_manu.mllmu.names import MODALITIES
+from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.report.cells import Report, Section
 from lmms_manu.report.formats.tables import Entry, Table, changes, derived, notes_of, overview, quality
 from lmms_manu.report.metrics import MEAN, UTILITY
+from lmms_manu.terminal import print_table
 
 _STYLES = {0: "", 1: "bold", 2: "underline"}
 
@@ -31,7 +32,7 @@ def show(report: Report, console: Console) -> None:
 def show_table(table: Table, console: Console) -> None:
     """Prints one table; best bold, second underlined."""
     view = RichTable(title=Text(table.title), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    view.add_column("method", overflow="fold", min_width=16)
+    view.add_column("method")
     labels = [head.label for head in table.heads]
     for head in table.heads:
         words = [head.group] if head.group and labels.count(head.label) > 1 else []
@@ -39,7 +40,7 @@ def show_table(table: Table, console: Console) -> None:
     for line in table.lines:
         style = "dim" if line.is_published else ""
         view.add_row(Text(line.name, style=style), *map(_entry, line.entries))
-    console.print(view)
+    print_table(view, console)
 
 
 def _tables(section: Section) -> list[Table]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from lmms_manu.benchmarks.registry import benchmarks, names
 from lmms_manu.errors import DataError, SettingError, nearest
-from lmms_manu.mllmu.names import RATIOS
-from lmms_manu.report.derived import DERIVED_BY_NAME
-from lmms_manu.report.metrics import COLUMNS_BY_NAME, MEAN, QUALITY_METRICS, UTILITY, VIEWS
+from lmms_manu.report.derived import derived_by_name, derived_of
+from lmms_manu.report.metrics import MEAN, VIEWS, columns_by_name, quality_columns
+from lmms_manu.report.results import finite
 
 VERSION = 1
 
@@ -25,9 +26,16 @@ BOUNDS = {
     "percent_of_baseline_at_most": "the value is at most this share of the baseline's, in percent",
 }
 _TOP = ("version", "baseline", "runs", "conditions")
-_KEYS = ("name", "metric", "modality", "runs", "forget_ratio", "interval", *BOUNDS)
-_EVERYWHERE = {metric.name for metric in QUALITY_METRICS}
-METRICS = (*COLUMNS_BY_NAME, *DERIVED_BY_NAME, *_EVERYWHERE)
+_KEYS = ("name", "metric", "modality", "runs", "benchmark", "forget_ratio", "interval", *BOUNDS)
+
+
+def metrics() -> tuple[str, ...]:
+    """What a condition may be about: columns, derived numbers, and counts of unusable answers on every split."""
+    return (*columns_by_name(), *derived_by_name(), *_everywhere())
+
+
+def _everywhere() -> tuple[str, ...]:
+    return tuple(dict.fromkeys(column.metric.name for column in quality_columns()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,13 +44,14 @@ class Condition:
 
     Args:
         name: what to call it.
-        metric: one of `METRICS`; `unparsed` and `not_judged` alone mean every split that was run.
+        metric: one of `metrics()`; `unparsed` and `not_judged` alone mean every split that was run.
         views: the modalities in which it has to hold.
         bound: one of `BOUNDS`.
         limit: the number of the bound.
         interval: whether the whole 95 % interval has to lie within the bound, not just the value.
         runs: names of the runs that it is about, None for all but the baseline.
         forget_ratio: the ratio that it is about, None for every one that was run.
+        benchmark: the benchmark that it is about, None for every one that has the metric.
     """
 
     name: str
@@ -53,17 +62,31 @@ class Condition:
     interval: bool = False
     runs: tuple[str, ...] | None = None
     forget_ratio: int | None = None
+    benchmark: str | None = None
+
+    def is_about(self, benchmark: str, forget_ratio: int | None) -> bool:
+        """Whether it has to hold for the people of a benchmark and ratio."""
+        if self.benchmark not in (None, benchmark) or self.forget_ratio not in (None, forget_ratio):
+            return False
+        if self.is_derived:
+            return self.metric in {derived.name for derived in derived_of(benchmark)}
+        return any(columns_by_name()[name].benchmark in ("", benchmark) for name in self.columns)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it is about a number that is relative to the baseline already."""
+        return self.metric in derived_by_name()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns or the derived number that it reads."""
-        if self.metric in _EVERYWHERE:
-            return tuple(name for name in COLUMNS_BY_NAME if name.partition(".")[2] == self.metric)
+        if self.is_everywhere:
+            return tuple(column.name for column in quality_columns() if column.metric.name == self.metric)
         return (self.metric,)
 
     @property
     def is_everywhere(self) -> bool:
-        return self.metric in _EVERYWHERE
+        return self.metric in _everywhere()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +105,7 @@ def read_config(path: str | Path) -> GateConfig:
         SettingError: a key, metric, modality or number is wrong; the message names the nearest valid name.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file.") from None
     except OSError as error:
@@ -90,6 +113,22 @@ def read_config(path: str | Path) -> GateConfig:
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path} cannot be read as YAML: {error}") from None
     return parse_config(content, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without the same key twice in a table, of which PyYAML takes the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key!r} stands twice in one table: leave out one of the two",
+                    problem_mark=key_node.start_mark,
+                )
+            seen.add(key if isinstance(key, Hashable) else repr(key))
+        return super().construct_mapping(node, deep)
 
 
 def parse_config(content: Any, source: str) -> GateConfig:
@@ -113,24 +152,27 @@ def _condition(entry: Any, where: str, runs: tuple[str, ...] | None) -> Conditio
         raise SettingError(f"{where}: {entry!r} is not a table of keys and values.")
     _check_keys(entry, _KEYS, where)
     metric = entry.get("metric")
-    if metric not in METRICS:
-        raise _unknown(where, "metric", metric, METRICS)
+    if metric not in metrics():
+        raise _unknown(where, "metric", metric, metrics())
     bounds = [name for name in BOUNDS if name in entry]
     if len(bounds) != 1:
         given = " and ".join(bounds) or "none"
         raise SettingError(f"{where}: needs exactly one of {', '.join(BOUNDS)}; it has {given}.")
     bound = bounds[0]
-    if metric in DERIVED_BY_NAME and bound not in ("at_least", "at_most"):
+    if metric in derived_by_name() and bound not in ("at_least", "at_most"):
         raise SettingError(f"{where}: {metric} is relative to the baseline already: use at_least or at_most.")
     limit = entry[bound]
-    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit != limit:
-        raise SettingError(f"{where}: {bound}={limit!r} is not a number.")
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or finite(limit) is None:
+        raise SettingError(f"{where}: {bound}={limit!r:.40} is not a number that a value can be held against.")
     interval = entry.get("interval", False)
     if not isinstance(interval, bool):
         raise SettingError(f"{where}: interval={interval!r} is not a truth value: use true or false.")
-    ratio = entry.get("forget_ratio")
-    if ratio is not None and ratio not in RATIOS:
-        raise _unknown(where, "forget_ratio", ratio, RATIOS)
+    benchmark, ratio = entry.get("benchmark"), entry.get("forget_ratio")
+    if benchmark is not None and benchmark not in names():
+        raise _unknown(where, "benchmark", benchmark, names())
+    ratios = sorted({ratio for known in benchmarks() if benchmark in (None, known.name) for ratio in known.ratios})
+    if ratio is not None and ratio not in ratios:
+        raise _unknown(where, "forget_ratio", ratio, ratios)
     return Condition(
         name=str(entry.get("name") or f"{metric} {bound.replace('_', ' ')} {limit:g}"),
         metric=str(metric),
@@ -140,6 +182,7 @@ def _condition(entry: Any, where: str, runs: tuple[str, ...] | None) -> Conditio
         interval=interval,
         runs=_names(entry.get("runs"), f"{where}: runs") or runs,
         forget_ratio=ratio,
+        benchmark=benchmark,
     )
 
 
@@ -150,7 +193,8 @@ def _views(given: Any, metric: str, where: str) -> tuple[str, ...]:
     for view in views:
         if view not in VIEWS:
             raise _unknown(where, "modality", view, VIEWS)
-    has_modalities = metric not in DERIVED_BY_NAME and not metric.startswith(f"{UTILITY}.")
+    column = columns_by_name().get(metric)
+    has_modalities = metric not in derived_by_name() and (column is None or not column.task)
     if not has_modalities and views != (MEAN,):
         raise SettingError(f"{where}: {metric} has no modalities: leave out `modality`.")
     return views

@@ -15,6 +15,7 @@ from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, interval_text, plain
 from lmms_manu.report.gate.config import Condition
 from lmms_manu.report.gate.verdicts import Verdict
+from lmms_manu.terminal import print_table
 
 _HEADS = ("", "condition", "what", "value", "95 % interval", "limit")
 # What XML 1.0 cannot hold.
@@ -38,7 +39,7 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
         table.add_row(*(Text(text, style=style) for text in _row(verdict)))
         if verdict.reason:
             table.add_row("", Text(verdict.reason, style="red"))
-    console.print(table)
+    print_table(table, console)
     console.print(Text(summary(verdicts), style="bold green" if all(v.held for v in verdicts) else "bold red"))
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lmms_manu.benchmarks.registry import find_task
 from lmms_manu.errors import SettingError, nearest
 from lmms_manu.report.bootstrap import interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Report, Row, Section
-from lmms_manu.report.derived import DERIVED_BY_NAME
 from lmms_manu.report.gate.config import Condition
-from lmms_manu.report.metrics import COLUMNS_BY_NAME, LEAVES
+from lmms_manu.report.metrics import columns_by_name
 
 _NO_BASELINE = "there is no baseline: name one with --baseline or `baseline:`"
 
@@ -23,7 +23,7 @@ class Verdict:
 
     Args:
         condition: the condition.
-        run: the run's name.
+        run: the run's name, None where there is none to judge.
         forget_ratio: of the section, None where no result belongs to one.
         column: what was read, such as `forget.cloze`.
         view: `mean` or a modality.
@@ -34,7 +34,7 @@ class Verdict:
     """
 
     condition: Condition
-    run: str
+    run: str | None
     forget_ratio: int | None
     column: str
     view: str
@@ -48,7 +48,7 @@ class Verdict:
         """What was judged, such as `paper, forget.cloze, text, forget 5 %`."""
         view = "" if self.view == "mean" else self.view
         ratio = "" if self.forget_ratio is None else f"forget {self.forget_ratio} %"
-        return ", ".join(part for part in (self.run, self.column, view, ratio) if part)
+        return ", ".join(part for part in (self.run or "(no run)", self.column, view, ratio) if part)
 
 
 def judge(report: Report, conditions: Sequence[Condition]) -> tuple[Verdict, ...]:
@@ -63,7 +63,7 @@ def judge(report: Report, conditions: Sequence[Condition]) -> tuple[Verdict, ...
         found = [
             verdict
             for section in report.sections
-            if condition.forget_ratio in (None, section.forget_ratio)
+            if condition.is_about(section.benchmark, section.forget_ratio)
             for verdict in _judge_section(condition, section)
         ]
         verdicts += found or [_missing(condition)]
@@ -75,24 +75,27 @@ def _judge_section(condition: Condition, section: Section) -> list[Verdict]:
     for row in section.rows:
         if row.run is None or (row.is_baseline if condition.runs is None else row.name not in condition.runs):
             continue
-        for column in _columns(condition, row, section.forget_ratio):
+        for column in _columns(condition, row, section):
             for view in condition.views:
                 verdicts.append(_verdict(condition, section, row, column, view))
     return verdicts
 
 
-def _columns(condition: Condition, row: Row, ratio: int | None) -> list[str]:
+def _columns(condition: Condition, row: Row, section: Section) -> list[str]:
     """The columns of a condition; one on every split is about the splits that the run was asked."""
     assert row.run is not None
     if not condition.is_everywhere:
         return list(condition.columns)
-    leaves = [LEAVES[task] for task in row.run.tasks if task in LEAVES]
-    splits = {leaf.split for leaf in leaves if leaf.ratio in (None, ratio)}
-    return [name for name in condition.columns if COLUMNS_BY_NAME[name].split in splits]
+    asked = [task for task in map(find_task, row.run.tasks) if task and task.benchmark == section.benchmark]
+    splits = {task.split for task in asked if task.ratio in (None, section.forget_ratio)}
+    known = columns_by_name()
+    return [
+        name for name in condition.columns if known[name].benchmark == section.benchmark and known[name].split in splits
+    ]
 
 
 def _verdict(condition: Condition, section: Section, row: Row, column: str, view: str) -> Verdict:
-    cell = row.derived.get(column, NOT_MEASURED) if column in DERIVED_BY_NAME else row.cell(column, view)
+    cell = row.derived.get(column, NOT_MEASURED) if condition.is_derived else row.cell(column, view)
     value, bounds, reason = _reading(condition, section, cell, column, view)
     if value is not None:
         has_interval = bounds is not None or not condition.interval
@@ -105,7 +108,7 @@ def _reading(
 ) -> tuple[float | None, tuple[float, float] | None, str]:
     """What to hold against the limit: value, interval, and why there is none."""
     baseline = section.baseline
-    if column in DERIVED_BY_NAME:
+    if condition.is_derived:
         if baseline is None:
             return None, None, _NO_BASELINE
         return cell.value, cell.interval, "not measured"
@@ -158,7 +161,7 @@ def _missing(condition: Condition) -> Verdict:
     ratio = "" if condition.forget_ratio is None else f" at forget ratio {condition.forget_ratio}"
     return Verdict(
         condition=condition,
-        run="(no run)",
+        run=None,
         forget_ratio=condition.forget_ratio,
         column=condition.metric,
         view=condition.views[0],

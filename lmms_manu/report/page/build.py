@@ -8,7 +8,7 @@ import importlib.resources
 import itertools
 import json
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,12 @@ except ImportError as error:  # the optional dependencies
     raise ManuError(f"The page needs {error.name}: install lmms-manu with its extra `report`.") from error
 
 
-def render(report: Report, dataset: str | None = None) -> str:
+def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
     """The page as HTML.
 
     Args:
         report: what to show.
-        dataset: MLLMU-Bench's folder or hub name, for thumbnails; None for a page without pictures.
+        datasets: the folder or hub name of each benchmark whose pictures are to be shown small.
 
     Raises:
         DataError: the dataset cannot be opened.
@@ -47,14 +47,21 @@ def render(report: Report, dataset: str | None = None) -> str:
     chosen = selections(report)
     tasks = list(dict.fromkeys(task for selection in chosen for task in selection.tasks))
     linked = {selection.id for selection in chosen}
-    pictures = thumbnails(pictures_of(tasks, report.runs), dataset) if dataset else {}
+    pictures = thumbnails(pictures_of(tasks, report.runs), datasets or {})
     sections = [_section(section, linked) for section in report.sections]
     script = _asset("page.js")
     index = {
         "baseline": report.baseline,
         "runs": [run.name for run in report.runs],
         "selections": [
-            {"id": entry.id, "label": entry.label, "metric": entry.metric, "tasks": entry.tasks} for entry in chosen
+            {
+                "id": entry.id,
+                "label": entry.label,
+                "metric": entry.metric,
+                "tasks": entry.tasks,
+                "isRightOrWrong": entry.is_right_or_wrong,
+            }
+            for entry in chosen
         ],
         "plots": {plot.id: plot.specification for entry in sections for plot in entry["plots"]},
     }
@@ -85,7 +92,7 @@ def _section(section: Section, linked: set[str]) -> dict[str, Any]:
     views = VIEWS if section.splits else (MEAN,)
     plots: list[Plot] = plots_of(section)
     return {
-        "key": str(section.forget_ratio or "all"),
+        "key": section.key,
         "title": section.title,
         "tables": {view: _linked(overview(section, view, with_changes=True), section, linked) for view in views},
         "derived": derived(section),

@@ -134,9 +134,9 @@ function textOf(answer) {
   return answer.response === null ? "not asked" : answer.response || "(empty)";
 }
 
-function mark(answer, metric) {
+function mark(answer, isRightOrWrong) {
   if (answer.score === null) return "";
-  if (metric !== "classification" && metric !== "cloze") return make("span", { className: "score" }, answer.score.toFixed(2));
+  if (!isRightOrWrong) return make("span", { className: "score" }, answer.score.toFixed(2));
   const right = answer.score > 0;
   return make("span", { className: `score ${right ? "right" : "wrong"}` }, right ? "✓ right" : "✗ wrong");
 }
@@ -162,7 +162,7 @@ function columnsFor(chosen, runs) {
     text("Target", (row) => row.target),
     ...runs.map((run, place) => ({
       ...text(run, (row) => textOf(row.answers[place]), (row) =>
-        make("div", {}, mark(row.answers[place], chosen.metric), textOf(row.answers[place])),
+        make("div", {}, mark(row.answers[place], chosen.isRightOrWrong), textOf(row.answers[place])),
       ),
     })),
   ];

@@ -8,10 +8,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from lmms_manu.mllmu.names import MODALITIES
+from lmms_manu.benchmarks.base import MODALITIES, Split
+from lmms_manu.benchmarks.registry import get_benchmark
 from lmms_manu.report.cells import Cell, Row, Section
-from lmms_manu.report.formats.tables import SPLIT_TITLES, VIEW_TITLES
-from lmms_manu.report.metrics import FORGOTTEN_SPLITS, KEPT_SPLITS, Column
+from lmms_manu.report.formats.tables import VIEW_TITLES
+from lmms_manu.report.metrics import Column
 from lmms_manu.report.page.charts import Charts, Plot, Record
 from lmms_manu.report.residual import residual_of
 
@@ -21,9 +22,12 @@ _RATES = (("forgetting_rate", "forgotten"), ("retention_rate", "retained"))
 def plots_of(section: Section) -> list[Plot]:
     """The plots that a section has numbers for."""
     charts = Charts([row.name for row in section.rows])
+    splits = get_benchmark(section.benchmark).splits
+    forgotten = [split for split in splits if split.is_forgotten]
+    kept = [split for split in splits if not split.is_forgotten]
     candidates = [
-        *(_changes(section, charts, split, modality) for split in FORGOTTEN_SPLITS for modality in MODALITIES),
-        *(_levels(section, charts, split, modality) for split in KEPT_SPLITS for modality in MODALITIES),
+        *(_changes(section, charts, split, modality) for split in forgotten for modality in MODALITIES),
+        *(_levels(section, charts, split, modality) for split in kept for modality in MODALITIES),
         *_trade_offs(section, charts),
         *_by_strength(section, charts),
         _rates(section, charts),
@@ -32,41 +36,39 @@ def plots_of(section: Section) -> list[Plot]:
         *_residuals(section, charts),
     ]
     found = [entry for entry in candidates if entry is not None]
-    prefix = f"plot-{section.forget_ratio or 'all'}"
+    prefix = f"plot-{section.key}"
     return [dataclasses.replace(plot, id=f"{prefix}-{number}") for number, plot in enumerate(found, 1)]
 
 
-def _changes(section: Section, charts: Charts, split: str, modality: str) -> Plot | None:
+def _changes(section: Section, charts: Charts, split: Split, modality: str) -> Plot | None:
     """Change of each metric against the baseline (the paper's figure 4, left half)."""
     records = [
         _record(row, column, "change", cell.change, cell.change_interval)
-        for row, column, cell in _cells(section, split, modality)
+        for row, column, cell in _cells(section, split.name, modality)
         if cell.change is not None
     ]
-    title = f"{SPLIT_TITLES[split]}, {VIEW_TITLES[modality]}: change against the baseline"
+    title = f"{split.title}, {VIEW_TITLES[modality]}: change against the baseline"
     plot = charts.bars(title, records, "change", "change in points")
     if plot is None or any(record[bound] for record in records for bound in ("change", "low", "high")):
         return plot
     return dataclasses.replace(plot, note="Nothing changed.")
 
 
-def _levels(section: Section, charts: Charts, split: str, modality: str) -> Plot | None:
+def _levels(section: Section, charts: Charts, split: Split, modality: str) -> Plot | None:
     """Level of each metric (the paper's figure 4, right half)."""
     records = [
         _record(row, column, "value", cell.value, cell.interval)
-        for row, column, cell in _cells(section, split, modality)
+        for row, column, cell in _cells(section, split.name, modality)
         if cell.value is not None
     ]
-    return charts.bars(f"{SPLIT_TITLES[split]}, {VIEW_TITLES[modality]}", records, "value", "points")
+    return charts.bars(f"{split.title}, {VIEW_TITLES[modality]}", records, "value", "points")
 
 
 def _trade_offs(section: Section, charts: Charts) -> Iterator[Plot | None]:
     """What was forgotten against what was kept (the paper's figures 5 and 12)."""
-    for name, what in (
-        ("retention_rate", "retain set"),
-        ("retention_rate_celebrity", "celebrity set"),
-        ("retention_rate_utility", "general benchmarks"),
-    ):
+    splits = [split for split in get_benchmark(section.benchmark).splits if not split.is_forgotten]
+    own = {f"retention_rate_{split.name}": split.title.lower() for split in splits}
+    for name, what in {"retention_rate": "retain set", **own, "retention_rate_utility": "general benchmarks"}.items():
         records = []
         for row in section.rows:
             forgotten = row.derived.get("forgetting_rate", Cell()).value
@@ -167,7 +169,7 @@ def _told(row: Row, name: str) -> Mapping[str, Any]:
 
 def _residuals(section: Section, charts: Charts) -> Iterator[Plot | None]:
     """Knowledge residual of each layer relative to the baseline's (the paper's figure 2)."""
-    found = {row.name: residual_of(row.run, section.forget_ratio) for row in section.rows if row.run}
+    found = {row.name: residual_of(row.run, section.forget_ratio, section.benchmark) for row in section.rows if row.run}
     base = found.get(section.baseline.name) if section.baseline else None
     for part, reference in (base.layers if base else {}).items():
         records = [
@@ -178,7 +180,7 @@ def _residuals(section: Section, charts: Charts) -> Iterator[Plot | None]:
             if before > 0
         ]
         name, modality = part.split("/")
-        title = f"Knowledge residual by layer, {SPLIT_TITLES[name].lower()}, {VIEW_TITLES[modality]}"
+        title = f"Knowledge residual by layer, {name} set, {VIEW_TITLES[modality]}"
         yield charts.by_layer(title, records, "percent", "probability of the answer, % of the baseline's")
 
 
@@ -190,8 +192,8 @@ def _cells(section: Section, split: str, modality: str) -> Iterator[tuple[Row, C
 
 
 def _record(row: Row, column: Column, field: str, value: float | None, bounds: tuple[float, float] | None) -> Record:
-    """A bar on a common scale from 0 to 100: ROUGE-L times 100, factuality times 10."""
-    factor = {"rouge_l": 100, "factuality": 10}.get(column.metric.name, 1)
+    """A bar on a common scale from 0 to 100, the highest score that there is: ROUGE-L times 100, for one."""
+    factor = 100 / column.metric.maximum
     low, high = (None, None) if bounds is None else (factor * bounds[0], factor * bounds[1])
     shown = None if value is None else factor * value
     return {"run": row.name, "metric": column.metric.label, field: shown, "low": low, "high": high}

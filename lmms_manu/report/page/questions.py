@@ -6,13 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lmms_manu.benchmarks.registry import find_task
+from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.report.cells import Report, Section
-from lmms_manu.report.formats.tables import SPLIT_TITLES, VIEW_TITLES
-from lmms_manu.report.metrics import COLUMNS_BY_NAME, MEAN, MLLMU_METRICS, UTILITY, UTILITY_METRICS
+from lmms_manu.report.formats.tables import VIEW_TITLES
+from lmms_manu.report.metrics import MEAN, Column, columns
 from lmms_manu.report.runs import Run
-from lmms_manu.report.samples import Picture, Sample
-
-_METRICS = tuple(metric.name for metric in (*MLLMU_METRICS, *UTILITY_METRICS))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,12 +23,14 @@ class Selection:
         label: for people.
         metric: whose scores to show.
         tasks: the harness's tasks.
+        is_right_or_wrong: whether a score says that an answer is right or wrong, and nothing between.
     """
 
     id: str
     label: str
     metric: str
     tasks: tuple[str, ...]
+    is_right_or_wrong: bool
 
 
 def selections(report: Report) -> list[Selection]:
@@ -43,21 +44,19 @@ def selections(report: Report) -> list[Selection]:
             for view, tasks in views.items():
                 present = tuple(task for task in tasks if task in asked)
                 if present:
-                    title = selection_title(section, column.name, view)
-                    found.append(
-                        Selection(selection_id(section, column.name, view), title, column.metric.name, present)
-                    )
+                    identifier, title = selection_id(section, column.name, view), _title(section, column, view)
+                    metric = column.metric
+                    found.append(Selection(identifier, title, metric.name, present, metric.is_right_or_wrong))
     return found
 
 
 def selection_id(section: Section, column: str, view: str) -> str:
-    return f"{section.forget_ratio or 'all'}/{column}/{view}"
+    return f"{section.key}/{column}/{view}"
 
 
-def selection_title(section: Section, column: str, view: str) -> str:
-    entry = COLUMNS_BY_NAME[column]
-    parts = [section.title, SPLIT_TITLES[entry.split], entry.metric.label]
-    return " · ".join(parts if entry.split == UTILITY else [*parts, VIEW_TITLES[view]])
+def _title(section: Section, column: Column, view: str) -> str:
+    parts = [section.title, column.title, column.metric.label]
+    return " · ".join(parts if column.task else [*parts, VIEW_TITLES[view]])
 
 
 def task_data(task: str, runs: Sequence[Run]) -> dict[str, Any]:
@@ -74,24 +73,33 @@ def task_data(task: str, runs: Sequence[Run]) -> dict[str, Any]:
         "person": [sample.person for sample in first],
         "question": [sample.question for sample in first],
         "target": [sample.target for sample in first],
-        "picture": [picture_key(sample.picture) for sample in first],
-        "runs": {name: _answers(samples, keys) for name, samples in answered.items() if samples},
+        "picture": [picture_key(task, sample) for sample in first],
+        "runs": {name: _answers(samples, keys, _metrics_of(task)) for name, samples in answered.items() if samples},
     }
 
 
-def picture_key(picture: Picture | None) -> str | None:
-    return None if picture is None else f"{picture.config}/{picture.row}/{picture.index}"
+def picture_key(task: str, sample: Sample) -> str | None:
+    """What the page calls the picture of a question, None without one."""
+    known = find_task(task)
+    return f"{known.benchmark}/{sample.picture}" if known and sample.picture else None
 
 
-def pictures_of(tasks: Iterable[str], runs: Sequence[Run]) -> dict[str, Picture]:
-    """The pictures that the questions of `tasks` show, each once."""
-    samples = (sample for task in tasks for run in runs for sample in run.samples(task) or ())
-    return {key: sample.picture for sample in samples if sample.picture and (key := picture_key(sample.picture))}
+def pictures_of(tasks: Iterable[str], runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
+    """The pictures that the questions of `tasks` show, each once: by key the benchmark and its word for it."""
+    samples = ((task, sample) for task in tasks for run in runs for sample in run.samples(task) or ())
+    keys = ((picture_key(task, sample), sample.picture) for task, sample in samples)
+    return {key: (key.partition("/")[0], picture) for key, picture in keys if key}
 
 
-def _answers(samples: dict[str, Sample], keys: Iterable[str]) -> dict[str, Any]:
+def _metrics_of(task: str) -> list[str]:
+    """The metrics whose scores a task's questions may have, in the order of columns."""
+    found = [column for column in columns() if column.task == task or any(one.name == task for one in column.members)]
+    return [column.metric.name for column in found]
+
+
+def _answers(samples: dict[str, Sample], keys: Iterable[str], metrics: Sequence[str]) -> dict[str, Any]:
     ordered = [samples.get(key) for key in keys]
-    measured = [name for name in _METRICS if any(sample and name in sample.scores for sample in ordered)]
+    measured = [name for name in metrics if any(sample and name in sample.scores for sample in ordered)]
     return {
         "response": [sample.response if sample else None for sample in ordered],
         "scores": {name: [_score(sample, name) for sample in ordered] for name in measured},

@@ -1,0 +1,221 @@
+"""What a benchmark of unlearning says about itself: methods, reports and the harness's plugin ask it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
+
+from PIL import Image
+
+from lmms_manu.benchmarks.example import Example
+from lmms_manu.benchmarks.sample import Sample
+from lmms_manu.errors import one_of
+
+if TYPE_CHECKING:  # the settings ask the registry, which knows this module
+    from lmms_manu.methods.settings import UnlearningSettings
+
+MODALITIES = ("multimodal", "text")
+
+Role = Literal["forget", "retain", "control"]
+"""Whom a split asks about: those to be forgotten, those to be kept, or others whom unlearning is not about at all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Some of a benchmark's questions, by whom they are about.
+
+    Args:
+        name: its name in columns and tasks, such as `forget`.
+        title: its heading, such as `Forget set`.
+        role: what is to happen to what it asks about.
+    """
+
+    name: str
+    title: str
+    role: Role
+
+    def __post_init__(self) -> None:
+        if self.role not in get_args(Role):
+            raise one_of(f"role of the split {self.name}", self.role, get_args(Role))
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether low scores are good: it asks about what was to be forgotten."""
+        return self.role == "forget"
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One score.
+
+    Args:
+        name: its name in reports, gates and leaderboards.
+        label: its heading.
+        kind: the kind of task that reports it, such as `cloze`; a stock benchmark is a kind of its own.
+        key: its name in the harness's results.
+        scale: what a value of the harness is multiplied with to be shown.
+        digits: decimals shown.
+        unit: `%` for shares, empty for scores.
+        per: the harness's metric that it is divided by, for counts; empty for the others.
+        proof: the metric without which a count of zero says nothing; empty for the others.
+        higher_is_better: for what is to be kept; on a forget split it is the other way round.
+        floor: what a model that knows nothing scores, as shown: 25 for a choice of four.
+        maximum: the highest score, as shown.
+        is_right_or_wrong: whether an answer is either right or wrong, and not something between.
+    """
+
+    name: str
+    label: str
+    kind: str
+    key: str
+    scale: float = 1.0
+    digits: int = 2
+    unit: str = "%"
+    per: str = ""
+    proof: str = ""
+    higher_is_better: bool = True
+    floor: float = 0.0
+    maximum: float = 100.0
+    is_right_or_wrong: bool = False
+
+    def read(self, values: Mapping[str, float]) -> float | None:
+        """The value to show, from a task's results; None if it was not measured."""
+        value = values.get(self.key)
+        if value is None or not self.per:
+            return None if value is None else value * self.scale
+        if value == 0 and self.proof and self.proof not in values:
+            return None
+        total = values.get(self.per)
+        return self.scale * value / total if total else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """A task of the harness that belongs to a benchmark.
+
+    Args:
+        benchmark: the benchmark's name.
+        name: the harness's name of the task.
+        split: the name of the split that it asks about.
+        kind: what is asked; `Metric.kind` says which metrics it reports.
+        modality: one of `MODALITIES`.
+        ratio: the forget ratio whose people it asks about, in percent; None where it is the same at every ratio.
+        group: the harness's group of all tasks of its split and ratio.
+    """
+
+    benchmark: str
+    name: str
+    split: str
+    kind: str
+    modality: str
+    ratio: int | None
+    group: str
+
+    def __post_init__(self) -> None:
+        if self.modality not in MODALITIES:
+            raise one_of(f"modality of {self.name}", self.modality, MODALITIES)
+
+
+class Benchmark(Protocol):
+    """A benchmark. Derive from this class, and name yours in the registry: docs/adding-a-benchmark.md.
+
+    Attributes:
+        name: its name in arguments and records, such as `mllmu`.
+        title: its name for people.
+        splits: whom it asks about. The first one of role `forget` and the first of role `retain` are what rates of
+            forgetting and retention are made of; every other one has a rate of its own.
+        metrics: its scores, in the order of a table's columns.
+        quality: counts of answers that could not be used; less is better.
+        ratios: the forget ratios that it offers, in percent; empty if there is one forget set only.
+        settings: its own arguments, a class derived from `UnlearningSettings`; None if it has no further ones.
+        tasks_folder: the folder of its task files, None for tasks that the package brings or the user includes.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    splits: ClassVar[tuple[Split, ...]]
+    metrics: ClassVar[tuple[Metric, ...]]
+    quality: ClassVar[tuple[Metric, ...]] = ()
+    ratios: ClassVar[tuple[int, ...]] = ()
+    settings: ClassVar[type[UnlearningSettings] | None] = None
+    tasks_folder: ClassVar[Path | None] = None
+
+    def tasks(self) -> Sequence[Task]:
+        """All of its tasks, in the order in which they are listed."""
+        ...
+
+    def everything(self, ratio: int | None) -> str:
+        """The harness's task or group that asks all that there is to ask at a forget ratio."""
+        return self.name
+
+    def people(self, role: Role, settings: UnlearningSettings, dataset: str | None = None) -> Sequence[str]:
+        """The IDs of those to forget or to retain, in the order of the data; empty where nobody is known.
+
+        Args:
+            role: `forget` or `retain`.
+            settings: what chooses them, above all `forget_ratio`.
+            dataset: the folder or hub name of the data; the one that the tasks ask about if None.
+
+        Raises:
+            DataError: the data cannot be read, or has nobody where there should be somebody.
+        """
+        ...
+
+    def examples(
+        self, people: Sequence[str], modality: str, settings: UnlearningSettings, dataset: str | None = None
+    ) -> Sequence[Example]:
+        """What the model learned about `people` in one modality, in their order; empty without that modality."""
+        ...
+
+    def read_sample(self, line: Mapping[str, Any], task: Task) -> Sample:
+        """A line of the samples file that the harness wrote for a task, as a report uses it.
+
+        Raises:
+            ValueError, KeyError, TypeError, IndexError, AttributeError: the line is none of the task's.
+        """
+        ...
+
+    def conditions(self, task: Task, recorded: Mapping[str, Any]) -> Mapping[str, str]:
+        """What has to be the same for all tasks of a run that a row puts side by side.
+
+        Args:
+            task: the task.
+            recorded: what it left in the results file under `metadata`, `run`.
+
+        Returns:
+            By a sentence for the case that it differs ("its tasks were read from different datasets"), the value.
+        """
+        return {"its tasks were read from different datasets": str(recorded.get("dataset"))}
+
+    def pictures(self, references: Sequence[str], dataset: str) -> Iterator[tuple[str, Image.Image]]:
+        """Pictures that a `Sample` refers to, for the page, each with its reference; what does not decode is left out.
+
+        Raises:
+            DataError: the dataset, or a part of it that is referred to, cannot be opened.
+        """
+        return iter(())
+
+    def protocol(self) -> Mapping[str, Any]:
+        """What the environment says of how its questions are asked, by variable, defaults included.
+
+        Raises:
+            SettingError: a variable has a value that it cannot have.
+        """
+        return {}
+
+    def files(self) -> Sequence[Path]:
+        """The local files that its tasks ask about; none where the data comes from the hub or is missing."""
+        return ()
+
+    def meet(self, model_type: str | None) -> None:
+        """Is told the `model_type` of the model that its questions go to next, None if it is not known.
+
+        The harness makes the model before it loads the tasks, and hands the tasks nothing of it.
+        """
+        return
+
+    def has_judge(self) -> bool:
+        """Whether a judge is configured to score answers of its tasks."""
+        return False

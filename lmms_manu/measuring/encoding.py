@@ -1,0 +1,93 @@
+"""Passages as a model's inputs, with the places of the answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+from transformers import BatchFeature
+
+from lmms_manu.errors import DataError
+from lmms_manu.measuring.passages import Passage
+from lmms_manu.models.inputs import PromptEncoder
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EncodedBatch:
+    """Passages as a model's inputs, on the CPU.
+
+    Args:
+        passages: what was encoded.
+        inputs: padded on the left.
+        question_lengths: the tokens of each question, where they were asked for.
+    """
+
+    passages: tuple[Passage, ...]
+    inputs: BatchFeature
+    question_lengths: tuple[int, ...] | None
+
+
+class PassageEncoder:
+    """Encodes passages; may be called in another thread than the model runs in.
+
+    Args:
+        encoder: makes a model's inputs.
+        question_lengths: whether it is to be known where the answers begin.
+    """
+
+    def __init__(self, encoder: PromptEncoder, *, question_lengths: bool) -> None:
+        self._encoder = encoder
+        self._with_lengths = question_lengths
+        # Fast tokenizers refuse to be used by two threads at once.
+        self._encoding = threading.Lock()
+
+    def encode(self, passages: Sequence[Passage]) -> EncodedBatch:
+        """The passages as inputs, pictures decoded; one whose picture cannot be read is left out with a warning."""
+        with self._encoding:
+            return self._encode(passages)
+
+    def _encode(self, passages: Sequence[Passage]) -> EncodedBatch:
+        kept, pictures = _readable(passages)
+        if not kept:
+            return EncodedBatch((), BatchFeature(), None)
+        inputs = self._encoder.encode([passage.text for passage in kept], pictures)
+        if not self._with_lengths:
+            return EncodedBatch(kept, inputs, None)
+        questions = self._encoder.encode([passage.question for passage in kept], pictures)
+        lengths = tuple(
+            _common_prefix(_attended(inputs, number), _attended(questions, number)) for number in range(len(kept))
+        )
+        return EncodedBatch(kept, inputs, lengths)
+
+
+def _readable(passages: Sequence[Passage]) -> tuple[tuple[Passage, ...], list[list[Image.Image]]]:
+    """The passages whose pictures decode, and the pictures."""
+    kept, pictures = [], []
+    for passage in passages:
+        try:
+            pictures.append(passage.pictures())
+            kept.append(passage)
+        except DataError as error:
+            _logger.warning("Neurons are measured without %s: %s", passage.label, error)
+    return tuple(kept), pictures
+
+
+def _attended(inputs: BatchFeature, number: int) -> list[int]:
+    """The token ids of one row without its padding."""
+    ids: list[int] = inputs["input_ids"][number][inputs["attention_mask"][number].bool()].tolist()
+    return ids
+
+
+def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many ids both start with: the question's tokens, but for one that the answer's first letters changed."""
+    length = 0
+    for one, other in zip(first, second, strict=False):
+        if one != other:
+            break
+        length += 1
+    return length

@@ -1,0 +1,96 @@
+"""Second moments E[z z^T] of a block's neurons on each part of the data, for edits in closed form.
+
+They are large (a gigabyte for a block of 11,008 neurons), so a few blocks are measured at a time, each few in forward
+passes of their own, and none is kept in the cache; what an interrupted measurement had reached of the present ones is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lmms_manu.measuring.gathering import PerPair
+from lmms_manu.measuring.layout import NeuronLayout
+from lmms_manu.measuring.measure import determinants_of_parts, measure_parts
+from lmms_manu.measuring.parts import Part, Parts
+from lmms_manu.measuring.runner import ActivationRunner
+from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.measuring.shards import SHARDS
+from lmms_manu.models.blocks import MlpBlock
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import Checkpoint
+
+_FLOAT64 = 8
+BUDGET = 16 * 1024**3
+
+
+@dataclass(frozen=True)
+class SecondMoments:
+    """The second moments of one block.
+
+    Args:
+        block: the block.
+        parts: by part E[z z^T] over its observations, `[neurons, neurons]`, float64, on the CPU; a part on which the
+            block never ran is left out.
+        counts: by part the number of observations.
+    """
+
+    block: MlpBlock
+    parts: Mapping[Part, Tensor]
+    counts: Mapping[Part, int]
+
+
+def measure_second_moments(
+    checkpoint: Checkpoint,
+    blocks: Sequence[MlpBlock],
+    parts: Parts,
+    settings: MeasureSettings,
+    *,
+    budget: int = BUDGET,
+    progress: bool = True,
+) -> Iterator[SecondMoments]:
+    """The second moments of the blocks, one after the other, from as few passes over the data as memory allows.
+
+    Arguments and errors as of `measure`. The model must stay as it is until the last block was given.
+
+    Args:
+        budget: bytes that the values of the blocks measured at a time may take.
+    """
+    for group in groups_within(blocks, budget, len(parts)):
+        gathering = PerPair(NeuronLayout.of(group))
+        determinants = determinants_of_parts(checkpoint, group, parts, settings, statistics=gathering.about())
+
+        def runner(group: Sequence[MlpBlock] = group, gathering: PerPair = gathering) -> ActivationRunner:
+            return ActivationRunner(checkpoint, PromptEncoder(checkpoint), group, gathering, settings.tokens)
+
+        found = measure_parts(
+            runner, parts, determinants, settings, name=checkpoint.name, store=False, progress=progress
+        )
+        split = {part: gathering.split(values) for part, values in found.values.items()}
+        for number, block in enumerate(group):
+            yield _of_block(block, {part: values[number] for part, values in split.items()})
+
+
+def groups_within(blocks: Sequence[MlpBlock], budget: int, parts: int) -> Iterator[tuple[MlpBlock, ...]]:
+    """The blocks in groups whose values fit into `budget` bytes while they are measured; a group has at least one."""
+    group: list[MlpBlock] = []
+    taken = 0
+    for block in blocks:
+        # The shards of the part that is being measured, and what the parts before it have left.
+        size = (SHARDS + parts) * _FLOAT64 * (block.neurons + 1) * block.neurons
+        if group and taken + size > budget:
+            yield tuple(group)
+            group, taken = [], 0
+        group.append(block)
+        taken += size
+    if group:
+        yield tuple(group)
+
+
+def _of_block(block: MlpBlock, values: Mapping[Part, Tensor]) -> SecondMoments:
+    ran = {part: own for part, own in values.items() if bool(own[-1].any())}
+    # With experts, each neuron has seen the tokens of its own.
+    moments = {part: own[:-1] / own[-1].clamp(min=1) for part, own in ran.items()}
+    return SecondMoments(block, moments, {part: int(own[-1].max()) for part, own in ran.items()})

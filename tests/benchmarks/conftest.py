@@ -1,0 +1,43 @@
+"""A package beside this one that brings a benchmark, as an installation of it would be found."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lmms_manu.benchmarks import registry
+
+TOWNS = Path(__file__).parent / "towns"
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+    """Makes entry points of benchmarks known, by name, in this process and in those that it starts."""
+
+    def known(folder: Path, **entries: str) -> None:
+        metadata = tmp_path / "installed" / "guests-1.0.dist-info"
+        metadata.mkdir(parents=True)
+        (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: guests\nVersion: 1.0\n")
+        lines = [f"{name} = {place}" for name, place in entries.items()]
+        (metadata / "entry_points.txt").write_text("\n".join([f"[{registry.GROUP}]", *lines]) + "\n")
+        for place in (str(folder), str(metadata.parent)):
+            monkeypatch.syspath_prepend(place)
+            monkeypatch.setenv("PYTHONPATH", place, prepend=":")
+        registry.forget_installed()
+
+    before = set(sys.modules)
+    yield known
+    monkeypatch.undo()
+    registry.forget_installed()
+    for name in set(sys.modules) - before:
+        if name.startswith("towns"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def towns(install) -> None:
+    """The benchmark of the towns."""
+    install(TOWNS, towns="towns_benchmark:Towns")

@@ -1,0 +1,74 @@
+"""A benchmark of another package goes through all that there is, with no file of this package changed."""
+
+import json
+
+import datasets
+import pytest
+from support.models import save_llava
+
+from lmms_manu.benchmarks import find_task
+from lmms_manu.cli.main import main
+from lmms_manu.errors import SettingError
+from lmms_manu.methods.data import load_data
+from lmms_manu.methods.settings import UnlearningSettings
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, towns):
+    """A folder with a tiny model, in which the towns are installed."""
+    save_llava(tmp_path / "tiny")
+    monkeypatch.chdir(tmp_path)
+    for name, value in {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LMMS_MANU_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
+    return tmp_path
+
+
+def test_a_guest_goes_through_data_measuring_harness_report_page_leaderboard_and_gate(here, capsys):
+    common = "pretrained=./tiny,benchmark=towns,forget_ratio=50,device=cpu"
+    swept = ["sweep", "--prune_rate", "20", "--suite", "towns", "--model_args", common, "--output", "results"]
+    assert main(swept) == 0, capsys.readouterr().out
+
+    report = json.loads((here / "results" / "report" / "report.json").read_text())
+    (section,) = report["sections"]
+    assert (section["benchmark"], section["forget_ratio"]) == ("towns", 50)
+    vanilla, edited = section["rows"]
+    assert edited["numbers"]["towns.forget.credit"]["mean"]["value"] >= 50
+    assert edited["numbers"]["towns.retain.credit"]["text"]["questions"] == 8
+    assert edited["numbers"]["towns.forget.credit"]["mean"]["people"] == 4
+    assert {"forgetting_rate", "retention_rate", "modality_gap", "trade_off"} <= set(edited["derived"])
+    assert report["problems"] == []
+
+    page = (here / "results" / "report" / "report.html").read_text()
+    assert "Towns, forget 50 %" in page
+    assert "data:image/jpeg" in page
+
+    board = here / "board.json"
+    results = [f"{name}={here / 'results' / name}" for name in (vanilla["name"], edited["name"])]
+    assert main(["report", *results, "--append", str(board), "--rank-by", "towns.forget.credit"]) == 0
+    assert {entry["benchmark"] for entry in json.loads(board.read_text())["entries"]} == {"towns"}
+    assert "## Towns, forget 50 %" in board.with_suffix(".md").read_text()
+
+    conditions = here / "gate.yaml"
+    for limit, code in ((100, 0), (10, 1)):
+        conditions.write_text(
+            "version: 1\nconditions:\n"
+            f"  - {{metric: towns.forget.credit, at_most: {limit}}}\n"
+            "  - {metric: forgetting_rate, benchmark: towns, forget_ratio: 50, at_most: 100}\n"
+        )
+        assert main(["gate", "--config", str(conditions), *results, "--baseline", vanilla["name"]]) == code
+
+
+def test_the_examples_of_a_guest_are_what_methods_get(towns):
+    data = load_data(UnlearningSettings(benchmark="towns", forget_ratio=50, retain_samples="match"))
+    assert {example.subject for example in data.forget["text"]} == {"Oria", "Belt", "Cander", "Duns"}
+    assert len(data.retain["multimodal"]) == len(data.forget["multimodal"]) == 8
+    assert data.settings.forgotten == {"benchmark": "towns", "forget_ratio": 50}
+    assert find_task("towns_retain_text").split == "retain"
+
+
+def test_a_ratio_that_a_guest_does_not_have_is_refused_naming_those_that_it_has(towns):
+    with pytest.raises(SettingError, match="forget_ratio=5 is not allowed: choose one of 50"):
+        UnlearningSettings(benchmark="towns")
