@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import torch
 
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.parts import Parts
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.training.answers import Asker
@@ -20,7 +18,7 @@ _BATCH = 8
 Marks = dict[str, dict[str, float]]
 
 
-def examine(asker: Asker, checkpoint: Checkpoint, parts: Mapping[tuple[str, str], Sequence[Passage]]) -> Marks:
+def examine(asker: Asker, checkpoint: Checkpoint, parts: Parts) -> Marks:
     """The share of answer tokens that the model finds likeliest, in percent, and the mean of their cross-entropy.
 
     Args:

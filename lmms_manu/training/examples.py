@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from transformers import BatchFeature
 
 from lmms_manu.errors import DataError
 from lmms_manu.measuring.passages import Passage
-from lmms_manu.models.inputs import PromptEncoder, TokenizedPrompt
+from lmms_manu.models.inputs import PromptEncoder, TokenizedPrompt, answer_start
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.training.order import Item
 
@@ -151,7 +150,7 @@ class Examples:
                 f"takes {self._longest}: leave the sample out of the data."
             )
         # No token predicts the first one.
-        start = 1 if self._whole else max(1, _common_prefix(prompt.ids, question.ids))
+        start = 1 if self._whole else max(1, answer_start(question.ids, prompt.ids))
         return Example(passage, prompt, start, place)
 
 
@@ -213,10 +212,3 @@ def _open(passage: Passage) -> list[Any] | None:
     except DataError as error:
         _logger.warning("The training goes on without %s: %s", passage.label, error)
         return None
-
-
-def _common_prefix(first: np.ndarray, second: np.ndarray) -> int:
-    """How many ids both start with: the question's tokens, but for one that the answer's first letters changed."""
-    shorter = min(len(first), len(second))
-    (different,) = np.nonzero(first[:shorter] != second[:shorter])
-    return int(different[0]) if len(different) else shorter

@@ -13,7 +13,7 @@ from lmms_manu.training.settings import PROJECTOR, TrainingSettings
 
 def parameters_by_part(model: PreTrainedModel) -> dict[str, str]:
     """The part (language, projector, vision) of every parameter, by its name."""
-    towers = TowerMap(model, ())
+    towers = _towers(model)
     return {name: _part(towers, name.rpartition(".")[0], parameter) for name, parameter in model.named_parameters()}
 
 
@@ -44,7 +44,7 @@ def adapted_layers(model: PreTrainedModel, settings: TrainingSettings) -> list[s
     Raises:
         SettingError: `lora_targets` and `parts` match none.
     """
-    towers = TowerMap(model, ())
+    towers = _towers(model)
     output = model.get_output_embeddings()
     linear = {
         name: _part(towers, name, module.weight)
@@ -65,17 +65,24 @@ def adapted_layers(model: PreTrainedModel, settings: TrainingSettings) -> list[s
     return chosen
 
 
-def _part(towers: TowerMap, holder: str, weight: Tensor) -> str:
+def _towers(model: PreTrainedModel) -> TowerMap | None:
+    """What tells the parts of a model; None where it is a language model and nothing else."""
+    return TowerMap(model, ()) if model.config.get_text_config() is not model.config else None
+
+
+def _part(towers: TowerMap | None, holder: str, weight: Tensor) -> str:
+    if towers is None:
+        return LANGUAGE
     return towers.tower_of(holder, weight.shape[-1]) or PROJECTOR
 
 
 def language_layers(model: PreTrainedModel) -> list[str]:
     """The names of the language model's transformer layers, from the first to the last."""
-    towers = TowerMap(model, ())
+    towers, parts = TowerMap(model, ()), _towers(model)
     found: dict[str, None] = {}
     for name, parameter in model.named_parameters():
         holder = name.rpartition(".")[0]
         layer = towers.layer_of(holder)
-        if layer is not None and _part(towers, holder, parameter) == LANGUAGE:
+        if layer is not None and _part(parts, holder, parameter) == LANGUAGE:
             found[f"{layer.stack}.{layer.index}"] = None
     return list(found)

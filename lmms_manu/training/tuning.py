@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lmms_manu.editing.changes import Change, ChangedTensors, MergedAdapter
+from lmms_manu.editing.changes import Change, ChangedTensors, TrainedAdapter
 from lmms_manu.errors import ModelError
 from lmms_manu.files import write_json
 from lmms_manu.models.loading import Checkpoint
@@ -101,7 +101,7 @@ class Adapters(Tuning):
         config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         config |= {"target_modules": sorted(self._layers), "base_model_name_or_path": self._name}
         write_json(folder / "adapter_config.json", dict(sorted(config.items())))
-        change = MergedAdapter(folder)
+        change = TrainedAdapter(folder)
         weakref.finalize(change, shutil.rmtree, folder, ignore_errors=True)
         return change
 

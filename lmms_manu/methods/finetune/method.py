@@ -10,7 +10,7 @@ from lmms_manu.methods.finetune.config import RETAIN, FinetuneSettings
 from lmms_manu.methods.gradient.method import Trains
 
 if TYPE_CHECKING:
-    from lmms_manu.measuring.measure import Parts
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
     from lmms_manu.training.train import Task
@@ -38,7 +38,7 @@ class Finetune(Trains[FinetuneSettings]):
 
         modalities = dict.fromkeys(modality for _, modality in examples)
         learn = {
-            modality: [*examples.get(("forget", modality), ()), *examples.get(("retain", modality), ())]
+            modality: [passage for (_, own), part in examples.items() if own == modality for passage in part]
             for modality in modalities
         }
         forgotten = [passage for (own, _), part in examples.items() if own == "forget" for passage in part]

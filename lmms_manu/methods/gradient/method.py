@@ -27,7 +27,7 @@ from lmms_manu.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from lmms_manu.editing.changes import Change
-    from lmms_manu.measuring.measure import Parts
+    from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
     from lmms_manu.training.terms import Term
