@@ -20,6 +20,9 @@ from lmms_manu.models.loading import Checkpoint
 from lmms_manu.training.parts import adapted_layers, chosen_parameters, parameters_by_part
 from lmms_manu.training.settings import TrainingSettings
 
+# How peft names the matrix of an adapter that starts at zero, and what it puts before the names of a model.
+_OUT = ".lora_B."
+_AROUND = "base_model.model."
 _HALF = (torch.float16, torch.bfloat16)
 
 
@@ -93,7 +96,7 @@ class Adapters(Tuning):
         self.model = peft.get_peft_model(self._base, config)
 
     def change(self) -> Change:
-        if not any(each.any() for name, each in self.trained.items() if "lora_B" in name):
+        if not any(each.any() for name, each in self.trained.items() if _OUT in name):
             raise ModelError(_unchanged())
         folder = Path(tempfile.mkdtemp(prefix="lmms-manu-adapter-"))
         self.model.save_pretrained(str(folder), save_embedding_layers=False)
@@ -110,7 +113,8 @@ class Adapters(Tuning):
         super().restore()
 
     def _touched(self, change: Change) -> set[str]:
-        return {f"{name}.weight" for name in self._layers}
+        moved = [name for name, each in self.trained.items() if _OUT in name and each.any()]
+        return {f"{name.removeprefix(_AROUND).partition(_OUT)[0]}.weight" for name in moved}
 
 
 class Weights(Tuning):

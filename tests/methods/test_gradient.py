@@ -43,6 +43,7 @@ def test_each_method_edits_a_model_and_says_how(quick, method):
     assert (record.method, record.change, record.strength) == (method, "adapter", "epochs")
     assert record.label.startswith(f"{method} paper epochs 2 learning_rate 0.01")
     assert record.forgotten == {"benchmark": "mllmu", "forget_ratio": 10}
+    assert record.counts["language"] == (7 if method == "rmu" else 14, 21), "RMU leaves the layers above alone"
     assert "arXiv" in record.description
     curve = record.details["curve"]
     assert curve[-1]["step"] == record.details["steps"] == len(curve) == 8
