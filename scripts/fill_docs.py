@@ -10,6 +10,7 @@ With `--check` nothing is written; the exit code is 1 where a file would change.
 from __future__ import annotations
 
 import argparse
+import functools
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -18,8 +19,7 @@ from pathlib import Path
 from lmms_manu import environment
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.cli.main import COMMANDS
-from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.registry import METHODS, method_class
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import markdown_table
@@ -28,9 +28,12 @@ ROOT = Path(__file__).parents[1]
 SECTION = re.compile(r"(<!-- (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    "model arguments": lambda: markdown_table(
-        ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings, AnsweringSettings
-    ),
+    "model arguments": lambda: markdown_table(ModelSettings, UnlearningSettings, AnsweringSettings),
+    **{
+        f"arguments of {name}": functools.partial(markdown_table, method_class(name).config_class)
+        for name in METHODS
+        if method_class(name).config_class.names()
+    },
     "environment variables": lambda: "\n".join(
         ["| variable | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in environment.HELP.items())]
     ),
