@@ -25,6 +25,7 @@ COMMANDS = {
     "measure": "measure a model's neurons on forget and retain data",
     "edit": "write a checkpoint that was edited by any method and loads without this package",
     "prune": "the same by MANU: write a pruned checkpoint",
+    "finetune": "teach a base model the people: all of them, or those to retain alone",
     "inspect": "show what a mask prunes or what statistics hold",
     "residual": "read off each layer how well a model still knows the answers",
     "cache": "list or clean the cached statistics and judgements",

@@ -25,6 +25,15 @@ METHODS: Mapping[str, str] = {
     "none": "lmms_manu.methods.unedited:Unedited",
     "manu": "lmms_manu.methods.manu.method:Manu",
     "prompting": "lmms_manu.methods.prompting.method:Prompting",
+    "finetune": "lmms_manu.methods.finetune.method:Finetune",
+    "ga": "lmms_manu.methods.gradient.method:GradientAscent",
+    "grad_diff": "lmms_manu.methods.gradient.method:GradientDifference",
+    "kl": "lmms_manu.methods.gradient.method:KlMinimisation",
+    "npo": "lmms_manu.methods.gradient.method:Npo",
+    "simnpo": "lmms_manu.methods.gradient.method:SimNpo",
+    "idk": "lmms_manu.methods.gradient.method:Idk",
+    "rmu": "lmms_manu.methods.gradient.method:Rmu",
+    "undial": "lmms_manu.methods.gradient.method:Undial",
 }
 """Module and class of each method; the module is imported when the method is asked for."""
 

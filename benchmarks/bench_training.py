@@ -1,0 +1,151 @@
+"""Training against a bare transformers.Trainer on the same batches: steps per second, and peak memory by method.
+
+    python benchmarks/bench_training.py [--hidden 768] [--layers 16] [--samples 24] [--batch 2] [--rounds 3]
+
+A LLaVA of random weights (about 129 M by default) gets LoRA adapters and learns answers, with pictures and as text. The
+bare Trainer is given the same batches, already encoded, with the labels that mark the same tokens, and computes the
+model's own loss over all positions. Both ways are gone through in every round, so that a busy machine slows both; the
+medians count. Peak memory is that of a process of its own for each method, above the loaded model. Ends with 1 if
+fine-tuning makes less than 0.95 of the bare Trainer's steps per second, or if NPO or KL takes more than 1.1 times the
+memory of fine-tuning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+from random_llava import passages, save_random_llava
+from transformers import Trainer, TrainingArguments
+
+from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import Checkpoint, load_checkpoint
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.training import terms
+from lmms_manu.training.examples import Batch, Examples
+from lmms_manu.training.objective import Terms, Weighted
+from lmms_manu.training.order import order
+from lmms_manu.training.parts import adapted_layers
+from lmms_manu.training.settings import TrainingSettings
+from lmms_manu.training.train import Task, train
+
+SPEED, MEMORY = 0.95, 1.1
+FINETUNE = Terms(Weighted(terms.CrossEntropy()))
+METHODS = {
+    "finetune": FINETUNE,
+    "npo": Terms(Weighted(terms.Npo(0.9))),
+    "kl": Terms(Weighted(terms.Ascent()), Weighted(terms.Closeness())),
+}
+
+
+def labelled(batch: Batch) -> dict[str, Any]:
+    """A batch as the model itself takes it for training."""
+    labels = torch.full_like(batch.inputs["input_ids"], -100)
+    labels[batch.rows, batch.columns + 1] = batch.tokens
+    return {**batch.inputs, "labels": labels}
+
+
+def bare(checkpoint: Checkpoint, learn: dict[str, Any], settings: TrainingSettings) -> float:
+    """Steps per second of transformers.Trainer alone."""
+    examples = Examples(checkpoint, PromptEncoder(checkpoint), learn, "answer", "samples")
+    turns = order(examples.items, {}, batch_size=settings.train_batch_size, epochs=1, seed=0)
+    batches = [labelled(examples.batch(turn.modality, turn.learn)) for turn in turns]
+    config = peft.LoraConfig(
+        r=settings.lora_rank,
+        lora_alpha=settings.lora_alpha,
+        lora_dropout=settings.lora_dropout,
+        target_modules=adapted_layers(checkpoint.model, settings),
+    )
+    model = peft.get_peft_model(checkpoint.model, config)
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            num_train_epochs=1,
+            per_device_train_batch_size=1,
+            learning_rate=settings.learning_rate,
+            use_cpu=checkpoint.device.type == "cpu",
+            logging_steps=1,
+            save_strategy="no",
+            report_to=[],
+            disable_tqdm=True,
+            train_sampling_strategy="sequential",
+            remove_unused_columns=False,
+        )
+        trainer = Trainer(model, arguments, train_dataset=batches, data_collator=lambda picked: picked[0])
+        started = time.perf_counter()
+        trainer.train()
+        seconds = time.perf_counter() - started
+    model.unload()
+    return len(batches) / seconds
+
+
+def own(checkpoint: Checkpoint, minimised: Terms, learn: dict[str, Any], settings: TrainingSettings) -> float:
+    """Steps per second of this package's training, encoding included."""
+    trained = train(checkpoint, Task(learn, minimised, "benchmark", learn), settings)
+    return trained.steps / trained.seconds["train"]
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has had so far."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def measure_memory(folder: Path, method: str, samples: int, batch: int) -> int:
+    """The peak memory of a method in a process of its own, above that of the loaded model."""
+    command = [sys.executable, __file__, "--memory-of", method, "--model", str(folder)]
+    command += ["--samples", str(samples), "--batch", str(batch)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--hidden", type=int, default=768, help="features of the language model")
+    parser.add_argument("--layers", type=int, default=16, help="layers of the language model")
+    parser.add_argument("--samples", type=int, default=24, help="samples of each modality")
+    parser.add_argument("--batch", type=int, default=2, help="samples in a step")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    learn: dict[str, Any] = {
+        "multimodal": passages(arguments.samples),
+        "text": passages(arguments.samples, pictured=False),
+    }
+    settings = TrainingSettings(train_batch_size=arguments.batch, resume_every=0, learning_rate=1e-4)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.model or save_random_llava(
+            Path(scratch) / "model", hidden=arguments.hidden, layers=arguments.layers
+        )
+        checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
+        if arguments.memory_of:
+            loaded = peak_bytes()
+            own(checkpoint, METHODS[arguments.memory_of], learn, settings)
+            print(peak_bytes() - loaded)
+            return 0
+        print(f"{checkpoint.model.num_parameters() / 1e6:.0f} M parameters, {torch.get_num_threads()} threads")
+        ratios = []
+        for _ in range(arguments.rounds):
+            alone, ours = bare(checkpoint, learn, settings), own(checkpoint, FINETUNE, learn, settings)
+            ratios.append(ours / alone)
+            print(f"bare Trainer {alone:.3f} steps/s, fine-tuning {ours:.3f} steps/s, ratio {ours / alone:.3f}")
+        memory = {name: measure_memory(folder, name, 4, arguments.batch) for name in METHODS}
+    speed = statistics.median(ratios)
+    shares = {name: memory[name] / memory["finetune"] for name in METHODS}
+    print(f"steps per second, of a bare Trainer's: {speed:.3f} (at least {SPEED})")
+    for name, share in shares.items():
+        print(f"peak memory of {name}: {memory[name] / 2**20:.0f} MiB, {share:.2f} of fine-tuning's (at most {MEMORY})")
+    return int(speed < SPEED or max(shares.values()) > MEMORY)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

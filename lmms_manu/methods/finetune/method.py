@@ -1,0 +1,66 @@
+"""Fine-tuning as the registry knows it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from lmms_manu.methods.base import Edit
+from lmms_manu.methods.finetune.config import RETAIN, FinetuneSettings
+from lmms_manu.methods.gradient.method import Trains
+
+if TYPE_CHECKING:
+    from lmms_manu.measuring.parts import Parts
+    from lmms_manu.models.loading import Checkpoint
+    from lmms_manu.training.objective import Terms
+    from lmms_manu.training.train import Task
+
+
+class Finetune(Trains[FinetuneSettings]):
+    """`finetune`: learns the answers, of everybody (`set=full`) or of those to retain (`set=retain`)."""
+
+    name = "finetune"
+    config_class = FinetuneSettings
+    label_fields = ("set", "recipe", "epochs")
+
+    def description(self) -> str:
+        about = (
+            "The model was fine-tuned on the answers about the people to retain alone, in the batches in which a model "
+            "that learns about everybody sees them: what forgetting can be held against."
+            if self.config.set == RETAIN
+            else "The model was fine-tuned on the answers about all people, those to forget included."
+        )
+        return f"{about} {self.what_was_trained()}"
+
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+        from lmms_manu.training.exam import examine
+        from lmms_manu.training.train import Task
+
+        modalities = dict.fromkeys(modality for _, modality in examples)
+        learn = {
+            modality: [passage for (_, own), part in examples.items() if own == modality for passage in part]
+            for modality in modalities
+        }
+        forgotten = [passage for (own, _), part in examples.items() if own == "forget" for passage in part]
+        left_out = frozenset(passage.label for passage in forgotten) if self.config.set == RETAIN else frozenset()
+        return Task(
+            learn,
+            self.terms(checkpoint),
+            f"{self.name} {self.config.set}",
+            left_out=left_out,
+            exam=lambda asker: examine(asker, checkpoint, examples),
+            about=self.config.deviations(),
+        )
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        from lmms_manu.training.objective import Terms, Weighted
+        from lmms_manu.training.terms import CrossEntropy
+
+        return Terms(Weighted(CrossEntropy()))
+
+    def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
+        made = super().edit(checkpoint, examples)
+        assert self._trained is not None
+        before, after = self._trained.exams
+        details: dict[str, Any] = {**made.details, "exam": {"before": before, "after": after}}
+        return dataclasses.replace(made, details=details, forgotten=None if self.config.set == RETAIN else {})

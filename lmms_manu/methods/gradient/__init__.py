@@ -1,0 +1,1 @@
+"""Methods that train: gradient ascent and what descends from it."""

@@ -1,0 +1,309 @@
+"""The methods that train, as the registry knows them; torch is imported when an edit is made."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from lmms_manu.errors import SettingError
+from lmms_manu.files import new_folder
+from lmms_manu.methods.base import Edit, Method
+from lmms_manu.methods.gradient.checks import check_checkpoint, check_reference
+from lmms_manu.methods.gradient.config import (
+    VANILLA,
+    AscentSettings,
+    IdkSettings,
+    NpoSettings,
+    RetainSettings,
+    RmuSettings,
+    SimNpoSettings,
+    UndialSettings,
+)
+from lmms_manu.methods.record import Value
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.training.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from lmms_manu.editing.changes import Change
+    from lmms_manu.measuring.parts import Parts
+    from lmms_manu.models.loading import Checkpoint
+    from lmms_manu.training.objective import Terms
+    from lmms_manu.training.terms import Term
+    from lmms_manu.training.train import Task, Trained
+
+S = TypeVar("S", bound=TrainingSettings)
+
+
+class Trains(Method[S]):
+    """A method that trains; a subclass says what is minimised.
+
+    Life cycle of an edit:
+        - `task`: the terms, and the samples to forget and to retain
+        - `lmms_manu.training.train`
+        - `keep`: the edits along the way, where they are asked for
+    """
+
+    label_fields: ClassVar[tuple[str, ...]] = ("recipe", "epochs")
+    strength = "epochs"
+
+    idea: ClassVar[str]
+    """What the weights were trained for, with the citation."""
+
+    def __init__(self, config: S) -> None:
+        super().__init__(config)
+        self._trained: Trained | None = None
+
+    def variant(self) -> dict[str, Value]:
+        """Recipe and epochs, and each setting that differs from the recipe's."""
+        others = {name: value for name, value in self.config.deviations().items() if name not in self.label_fields}
+        shown = {name: Path(value).name if name == "reference" else value for name, value in others.items()}
+        # A text speaks for itself in a label only where nobody has to ask what it is about.
+        named = {name: f"{name}={value}" if isinstance(value, str) else value for name, value in shown.items()}
+        return {**super().variant(), **named}
+
+    def description(self) -> str:
+        return f"{self.idea} {self.what_was_trained()}"
+
+    def what_was_trained(self) -> str:
+        """A sentence for people."""
+        how = "adapters (LoRA), which were merged" if self.config.tuning == "lora" else "the weights themselves"
+        return f"What was trained: {how}, in {self.config.parts.replace('+', ' and ')}."
+
+    def changes_nothing(self) -> bool:
+        return self.config.epochs == 0
+
+    def check(self, model: ModelSettings, *, export: bool) -> None:
+        check_checkpoint(model, self.config)
+        if self.config.keep_in is not None:
+            new_folder("keep_in", self.config.keep_in)
+
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+        """What is trained, and on what."""
+        from lmms_manu.training.train import Task
+
+        terms = self.terms(checkpoint)
+        retain = _of(examples, "retain") if terms.retain is not None else {}
+        return Task(_of(examples, "forget"), terms, self.name, retain, about=self.config.deviations())
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        """What is minimised."""
+        raise NotImplementedError
+
+    def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
+        from lmms_manu.training.train import divergence, train  # torch, which checking arguments needs none of
+
+        assert examples is not None
+        trained = self._trained = train(checkpoint, self.task(checkpoint, examples), self.config)
+        diverged = divergence(trained.curve, checkpoint.model.config.get_text_config().vocab_size)
+        details: dict[str, Any] = {"steps": trained.steps, "curve": list(trained.curve)}
+        if diverged is not None:
+            details["diverged"] = diverged
+        return Edit(trained.change, trained.counts, unit="weight tensors", seconds=trained.seconds, details=details)
+
+    def keep(self, change: Change, about: Mapping[str, Any]) -> None:
+        if self.config.keep_in is None:
+            return
+        if self._trained is None:
+            raise SettingError(
+                f"keep_in={self.config.keep_in!r}: this training is among the finished edits, without those along the "
+                "way. Give edit_cache=False to train again."
+            )
+        from lmms_manu.methods.gradient.along import keep_along
+
+        keep_along(new_folder("keep_in", self.config.keep_in), self._trained, self.config.epochs, about)
+
+
+def _of(examples: Parts, group: str) -> dict[str, Any]:
+    return {modality: passages for (own, modality), passages in examples.items() if own == group}
+
+
+class GradientAscent(Trains[AscentSettings]):
+    """`ga`: makes the answers to forget less likely, and nothing else."""
+
+    name = "ga"
+    config_class = AscentSettings
+    idea = (
+        "The model was trained to make the answers about the people to forget less likely, by gradient ascent (Thudi "
+        "et al., 2022, arXiv 2109.13398), which has no bound and harms what was to be kept when it is continued."
+    )
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        from lmms_manu.training import terms
+
+        return _terms(terms.Ascent())
+
+
+class GradientDifference(Trains[RetainSettings]):
+    """`grad_diff`: gradient ascent on what to forget, descent on what to retain, in one step."""
+
+    name = "grad_diff"
+    config_class = RetainSettings
+    idea = (
+        "The model was trained to make the answers about the people to forget less likely and those about the others "
+        "likelier, by gradient difference (Liu et al., 2022, arXiv 2203.12817)."
+    )
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        from lmms_manu.training import terms
+
+        return _terms(terms.Ascent(), terms.CrossEntropy(), self.config.retain_weight)
+
+
+class KlMinimisation(Trains[RetainSettings]):
+    """`kl`: gradient ascent on what to forget, and the distributions on what to retain held where they were."""
+
+    name = "kl"
+    config_class = RetainSettings
+    idea = (
+        "The model was trained to make the answers about the people to forget less likely, and to keep its "
+        "distribution over tokens in the answers about the others (KL minimisation, as in Maini et al., 2024, arXiv "
+        "2401.06121)."
+    )
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        from lmms_manu.training import terms
+
+        return _terms(terms.Ascent(), terms.Closeness(), self.config.retain_weight)
+
+
+class Npo(Trains[NpoSettings]):
+    """`npo`: makes the answers to forget less likely than a reference has them, with a bound."""
+
+    name = "npo"
+    config_class = NpoSettings
+    idea = (
+        "The model was trained to find the answers about the people to forget less likely than a reference does, by "
+        "negative preference optimisation (Zhang et al., 2024, arXiv 2404.05868)."
+    )
+
+    def check(self, model: ModelSettings, *, export: bool) -> None:
+        super().check(model, export=export)
+        if self.config.reference != VANILLA:
+            check_reference(self.config.reference, model)
+
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+        task = super().task(checkpoint, examples)
+        if self.config.reference == VANILLA:
+            return task
+        from lmms_manu.methods.gradient.oracle import log_probs_of
+
+        return dataclasses.replace(
+            task, reference=lambda learn, turns: log_probs_of(self.config.reference, checkpoint, learn, turns)
+        )
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        from lmms_manu.training import terms
+
+        assert self.config.beta is not None
+        return _terms(terms.Npo(self.config.beta), terms.CrossEntropy(), self.config.retain_weight)
+
+
+class SimNpo(Trains[SimNpoSettings]):
+    """`simnpo`: NPO by the mean over tokens, without a reference."""
+
+    name = "simnpo"
+    config_class = SimNpoSettings
+    idea = (
+        "The model was trained to find the answers about the people to forget unlikely, by negative preference "
+        "optimisation without a reference (SimNPO, Fan et al., 2024, arXiv 2410.07163)."
+    )
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        from lmms_manu.training import terms
+
+        own = terms.SimNpo(self.config.beta, self.config.margin)
+        return _terms(own, terms.CrossEntropy(), self.config.retain_weight, self.config.forget_weight)
+
+
+class Idk(Trains[IdkSettings]):
+    """`idk`: teaches a refusal in the place of each answer to forget."""
+
+    name = "idk"
+    config_class = IdkSettings
+    idea = (
+        "The model was trained to refuse in the place of answers about the people to forget (Maini et al., 2024, arXiv "
+        "2401.06121), which hides knowledge more than it removes it."
+    )
+
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+        task = super().task(checkpoint, examples)
+        refusing = {
+            modality: [
+                dataclasses.replace(passage, answer=f"{_blank(passage.answer)}{self.config.refusal}")
+                for passage in passages
+            ]
+            for modality, passages in task.learn.items()
+        }
+        return dataclasses.replace(task, learn=refusing)
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        from lmms_manu.training import terms
+
+        return _terms(terms.CrossEntropy(), terms.CrossEntropy(), self.config.retain_weight)
+
+
+class Undial(Trains[UndialSettings]):
+    """`undial`: teaches the model its own distribution with the true tokens lowered."""
+
+    name = "undial"
+    config_class = UndialSettings
+    idea = (
+        "The model was trained towards its own distributions with the true tokens of the answers to forget lowered "
+        "(UNDIAL, Dong et al., 2024, arXiv 2402.10052)."
+    )
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        from lmms_manu.training import terms
+
+        return _terms(terms.Undial(self.config.lowering), terms.CrossEntropy(), self.config.retain_weight)
+
+
+class Rmu(Trains[RmuSettings]):
+    """`rmu`: drives a layer's hidden states on what to forget to a random direction."""
+
+    name = "rmu"
+    config_class = RmuSettings
+    idea = (
+        "A layer's hidden states in answers about the people to forget were driven to a random direction, as long as "
+        "a multiple of their own length, and those in answers about the others held (RMU, Li et al., 2024, arXiv "
+        "2403.03218; the length adapts as in Dang et al., 2024, arXiv 2408.06223)."
+    )
+
+    def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:
+        self._layer(checkpoint)
+
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+        return dataclasses.replace(super().task(checkpoint, examples), layer=self._layer(checkpoint))
+
+    def terms(self, checkpoint: Checkpoint) -> Terms:
+        import torch
+
+        from lmms_manu.training import terms
+
+        features = checkpoint.model.config.get_text_config().hidden_size
+        direction = torch.rand(features, generator=torch.Generator().manual_seed(self.config.seed))
+        own = terms.Misdirect(direction / direction.norm(), self.config.steering)
+        return _terms(own, terms.Hold(), self.config.retain_weight)
+
+    def _layer(self, checkpoint: Checkpoint) -> str:
+        from lmms_manu.training.parts import language_layers
+
+        layers = language_layers(checkpoint.model)
+        place = len(layers) // 5 if self.config.steered_layer is None else self.config.steered_layer
+        if place >= len(layers):
+            raise SettingError(f"steered_layer={place}: the language model has the layers 0 to {len(layers) - 1}.")
+        return layers[place]
+
+
+def _terms(forget: Term, retain: Term | None = None, weight: float = 0, forget_weight: float = 1) -> Terms:
+    """Terms over the samples to forget, and over those to retain where these count."""
+    from lmms_manu.training.objective import Terms, Weighted
+
+    return Terms(Weighted(forget, forget_weight), Weighted(retain, weight) if retain is not None and weight else None)
+
+
+def _blank(answer: str) -> str:
+    """The blanks that an answer starts with."""
+    return answer[: len(answer) - len(answer.lstrip())]
