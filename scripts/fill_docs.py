@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -19,52 +20,35 @@ from pathlib import Path
 from lmms_manu import environment
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.cli.main import COMMANDS
-from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.methods.finetune.config import FinetuneSettings
-from lmms_manu.methods.gradient.config import (
-    IdkSettings,
-    NpoSettings,
-    RetainSettings,
-    RmuSettings,
-    SimNpoSettings,
-    UndialSettings,
-)
-from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.registry import METHODS, method_class
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
-from lmms_manu.settings import Settings, markdown_table
+from lmms_manu.settings import markdown_table
 from lmms_manu.training.settings import TrainingSettings
 
 ROOT = Path(__file__).parents[1]
 SECTION = re.compile(r"(<!-- (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-TRAINING: Mapping[str, type[Settings]] = {
-    "grad_diff, kl": RetainSettings,
-    "npo": NpoSettings,
-    "simnpo": SimNpoSettings,
-    "idk": IdkSettings,
-    "rmu": RmuSettings,
-    "undial": UndialSettings,
-    "finetune": FinetuneSettings,
-}
-"""The methods that train and have arguments of their own, by the settings that declare them."""
-
 
 def own_arguments() -> str:
     """The arguments that single methods add to those of every training."""
     rows = ["| method | argument | default | meaning |", "|---|---|---|---|"]
-    for method, settings in TRAINING.items():
-        for field in dataclasses.fields(settings):
+    for name in METHODS:
+        config = method_class(name).config_class
+        for field in dataclasses.fields(config) if issubclass(config, TrainingSettings) else ():
             if field.name not in TrainingSettings.names():
                 default = "" if field.default is None else f"`{field.default}`"
-                rows.append(f"| {method} | `{field.name}` | {default} | {field.metadata['help']} |")
+                rows.append(f"| `{name}` | `{field.name}` | {default} | {field.metadata['help']} |")
     return "\n".join(rows)
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    "model arguments": lambda: markdown_table(
-        ModelSettings, UnlearningSettings, ManuSettings, MeasureSettings, AnsweringSettings
-    ),
+    "model arguments": lambda: markdown_table(ModelSettings, UnlearningSettings, AnsweringSettings),
+    **{
+        f"arguments of {name}": functools.partial(markdown_table, method_class(name).config_class)
+        for name in METHODS
+        if method_class(name).config_class.names()
+    },
     "training arguments": lambda: markdown_table(TrainingSettings),
     "arguments of methods that train": own_arguments,
     "environment variables": lambda: "\n".join(

@@ -5,7 +5,7 @@ part failed or its judge gave no verdict. Judged parts (MM-Vet, MIA-Bench, LLaVA
 OPENAI_API_KEY, OPENAI_API_URL in its base or full form, and MODEL_VERSION.
 
 example:
-  lmms-manu evaluate --suite all --model_args recipe=paper,prune_rate=2 --output results/paper-2
+  lmms-manu evaluate --suite all --model-args recipe=paper,prune_rate=2 --output results/paper-2
 """
 
 from __future__ import annotations

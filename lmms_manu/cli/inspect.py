@@ -1,11 +1,11 @@
 """Shows what a mask prunes, or what statistics hold, by layer and tower.
 
 FILE is a mask (mask.safetensors, the folder of a pruned checkpoint, or a hub repository) or the statistics that
-`lmms-manu measure --output` wrote. For statistics, the recipe and the rate say which neurons would be pruned.
+`lmms-manu measure --output` wrote. For statistics, the method's settings say which neurons would be pruned.
 
 examples:
   lmms-manu inspect pruned/mask.safetensors
-  lmms-manu inspect statistics.safetensors --recipe released --prune_rate 10 --plot plots
+  lmms-manu inspect statistics.safetensors --recipe released --prune-rate 10 --plot plots
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from lmms_manu.cli.arguments import add_settings, given_settings
+from lmms_manu.cli.arguments import add_settings, chosen_method, given_settings
 from lmms_manu.errors import SettingError
 from lmms_manu.files import refuse_unwritable
-from lmms_manu.methods.manu.config import ManuSettings
+from lmms_manu.methods.registry import method_class
+from lmms_manu.methods.settings import DEFAULT_METHOD
 from lmms_manu.settings import from_arguments
 from lmms_manu.terminal import print_table, table_console
 
@@ -27,20 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--plot", type=Path, metavar="DIR", help="draw activation distributions, shares per layer and scores there"
     )
     parser.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the drawings (default png)")
-    left_out = ("steps", "save_mask", "mask", "prune_mode")
-    add_settings(parser, "the neurons that would be pruned (for statistics)", ManuSettings, without=left_out)
+    method = chosen_method(parser)
+    parser.add_argument("--method", help=f"whose file it is (default {DEFAULT_METHOD})")
+    add_settings(parser, f"what {method.name} would choose (for statistics)", method.config_class)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    given = given_settings(arguments, ManuSettings)
-    (settings,) = from_arguments(given, ManuSettings)
+    method = method_class(arguments.chosen_method)
+    given = given_settings(arguments, method.config_class)
+    (config,) = from_arguments(given, method.config_class)
     if arguments.plot is not None:
         refuse_unwritable("plot", arguments.plot)
-    # Imported here so that a mistyped option is answered at once: torch takes seconds.
-    from lmms_manu.methods.manu.inspection import inspect_file
-
-    inspection = inspect_file(arguments.file, settings)
-    if given and inspection.choice is None:
+    inspection = method(config).inspect(arguments.file)
+    if given and inspection.is_decided:
         raise SettingError(
             f"{arguments.file} is a mask, whose neurons are chosen already: leave --{' and --'.join(given)} out, or "
             "name statistics."
@@ -49,8 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     for table in inspection.tables():
         print_table(table, console)
     if arguments.plot is not None:
-        from lmms_manu.methods.manu.plots import draw
-
-        for path in draw(inspection, arguments.plot, arguments.format):
+        for path in inspection.draw(arguments.plot, arguments.format):
             print(f"wrote {path}")
     return 0

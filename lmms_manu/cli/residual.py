@@ -5,8 +5,8 @@ the gold answer's tokens. Put the file beside the results of the same model (the
 and `lmms-manu report` draws it relative to the baseline's.
 
 examples:
-  lmms-manu residual --method none --forget_ratio 10 --output results/vanilla/residual.json
-  lmms-manu residual --recipe ratio --prune_rate 10 --forget_ratio 10 --output results/ratio-10/residual.json
+  lmms-manu residual --method none --forget-ratio 10 --output results/vanilla/residual.json
+  lmms-manu residual --recipe ratio --prune-rate 10 --forget-ratio 10 --output results/ratio-10/residual.json
 """
 
 from __future__ import annotations

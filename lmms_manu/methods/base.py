@@ -7,10 +7,14 @@ that the weights are others, and writes the record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
+from rich.table import Table
+
+from lmms_manu.errors import DataError
 from lmms_manu.methods.record import Value
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings
@@ -21,6 +25,20 @@ if TYPE_CHECKING:  # torch and transformers, which checking arguments needs none
     from lmms_manu.models.loading import Checkpoint
 
 S = TypeVar("S", bound=Settings)
+
+
+class Inspection(Protocol):
+    """What a method shows of a file of its own, such as a mask or statistics."""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the file says all, so that the method's settings have nothing to decide."""
+
+    def tables(self) -> Iterator[Table]:
+        """What there is to read."""
+
+    def draw(self, folder: Path, file_format: str) -> Iterator[Path]:
+        """Draws what there is to see into a folder; yields the files."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +151,14 @@ class Method(Generic[S]):
             ModelError: the weights cannot be edited; raised before anything is measured.
         """
         raise NotImplementedError
+
+    def inspect(self, file: str) -> Inspection:
+        """What `lmms-manu inspect` shows of a file that the method or its measuring has written.
+
+        Raises:
+            DataError: the file is none of the method's.
+        """
+        raise DataError(f"{file}: the method {self.name!r} has nothing to inspect.")
 
     def keep(self, change: Change, about: Mapping[str, Any]) -> None:
         """Called in the first process with the change and its record, whether it was made now or kept from before."""

@@ -60,8 +60,8 @@ def of_mask(
     try:
         made = EditRecord.from_dict(mask.details.get("record", {}))
     except ValueError:
-        rate = 100 * mask.count / max(mask.total, 1)
-        made = EditRecord("mask", checkpoint.name, variant={"prune_rate": rate}, units={"prune_rate": "%"})
+        share = 100 * mask.count / max(mask.total, 1)
+        made = EditRecord("mask", checkpoint.name, variant={"pruned": share}, units={"pruned": "%"})
     made = dataclasses.replace(made, change=pruned.kind, fingerprint=mask.fingerprint)
     return pruned, _again(made, checkpoint, source)
 

@@ -23,7 +23,7 @@ class UnlearningSettings(Settings):
         SettingError: a value that its field does not allow.
     """
 
-    method: str = setting(DEFAULT_METHOD, "How to unlearn.")
+    method: str = setting(DEFAULT_METHOD, "How to unlearn; `none` leaves the model as it is.")
     benchmark: str = setting(DEFAULT_BENCHMARK, "The benchmark whose people are to be forgotten.")
     forget_ratio: int | None = setting(
         DEFAULT_RATIO,
@@ -33,7 +33,7 @@ class UnlearningSettings(Settings):
     retain_samples: str = setting(
         AUTO,
         "Samples of the people to retain: `all`, `match` (as many as of those to forget), or a number; whole people, "
-        "drawn by `data_seed`. `auto` is `all`, but for MANU's recipe `released`, whose authors' code takes as many.",
+        "drawn by `data_seed`. `auto` is the method's own: `all`, unless its authors' code takes fewer.",
     )
     max_samples: int | None = setting(
         None, "At most so many samples of each set in each modality, spread evenly; for a quick try.", minimum=1

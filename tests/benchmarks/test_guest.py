@@ -1,4 +1,4 @@
-"""A benchmark of another package goes through all that there is, with no file of this package changed."""
+"""A benchmark and a method of another package go through all that there is, with no file of this one changed."""
 
 import json
 
@@ -26,15 +26,17 @@ def here(tmp_path, monkeypatch, towns):
     return tmp_path
 
 
-def test_a_guest_goes_through_data_measuring_harness_report_page_leaderboard_and_gate(here, capsys):
+def test_a_method_and_a_benchmark_go_through_edit_sweep_harness_report_page_leaderboard_and_gate(here, capsys):
     common = "pretrained=./tiny,benchmark=towns,forget_ratio=50,device=cpu"
-    swept = ["sweep", "--prune_rate", "20", "--suite", "towns", "--model_args", common, "--output", "results"]
-    assert main(swept) == 0, capsys.readouterr().out
+    swept = ["sweep", "--method", "ascent", "--rounds", "2", "--suite", "towns", "--model-args", common]
+    assert main([*swept, "--output", "results"]) == 0, capsys.readouterr().out
 
     report = json.loads((here / "results" / "report" / "report.json").read_text())
     (section,) = report["sections"]
     assert (section["benchmark"], section["forget_ratio"]) == ("towns", 50)
     vanilla, edited = section["rows"]
+    assert [run["label"] for run in report["runs"]] == ["vanilla", "ascent rounds 2"]
+    assert report["runs"][1]["edit"]["forgotten"] == {"benchmark": "towns", "forget_ratio": 50}
     assert edited["numbers"]["towns.forget.credit"]["mean"]["value"] >= 50
     assert edited["numbers"]["towns.retain.credit"]["text"]["questions"] == 8
     assert edited["numbers"]["towns.forget.credit"]["mean"]["people"] == 4
@@ -44,6 +46,13 @@ def test_a_guest_goes_through_data_measuring_harness_report_page_leaderboard_and
     page = (here / "results" / "report" / "report.html").read_text()
     assert "Towns, forget 50 %" in page
     assert "data:image/jpeg" in page
+
+    words = [f"--{name}={value}" for name, value in (pair.split("=") for pair in common.split(","))]
+    # The sweep has made this edit before, in another process.
+    assert main(["edit", "--method", "ascent", "--rounds", "2", *words, "--output", "edited"]) == 0
+    assert json.loads((here / "edited" / "edit.json").read_text()) == report["runs"][1]["edit"]
+    assert "moved up the loss" in (here / "edited" / "README.md").read_text()
+    assert main(["prune", "--prune-rate", "20", *words, "--output", "pruned"]) == 0
 
     board = here / "board.json"
     results = [f"{name}={here / 'results' / name}" for name in (vanilla["name"], edited["name"])]

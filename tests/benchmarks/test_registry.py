@@ -7,7 +7,7 @@ import pytest
 
 import lmms_manu
 from lmms_manu.benchmarks import Benchmark, Metric, Split, Task, benchmarks, get_benchmark, register
-from lmms_manu.benchmarks.registry import unregister
+from lmms_manu.benchmarks.registry import GROUP, unregister
 from lmms_manu.errors import SettingError
 
 ROOT = Path(lmms_manu.__file__).parent
@@ -95,7 +95,7 @@ def test_a_benchmark_that_contradicts_itself_is_refused_by_name_and_left_out_els
 
 
 def test_an_installed_benchmark_that_cannot_be_imported_costs_nobody_else_anything(install, tmp_path):
-    install(tmp_path, lost="no_such_module:Lost")
+    install(tmp_path, {GROUP: {"lost": "no_such_module:Lost"}})
     assert [benchmark.name for benchmark in benchmarks()] == ["mllmu"]
     with pytest.raises(SettingError, match=r"benchmark='lost' .* cannot be used: No module named 'no_such_module'"):
         get_benchmark("lost")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmms_manu.errors import SettingError
-from lmms_manu.methods.base import Edit, Method
+from lmms_manu.methods.base import Edit, Inspection, Method
 from lmms_manu.methods.manu.config import COMPARING, NAME, ManuSettings, for_modalities
 from lmms_manu.models.settings import ModelSettings
 
@@ -76,6 +76,11 @@ class Manu(Method[ManuSettings]):
         from lmms_manu.methods.manu.edit import edit
 
         return edit(checkpoint, examples, self.config)
+
+    def inspect(self, file: str) -> Inspection:
+        from lmms_manu.methods.manu.inspection import inspect_file
+
+        return inspect_file(file, self.config)
 
     def keep(self, change: Change, about: Mapping[str, Any]) -> None:
         if self.config.save_mask is None:
