@@ -113,8 +113,7 @@ def _arguments(
         remove_unused_columns=False,
         label_names=[],
         dataloader_pin_memory=False,
-        # Parts of the model may have no share in a batch: the vision tower none in a text.
-        ddp_find_unused_parameters=True,
+        ddp_find_unused_parameters=False,
         ddp_broadcast_buffers=False,
         disable_tqdm=True,
     )
@@ -143,7 +142,6 @@ class _Trainer(Trainer):
         self._trained = dict(trained)
         self._turns = turns
         self._load = load
-        self.model_accepts_loss_kwargs = False
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(
@@ -153,8 +151,22 @@ class _Trainer(Trainer):
             collate_fn=lambda picked: {"batches": self._load(picked[0])},
         )
 
-    def compute_loss(self, model: nn.Module, inputs: Any, *args: Any, **options: Any) -> Any:
-        return model(inputs["batches"])
+    def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """A forward and a backward pass for one set after the other, so that the activations of one lie in memory."""
+        model.train()
+        *earlier, last = inputs["batches"].items()
+        losses = []
+        for group, batch in earlier:
+            with self.accelerator.no_sync(model):
+                losses.append(self._backward(model, group, batch))
+        losses.append(self._backward(model, *last))
+        return torch.stack(losses).sum()
+
+    def _backward(self, model: nn.Module, group: str, batch: Batch) -> torch.Tensor:
+        with self.compute_loss_context_manager():
+            loss = model(group, batch) / self.current_gradient_accumulation_steps
+        self.accelerator.backward(loss)
+        return loss.detach()
 
     def floating_point_ops(self, inputs: Any) -> int:
         return 0

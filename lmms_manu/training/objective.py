@@ -1,16 +1,16 @@
-"""The model in training with its loss: one module, so that whatever wraps it sees one forward pass a step."""
+"""The model in training with its loss: one module, so that whatever wraps it sees its forward pass."""
 
 from __future__ import annotations
 
+import collections
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from lmms_manu.training.answers import Asker
 from lmms_manu.training.examples import Batch
 from lmms_manu.training.reference import Reference
-from lmms_manu.training.terms import Against, Term
+from lmms_manu.training.terms import Against, Needs, Term
 
 LEARN, RETAIN = "learn", "retain"
 
@@ -42,52 +42,56 @@ class Terms:
 
 
 class Objective(nn.Module):
-    """A model whose forward pass gives the loss of a step.
+    """A model whose forward pass gives the loss on one batch.
 
     Args:
         model: what is trained.
         asker: runs it.
         terms: what is minimised.
         reference: for the terms that need one.
+        touch_all: gives parameters that have no part in a batch a gradient of zero in place of none: processes that
+            train together wait for one from each, and an optimiser treats the two otherwise.
     """
 
-    def __init__(self, model: nn.Module, asker: Asker, terms: Terms, reference: Reference) -> None:
+    def __init__(
+        self, model: nn.Module, asker: Asker, terms: Terms, reference: Reference, *, touch_all: bool = False
+    ) -> None:
         super().__init__()
         self.model = model
         self._asker = asker
         self._terms = terms
         self._reference = reference
+        self._touched = [each for each in model.parameters() if each.requires_grad] if touch_all else []
         self._sums: dict[str, Tensor] = {}
+        self._batches: collections.Counter[str] = collections.Counter()
 
-    def forward(self, batches: dict[str, Batch]) -> Tensor:
-        """The loss of a step, by set, and a share of it where several processes take a part of each batch."""
+    def forward(self, group: str, batch: Batch) -> Tensor:
+        """The loss on a batch of the set `group`, or of this process's share of it."""
+        weighted = self._terms.of(group)
         # Before the model itself is run: switching adapters off and on must not come between it and its gradients.
-        against = {group: self._against(group, batch) for group, batch in batches.items()}
-        total: Tensor | None = None
-        for group, batch in batches.items():
-            answers = self._asker(batch)
-            weighted = self._terms.of(group)
-            own = batch.weight * weighted.term(answers, against[group]).sum()
-            plain = batch.weight * (-answers.log_probs / answers.lengths).detach().sum()
-            self._add(f"{group}_loss", own.detach())
-            self._add(f"{group}_cross_entropy", plain)
-            total = weighted.weight * own if total is None else total + weighted.weight * own
-        assert total is not None
-        self._add("batches", torch.ones_like(total.detach()))
+        against = self._against(weighted.term.needs, batch)
+        answers = self._asker(batch)
+        loss = batch.weight * weighted.term(answers, against).sum()
+        self._add(group, "loss", loss.detach())
+        self._add(group, "cross_entropy", batch.weight * (-answers.log_probs / answers.lengths).detach().sum())
+        self._batches[group] += 1
+        total = weighted.weight * loss
+        for parameter in self._touched:
+            total = total + 0 * parameter.sum()
         return total
 
-    def _against(self, group: str, batch: Batch) -> Against:
-        needs = self._terms.of(group).term.needs
+    def _against(self, needs: Needs, batch: Batch) -> Against:
         if needs == "log_probs":
             return Against(log_probs=self._reference.log_probs(batch))
         return Against(answers=self._reference.answers(batch)) if needs == "answers" else Against()
 
-    def _add(self, name: str, value: Tensor) -> None:
+    def _add(self, group: str, what: str, value: Tensor) -> None:
+        name = f"{group}_{what}"
         self._sums[name] = self._sums[name] + value if name in self._sums else value
 
     def take(self) -> dict[str, float]:
         """The means over the batches since this was called last: each set's loss, and its cross-entropy."""
-        batches = float(self._sums.pop("batches", torch.tensor(1.0)))
-        means = {name: float(value) / batches for name, value in self._sums.items()}
+        means = {name: float(value) / self._batches[name.split("_")[0]] for name, value in self._sums.items()}
         self._sums.clear()
+        self._batches.clear()
         return means

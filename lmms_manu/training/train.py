@@ -27,6 +27,7 @@ from lmms_manu.measuring.passages import Passage, digest_of_passages
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
+from lmms_manu.models.tower_names import LANGUAGE
 from lmms_manu.training import loop
 from lmms_manu.training.answers import Asker
 from lmms_manu.training.examples import Batch, Examples
@@ -125,12 +126,14 @@ def train(checkpoint: Checkpoint, task: Task, settings: TrainingSettings) -> Tra
         try:
             layer = checkpoint.model.get_submodule(task.layer) if task.layer is not None else None
             asker = Asker(tuning.model, checkpoint.device, layer)
+            # A text has no part in what sees pictures, and a layer's states none in the layers above it.
+            touch_all = settings.trained_parts != (LANGUAGE,) or task.layer is not None
             reference = reference or Reference(tuning.model, asker, tuning.originals)
             along: dict[int, Change] = {}
             exams = [task.exam(asker)] if task.exam is not None else []
             begun = time.perf_counter()
             curve = loop.run(
-                Objective(tuning.model, asker, task.terms, reference),
+                Objective(tuning.model, asker, task.terms, reference, touch_all=touch_all),
                 tuning.trained,
                 turns,
                 load,
