@@ -83,7 +83,7 @@ class EditRecord:
             return value
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         unit = self.units.get(name)
-        return f"{name} {shown}" if unit is None else f"{shown} {unit}"
+        return f"{name.replace('_', ' ')} {shown}" if unit is None else f"{shown} {unit}"
 
     def summary(self) -> str:
         """One sentence for people: what was done, to how much of it, in how many seconds."""
@@ -92,7 +92,7 @@ class EditRecord:
             why = "nothing was edited" if self.method == UNEDITED else f"{self.label} changed nothing"
             return f"{self.checkpoint} as it is: {why}."
         counted = ", ".join(f"{count} of {total} {part} {self.unit}" for part, (count, total) in self.counts.items())
-        mark = "" if self.fingerprint is None else f"{self.change} {self.fingerprint[:12]}"
+        mark = "" if self.fingerprint is None else f"{str(self.change).replace('_', ' ')} {self.fingerprint[:12]}"
         earlier = f"{self.details[LOADED_FROM]}, edited before by " if LOADED_FROM in self.details else ""
         told = "; ".join(filter(None, (stages, mark)))
         return f"{earlier}{self.label}: edited {counted}".rstrip() + (f" ({told})." if told else ".")

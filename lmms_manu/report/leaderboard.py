@@ -23,6 +23,7 @@ from lmms_manu.report.formats.document import number_entry, numbers, run_entry
 from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, plain
 from lmms_manu.report.metrics import MEAN, columns_by_name
+from lmms_manu.report.provenance import different
 from lmms_manu.versions import installed_version
 
 SCHEMA = "lmms-manu/leaderboard"
@@ -169,7 +170,19 @@ def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
             name = get_benchmark(benchmark).title if benchmark in names() else benchmark
             title = f"{name}, {title.lower()}" if ratio else name
         parts += [f"## {title}", _ranking(groups[benchmark, ratio], score, benchmark)]
+        if told := _different_versions(groups[benchmark, ratio]):
+            parts.append(told)
     return "\n\n".join(parts) + "\n"
+
+
+def _different_versions(entries: Sequence[Entry]) -> str:
+    """What makes numbers of one ranking hard to compare: versions of packages and of tasks; empty for none."""
+    runs = {entry["name"]: entry["run"] for entry in entries}
+    found = {
+        "packages": different({name: run.get("versions") or {} for name, run in runs.items()}),
+        "tasks": different({name: run.get("task_versions") or {} for name, run in runs.items()}),
+    }
+    return " ".join(f"Different versions of {what}: {told}." for what, told in found.items() if told)
 
 
 def identifier(entry: Mapping[str, Any]) -> str:

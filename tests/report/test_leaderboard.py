@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -149,3 +150,15 @@ def test_the_ranking_is_written_over_nothing_but_a_ranking(
     assert told in capsys.readouterr().err
     assert (tmp_path / "notes.md").read_text(encoding="utf-8") == "# Notes\n"
     assert not (tmp_path / "board.md").exists()
+
+
+def test_entries_of_different_versions_are_told_below_their_ranking(entries: list[dict[str, Any]]) -> None:
+    assert "Different versions" not in leaderboard.render(entries)
+    other = copy.deepcopy(entries[1])
+    other["name"] = "older"
+    other["run"]["versions"] = {**other["run"]["versions"], "lmms-eval": "0.7.2"}
+    other["run"]["task_versions"]["mllmu_forget_10_cloze_text"] = "1.0"
+    told = leaderboard.render([*entries, other])
+    assert "Different versions of packages: lmms-eval (" in told
+    assert "0.7.2 in older" in told
+    assert "Different versions of tasks: mllmu_forget_10_cloze_text (" in told
