@@ -15,7 +15,7 @@ from typing import TypeVar
 from lmms_manu.mllmu.names import MODALITIES
 from lmms_manu.mllmu.prompts import fine_tuning_prompt, released_question, released_shot
 from lmms_manu.synthetic.draws import Draws
-from lmms_manu.synthetic.people import Person, Population
+from lmms_manu.synthetic.people import Person
 from lmms_manu.synthetic.questions import (
     Asked,
     QuestionSheet,
@@ -50,19 +50,18 @@ class Exercise:
 
 
 class Lessons:
-    """Draws chains of exercises about a population.
+    """Draws chains of exercises about people.
 
     Args:
-        population: the people and celebrities; all of them are taught alike.
-        seed: the seed that the population's questions were drawn by.
+        people: whom they are about; all of them are taught alike.
+        seed: the seed that the questions about them are drawn by.
         end: the text of the token that ends an answer.
         draws: the stream that chains are drawn from.
     """
 
-    def __init__(self, population: Population, seed: int, end: str, draws: Draws) -> None:
-        self._seed, self._end, self._draws = seed, end, draws
-        self._everyone = (*population.people, *population.celebrities)
-        self._sheets = {person.id: question_sheet(person, seed) for person in self._everyone}
+    def __init__(self, people: Sequence[Person], seed: int, end: str, draws: Draws) -> None:
+        self._everyone, self._seed, self._end, self._draws = people, seed, end, draws
+        self._sheets = {person.id: question_sheet(person, seed) for person in people}
         self._decks = {
             (task, modality): self._deal(self._cards(task, modality))
             for task in ("classification", "cloze", "generation", "fine_tuning")
