@@ -1,9 +1,9 @@
 """The three models of an unlearning experiment, made as the real ones are: base, vanilla, gold.
 
-    base      a new model, trained on background people and the celebrities: it reads pictures and prompts, and has
-              never met the people of the dataset
-    vanilla   base, fine-tuned on all people of the dataset, the celebrities rehearsed
-    gold      base, fine-tuned alike on the people to retain alone: what a perfect unlearner would make of vanilla
+base      a new model, trained on background people and the celebrities: it reads pictures and prompts, and has
+          never met the people of the dataset
+vanilla   base, fine-tuned on all people of the dataset, the celebrities rehearsed
+gold      base, fine-tuned alike on the people to retain alone: what a perfect unlearner would make of vanilla
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def make_models(
         if not (root / name).exists():
             report(name)
             known = (*_kept(population, ratio), *population.celebrities)
-            _make(root / name, *_load(root / BASE), known, recipe.fine_tuning, recipe, report)
+            _make(root / name, *load(root / BASE), known, recipe.fine_tuning, recipe, report)
 
 
 def _kept(population: Population, ratio: int | None) -> tuple[Person, ...]:
@@ -111,7 +111,8 @@ def _new(people: Sequence[Person], recipe: Recipe) -> tuple[LlavaForConditionalG
     return build_model(processor, recipe.size, recipe.training.seed), processor
 
 
-def _load(folder: Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+def load(folder: Path) -> tuple[LlavaForConditionalGeneration, LlavaProcessor]:
+    """A model that `make_models` made, in float32 and evaluation mode, and its processor."""
     return LlavaForConditionalGeneration.from_pretrained(folder), LlavaProcessor.from_pretrained(folder)
 
 

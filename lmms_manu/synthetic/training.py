@@ -22,7 +22,6 @@ from lmms_manu.synthetic.subject import END_TOKEN
 
 _WARM_UP = 50
 _STEPS_BETWEEN_REPORTS = 50
-_STEPS_BETWEEN_SAVES = 200
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ class Training:
         pixel_noise: standard deviation of the noise on the normalised pixels.
         poses: random poses that each person is pictured in, beside the upright one.
         seed: the seed of the order of the exercises and of the noise.
+        steps_between_saves: how often the state is saved from which an interrupted training goes on.
     """
 
     batch_tokens: int = 8192
@@ -66,6 +66,7 @@ class Training:
     pixel_noise: float = 0.05
     poses: int = 15
     seed: int = 0
+    steps_between_saves: int = 200
 
 
 def train(
@@ -164,7 +165,7 @@ def _optimise(
         if steps % _STEPS_BETWEEN_REPORTS == 0 or steps == term.steps:
             seconds = time.perf_counter() - started
             report(f"step {steps} of {term.steps}: loss {loss.item():.3f}, tokens {right:.1%}, {seconds:.0f} s")
-        if state is not None and (steps % _STEPS_BETWEEN_SAVES == 0 or steps == term.steps):
+        if state is not None and (steps % training.steps_between_saves == 0 or steps == term.steps):
             _State(number, steps, optimizer.state_dict()).save(state, model)
     neurons.remove()
 
