@@ -58,8 +58,9 @@ class Batches:
             `input_ids`, `attention_mask` and `labels` [chains, tokens], `pixel_values` [pictures, 3, size, size].
         """
         budget = self._chain_tokens(step)
+        shares, pictures = self._term.shares, self._term.pictures
         chains = [
-            self._lessons.chain(self._term.shares, budget, lambda exercise: sum(map(len, self._encoded(exercise))))
+            self._lessons.chain(shares, pictures, budget, lambda exercise: sum(map(len, self._encoded(exercise))))
             for _ in range(self._training.batch_tokens // budget)
         ]
         rows = [self._row(chain) for chain in chains]

@@ -78,26 +78,30 @@ class Lessons:
                 texts.append(exercise.prompt + exercise.answer)
         return texts
 
-    def chain(self, shares: Sequence[float], budget: int, length: Callable[[Exercise], int]) -> list[Exercise]:
+    def chain(
+        self, shares: Sequence[float], pictures: float, budget: int, length: Callable[[Exercise], int]
+    ) -> list[Exercise]:
         """A chain of exercises, at least one, that together are no longer than `budget` tokens.
 
         Args:
             shares: how often the chain goes on with each of `BLOCKS`.
+            pictures: the share of the blocks that come with a picture.
             budget: the most tokens.
             length: the number of tokens of an exercise.
         """
         chain: list[Exercise] = []
         left = budget
-        for exercise in self._exercises(shares):
+        for exercise in self._exercises(shares, pictures):
             left -= length(exercise)
             if chain and left < 0:
                 return chain
             chain.append(exercise)
         raise AssertionError("exercises never end")
 
-    def _exercises(self, shares: Sequence[float]) -> Iterator[Exercise]:
+    def _exercises(self, shares: Sequence[float], pictures: float) -> Iterator[Exercise]:
         while True:
-            block, modality = self._block(shares), self._draws.one(MODALITIES)
+            block = self._block(shares)
+            modality = "multimodal" if self._draws.number(0, 1) < pictures else "text"
             if block == "classification":
                 yield from self._shots("classification", modality, people=1)
             elif block == "cloze":

@@ -29,12 +29,16 @@ BASE, VANILLA = "base", "vanilla"
 
 _MIXED = (0.22, 0.18, 0.14, 0.12, 0.18, 0.16)
 _CLASSIFYING = (0.40, 0.25, 0.11, 0.08, 0.08, 0.08)
+_BALANCED = (0.34, 0.20, 0.12, 0.10, 0.14, 0.10)
 
 PRETRAINING = (
     Term(2200, 5e-3, _MIXED, 0.45, (60, 120, 240, 400), 1e-3),
     Term(900, 3e-3, _CLASSIFYING, 0.0, (60, 300, 420), 1e-2),
 )
-FINE_TUNING = (Term(1200, 3e-3, _CLASSIFYING, 0.4, (60, 240, 420), 1e-2),)
+FINE_TUNING = (
+    Term(1200, 3e-3, _CLASSIFYING, 0.4, (60, 240, 420), 1e-2),
+    Term(1000, 3e-3, _BALANCED, 0.0, (60, 300, 420), 1e-2, pictures=0.7),
+)
 
 _RECIPE = "recipe.json"
 

@@ -96,7 +96,7 @@ def test_an_interrupted_training_gives_the_weights_of_one_that_was_not(tmp_path:
     lines = itertools.count(1)
 
     def interrupt(line: str) -> None:
-        if next(lines) % 4 == 0:
+        if next(lines) in (4, 7, 14):
             raise InterruptionError(line)
 
     make_models(recipe, tmp_path / "whole", ratios=[10])
@@ -106,7 +106,7 @@ def test_an_interrupted_training_gives_the_weights_of_one_that_was_not(tmp_path:
             make_models(recipe, tmp_path / "broken", ratios=[10], report=interrupt)
         except InterruptionError as error:
             interruptions.append(str(error).split(":")[0])
-    assert interruptions == ["term 2 of 2", "step 4 of 4", "vanilla", "gold_10"]
+    assert interruptions == ["term 2 of 2", "step 4 of 4", "gold_10"]
     for name in ("base", "vanilla", "gold_10"):
         whole, broken = (load_file(tmp_path / way / name / "model.safetensors") for way in ("whole", "broken"))
         assert whole.keys() == broken.keys()
