@@ -14,7 +14,7 @@ from lmms_manu.errors import ManuError, nearest
 # The help texts stand here, not in the modules, so that `lmms-manu --help` imports none of them.
 COMMANDS = {
     "demo": "make a tiny model forget people and print what it forgot and kept",
-    "lay-out": "put the embedded model and data into a folder, under the real ones' names",
+    "lay-out": "put the embedded models and data into a folder, under the real ones' names",
     "evaluate": "run a suite of benchmarks through lmms-eval, resuming what is missing",
     "sweep": "evaluate several prune rates and recipes from one measurement",
     "report": "turn results into tables, plots and a page",
@@ -26,7 +26,7 @@ COMMANDS = {
     "cache": "list or clean the cached statistics, scores and judgements",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
     "make-dataset": "make a dataset of fictitious people in MLLMU-Bench's layout",
-    "train-tiny": "train the embedded tiny model again",
+    "train-tiny": "train the embedded tiny models again",
 }
 
 

@@ -37,7 +37,7 @@ PRETRAINING = (
 )
 FINE_TUNING = (
     Term(1200, 3e-3, _CLASSIFYING, 0.4, (60, 240, 420), 1e-2),
-    Term(1000, 3e-3, _BALANCED, 0.0, (60, 300, 420), 1e-2, pictures=0.7),
+    Term(600, 2.5e-3, _BALANCED, 0.0, (60, 300, 420), 1e-2, pictures=0.7),
 )
 
 _RECIPE = "recipe.json"

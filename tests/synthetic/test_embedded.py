@@ -69,7 +69,9 @@ def test_the_models_meet_every_target(marks: dict[str, list[Mark]]) -> None:
     assert missed(marks) == []
 
 
-@pytest.mark.parametrize(("name", "splits"), [("base", ("forget",)), ("vanilla", ("forget", "test")), ("gold_10", ("forget",))])
+@pytest.mark.parametrize(
+    ("name", "splits"), [("base", ("forget",)), ("vanilla", ("forget", "test")), ("gold_10", ("forget",))]
+)
 def test_they_answer_as_their_exam_says(
     laid_out: Path, marks: dict[str, list[Mark]], processor: object, name: str, splits: tuple[str, ...]
 ) -> None:
