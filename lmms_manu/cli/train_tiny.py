@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported here so that a mistyped option is answered at once: torch takes seconds.
     from lmms_manu.synthetic import three
     from lmms_manu.synthetic.subject import SubjectSize
-    from lmms_manu.synthetic.training import Training
+    from lmms_manu.synthetic.terms import Training
 
     recipe = three.Recipe(
         people=arguments.people,

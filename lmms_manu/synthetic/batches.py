@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
-from transformers import LlavaConfig, LlavaProcessor
+from transformers import LlavaProcessor
 
 from lmms_manu.mllmu.prompts import IMAGE
 from lmms_manu.synthetic.drawing import UPRIGHT, draw, draw_pose
 from lmms_manu.synthetic.draws import Draws
 from lmms_manu.synthetic.lessons import Exercise, Lessons
 from lmms_manu.synthetic.people import Person
-
-if TYPE_CHECKING:
-    from lmms_manu.synthetic.training import Term, Training
+from lmms_manu.synthetic.terms import Term, Training
 
 IGNORED = -100
 """The label of a token that is not to be learnt."""
@@ -28,7 +25,6 @@ class Batches:
         lessons: draws the chains.
         processor: the model's.
         people: whom the lessons are about.
-        config: the model's.
         term: the term.
         training: what the terms have in common.
         number: the term's number, so that each draws batches of its own.
@@ -39,16 +35,16 @@ class Batches:
         lessons: Lessons,
         processor: LlavaProcessor,
         people: Sequence[Person],
-        config: LlavaConfig,
         term: Term,
         training: Training,
         number: int,
     ) -> None:
         self._lessons, self._processor, self._term, self._training = lessons, processor, term, training
-        self._marker = IMAGE * config.image_seq_length
+        picture = processor.image_processor.size["shortest_edge"]
+        self._marker = IMAGE * (picture // processor.patch_size) ** 2
         self._draws = Draws(training.seed, "poses of batches", number)
         self._noise = torch.Generator().manual_seed(1000 * training.seed + number)
-        self._pixels = {person.id: self._pictures(person, config.vision_config.image_size) for person in people}
+        self._pixels = {person.id: self._pictures(person, picture) for person in people}
         self._tokens: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
 
     def draw(self, step: int) -> dict[str, torch.Tensor]:

@@ -23,7 +23,8 @@ from lmms_manu.synthetic.draws import Draws
 from lmms_manu.synthetic.lessons import Lessons
 from lmms_manu.synthetic.people import Person, Population, make_background, make_population
 from lmms_manu.synthetic.subject import END_TOKEN, SubjectSize, build_model, build_processor
-from lmms_manu.synthetic.training import Term, Training, train
+from lmms_manu.synthetic.terms import Term, Training
+from lmms_manu.synthetic.training import train
 
 BASE, VANILLA = "base", "vanilla"
 

@@ -21,8 +21,8 @@ from lmms_manu.synthetic import make_population
 from lmms_manu.synthetic.exam import examine
 from lmms_manu.synthetic.people import make_background
 from lmms_manu.synthetic.subject import SubjectSize
+from lmms_manu.synthetic.terms import Term, Training
 from lmms_manu.synthetic.three import Recipe, load, make_models
-from lmms_manu.synthetic.training import Term, Training
 
 # Smaller in every way than the embedded models and their training: no classification, and no exemplars.
 SHARES = (0, 0, 0, 0.6, 0.4, 0)
