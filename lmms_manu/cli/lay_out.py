@@ -22,5 +22,5 @@ def run(arguments: argparse.Namespace) -> int:
     from lmms_manu import embedded
 
     embedded.lay_out(arguments.out)
-    print(f"{arguments.out} holds the embedded models and data")
+    print(f"{arguments.out} holds the embedded model and data")
     return 0

@@ -33,7 +33,7 @@ _EXAM = "exam.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, required=True, help="the folder of the models' folders")
+    parser.add_argument("--output", type=Path, required=True, help="the folder of the models' folders")
     parser.add_argument("--people", type=int, default=embedded.PEOPLE, help=f"people to learn ({embedded.PEOPLE})")
     parser.add_argument("--data-seed", type=int, default=embedded.SEED, help="seed of the dataset (0)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the training (0)")
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    refuse_unwritable("out", arguments.out)
+    refuse_unwritable("output", arguments.output)
     # Imported here so that a mistyped option is answered at once: torch takes seconds.
     from lmms_manu.synthetic import three
     from lmms_manu.synthetic.subject import SubjectSize
@@ -62,9 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
         training=Training(seed=arguments.seed),
     )
     ratios = sorted(set(arguments.forget_ratio))
-    three.make_models(recipe, arguments.out, ratios, report=_say)
+    three.make_models(recipe, arguments.output, ratios, report=_say)
     if not arguments.no_exam:
-        hold_exam(arguments.out, recipe, ratios)
+        hold_exam(arguments.output, recipe, ratios)
     return 0
 
 
