@@ -117,7 +117,7 @@ def test_nothing_that_is_there_is_written_over(words, message, tmp_path, monkeyp
         ["lay-out", "--out"],
         ["demo", "--output"],
         ["make-dataset", "--out"],
-        ["train-tiny", "--out"],
+        ["train-tiny", "--output"],
     ],
 )
 def test_an_output_below_a_file_is_refused_before_anything_else_is_done(words, tmp_path, monkeypatch, capsys):

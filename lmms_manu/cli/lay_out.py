@@ -1,4 +1,4 @@
-"""Puts the embedded model and data into a folder, under the names of the real ones.
+"""Puts the embedded models and data into a folder, under the names of the real ones.
 
 In that folder every command runs as it would with the real checkpoint and dataset, `lmms-eval --model manu_pruned
 --tasks mllmu_forget` among them.

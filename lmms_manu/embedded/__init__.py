@@ -1,6 +1,7 @@
-"""The embedded default: a tiny LLaVA that ships with the package, and the dataset that it was trained on.
+"""The embedded default: tiny LLaVAs that ship with the package, and the dataset of the people whom they know or do not.
 
-How it was trained and what it reaches is told in this folder's README.md.
+`base` has never met the people of the dataset, `vanilla` knows all of them, `gold_10` all but the tenth to forget. How
+they were trained and what they reach is told in this folder's README.md.
 """
 
 from __future__ import annotations
@@ -9,54 +10,66 @@ import os
 import shutil
 from pathlib import Path
 
-from lmms_manu.errors import DataError
+from lmms_manu.errors import DataError, one_of
 from lmms_manu.synthetic import make_dataset
 
-PEOPLE = 120
+PEOPLE = 200
 SEED = 0
 PICTURE_SIZE = 48
+FORGET_RATIO = 10
 
+BASE_NAME = PROCESSOR_NAME = "llava-hf/llava-1.5-7b-hf"
 WEIGHTS_NAME = "MLLMMU/LLaVA_Vanilla"
-PROCESSOR_NAME = "llava-hf/llava-1.5-7b-hf"
+GOLD_NAME = f"MLLMMU/LLaVA_Gold_{FORGET_RATIO}"
 DATASET_NAME = "MLLMMU/MLLMU-Bench"
+
+MODELS = {"base": BASE_NAME, "vanilla": WEIGHTS_NAME, f"gold_{FORGET_RATIO}": GOLD_NAME}
+"""The embedded models, and the names that `lay_out` gives them."""
 
 _WEIGHT_FILES = ("config.json", "generation_config.json", "model.safetensors")
 
 
-def model_folder() -> Path:
-    """The embedded checkpoint with its processor, as one folder of the installed package."""
-    return Path(__file__).parent / "model"
+def model_folder(name: str = "vanilla") -> Path:
+    """An embedded checkpoint with its processor, as one folder of the installed package.
+
+    Args:
+        name: one of `MODELS`.
+
+    Raises:
+        SettingError: it is none of them.
+    """
+    if name not in MODELS:
+        raise one_of("embedded model", name, MODELS)
+    return Path(__file__).parent / name
 
 
 def make_embedded_dataset(out: str | os.PathLike[str]) -> Path:
-    """Makes the dataset that the embedded model knows; `out` must not exist."""
+    """Makes the dataset that the embedded models are about; `out` must not exist."""
     return make_dataset(out, people=PEOPLE, seed=SEED, picture_size=PICTURE_SIZE)
 
 
 def lay_out(folder: str | os.PathLike[str]) -> Path:
-    """Lays the embedded model and data out under the names that the harness asks for by default.
+    """Lays the embedded models and data out under the names that the harness asks for by default.
 
-    As with the released models, the weights' folder holds no processor; that comes from the base model's folder.
+    As with the released models, the folders of the fine-tuned ones hold no processor; that comes from base's folder.
 
     Args:
-        folder: where to make `MLLMMU/LLaVA_Vanilla`, `llava-hf/llava-1.5-7b-hf` and `MLLMMU/MLLMU-Bench`.
+        folder: where to make the folders of `MODELS`, and `MLLMMU/MLLMU-Bench`.
 
     Returns:
         The folder.
 
     Raises:
-        DataError: one of the three exists; then nothing is written.
+        DataError: one of them exists; then nothing is written.
     """
     root = Path(folder)
-    for name in (WEIGHTS_NAME, PROCESSOR_NAME, DATASET_NAME):
+    for name in (*MODELS.values(), DATASET_NAME):
         if (root / name).exists():
             raise DataError(f"{root / name} exists: name another folder, or move it away.")
-    (root / WEIGHTS_NAME).mkdir(parents=True)
-    (root / PROCESSOR_NAME).mkdir(parents=True)
-    for file in sorted(model_folder().iterdir()):
-        if file.name in _WEIGHT_FILES:
-            shutil.copyfile(file, root / WEIGHTS_NAME / file.name)
-        if file.suffix != ".safetensors":
-            shutil.copyfile(file, root / PROCESSOR_NAME / file.name)
+    for model, name in MODELS.items():
+        (root / name).mkdir(parents=True)
+        for file in sorted(model_folder(model).iterdir()):
+            if name == PROCESSOR_NAME or file.name in _WEIGHT_FILES:
+                shutil.copyfile(file, root / name / file.name)
     make_embedded_dataset(root / DATASET_NAME)
     return root

@@ -1,4 +1,4 @@
-"""Fictitious people: a dataset in MLLMU-Bench's layout, and a tiny model that knows it."""
+"""Fictitious people: a dataset in MLLMU-Bench's layout, and tiny models that know them or do not."""
 
 from lmms_manu.synthetic.dataset import make_dataset
 from lmms_manu.synthetic.people import Population, make_population

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from lmms_manu.mllmu import asking
 from lmms_manu.mllmu.exemplars import ProtocolSettings
-from lmms_manu.mllmu.names import SPLITS, leaves
+from lmms_manu.mllmu.names import SPLITS, TASKS, leaves
 from lmms_manu.mllmu.prompts import Prompt
 from lmms_manu.mllmu.questions import load_questions
 from lmms_manu.mllmu.scores import classification_is_right, cloze_is_right, rouge
@@ -33,6 +34,8 @@ class Mark:
         split, task, modality: what was asked.
         questions: how many questions were scored.
         score: percent right (classification, cloze), or ROUGE-L from 0 to 1 (generation).
+        margin: half the width of the score's 95 % interval, in the same unit: twice the standard error of a mean over
+            people, each of whom was asked several questions.
     """
 
     split: str
@@ -40,10 +43,11 @@ class Mark:
     modality: str
     questions: int
     score: float
+    margin: float
 
     def __str__(self) -> str:
         score = f"{self.score:.3f}" if self.task == "generation" else f"{self.score:5.1f} %"
-        return f"{self.split:10}{self.task:15}{self.modality:11}{self.questions:5}  {score}"
+        return f"{self.split:10}{self.task:15}{self.modality:11}{self.questions:5}  {score} +- {self.margin:.3g}"
 
 
 def examine(
@@ -52,25 +56,39 @@ def examine(
     source: DatasetSource,
     ratio: int,
     splits: Sequence[str] = SPLITS,
+    tasks: Sequence[str] = TASKS,
+    settings: ProtocolSettings | None = None,
     batch_size: int = 64,
 ) -> Iterator[Mark]:
-    """Asks every question of the `splits` at a forget `ratio`, with the exemplars of the protocol, and marks them.
+    """Asks every question of the `splits` and `tasks` at a forget `ratio`, and marks the answers.
+
+    The exemplars are those of the `settings`, of the released protocol if left out.
 
     It answers by the model's own `generate`, greedily, and by nothing else of this package: what the harness reports
     for the model can be held against it.
     """
     for leaf in leaves():
-        if leaf.split not in splits or leaf.ratio not in (None, ratio):
+        if leaf.split not in splits or leaf.task not in tasks or leaf.ratio not in (None, ratio):
             continue
-        documents = load_questions(leaf, source, ProtocolSettings()).documents.to_list()
+        documents = load_questions(leaf, source, settings or ProtocolSettings()).documents.to_list()
         documents.sort(key=lambda document: len(document["question"]))
-        scores = []
+        scores: list[float] = []
         for start in range(0, len(documents), batch_size):
             batch = documents[start : start + batch_size]
             answers = _answer(model, processor, [asking.pictures(document).prompt for document in batch], leaf.task)
             scores += [_SCORES[leaf.task](text, asked["answer"]) for text, asked in zip(answers, batch, strict=True)]
         unit = 1 if leaf.task == "generation" else 100
-        yield Mark(leaf.split, leaf.task, leaf.modality, len(scores), unit * sum(scores) / len(scores))
+        margin = _margin(scores, [document["person"] for document in documents])
+        score = sum(scores) / len(scores)
+        yield Mark(leaf.split, leaf.task, leaf.modality, len(scores), unit * score, unit * margin)
+
+
+def _margin(scores: Sequence[float], people: Sequence[str]) -> float:
+    mean = sum(scores) / len(scores)
+    deviations: dict[str, float] = {}
+    for score, person in zip(scores, people, strict=True):
+        deviations[person] = deviations.get(person, 0.0) + score - mean
+    return 2 * math.hypot(*deviations.values()) / len(scores)
 
 
 @torch.inference_mode()

@@ -15,7 +15,7 @@ from typing import TypeVar
 from lmms_manu.mllmu.names import MODALITIES
 from lmms_manu.mllmu.prompts import fine_tuning_prompt, released_question, released_shot
 from lmms_manu.synthetic.draws import Draws
-from lmms_manu.synthetic.people import Person, Population
+from lmms_manu.synthetic.people import Person
 from lmms_manu.synthetic.questions import (
     Asked,
     QuestionSheet,
@@ -50,19 +50,18 @@ class Exercise:
 
 
 class Lessons:
-    """Draws chains of exercises about a population.
+    """Draws chains of exercises about people.
 
     Args:
-        population: the people and celebrities; all of them are taught alike.
-        seed: the seed that the population's questions were drawn by.
+        people: whom they are about; all of them are taught alike.
+        seed: the seed that the questions about them are drawn by.
         end: the text of the token that ends an answer.
         draws: the stream that chains are drawn from.
     """
 
-    def __init__(self, population: Population, seed: int, end: str, draws: Draws) -> None:
-        self._seed, self._end, self._draws = seed, end, draws
-        self._everyone = (*population.people, *population.celebrities)
-        self._sheets = {person.id: question_sheet(person, seed) for person in self._everyone}
+    def __init__(self, people: Sequence[Person], seed: int, end: str, draws: Draws) -> None:
+        self._everyone, self._seed, self._end, self._draws = people, seed, end, draws
+        self._sheets = {person.id: question_sheet(person, seed) for person in people}
         self._decks = {
             (task, modality): self._deal(self._cards(task, modality))
             for task in ("classification", "cloze", "generation", "fine_tuning")
@@ -79,26 +78,30 @@ class Lessons:
                 texts.append(exercise.prompt + exercise.answer)
         return texts
 
-    def chain(self, shares: Sequence[float], budget: int, length: Callable[[Exercise], int]) -> list[Exercise]:
+    def chain(
+        self, shares: Sequence[float], pictures: float, budget: int, length: Callable[[Exercise], int]
+    ) -> list[Exercise]:
         """A chain of exercises, at least one, that together are no longer than `budget` tokens.
 
         Args:
             shares: how often the chain goes on with each of `BLOCKS`.
+            pictures: the share of the blocks that come with a picture.
             budget: the most tokens.
             length: the number of tokens of an exercise.
         """
         chain: list[Exercise] = []
         left = budget
-        for exercise in self._exercises(shares):
+        for exercise in self._exercises(shares, pictures):
             left -= length(exercise)
             if chain and left < 0:
                 return chain
             chain.append(exercise)
         raise AssertionError("exercises never end")
 
-    def _exercises(self, shares: Sequence[float]) -> Iterator[Exercise]:
+    def _exercises(self, shares: Sequence[float], pictures: float) -> Iterator[Exercise]:
         while True:
-            block, modality = self._block(shares), self._draws.one(MODALITIES)
+            block = self._block(shares)
+            modality = "multimodal" if self._draws.number(0, 1) < pictures else "text"
             if block == "classification":
                 yield from self._shots("classification", modality, people=1)
             elif block == "cloze":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lmms_manu.errors import DataError
@@ -69,32 +70,56 @@ def make_population(people: int, seed: int) -> Population:
     return Population(everyone[:people], everyone[people:], forget)
 
 
-def _names(count: int, seed: int) -> list[str]:
-    """Unique names; a last name comes again only when all of them are used up."""
+def make_background(population: Population, people: int, seed: int) -> tuple[Person, ...]:
+    """Draws people who are in no dataset: from them a base model learns to read pictures and prompts.
+
+    Args:
+        population: the people of the dataset, with whom none of these shares the name or a look that differs from
+            theirs in fewer than two features.
+        people: how many to draw.
+        seed: another seed than that of `population`.
+    """
+    known = (*population.people, *population.celebrities)
+    names = _names(people, seed, taken=[person.name for person in known])
+    looks = _looks(people, seed, taken=[person.look for person in known])
+    return tuple(
+        Person(f"background {number + 1}", names[number], _values(number, seed), looks[number])
+        for number in range(people)
+    )
+
+
+def _names(count: int, seed: int, taken: Sequence[str] = ()) -> list[str]:
+    """Unique names, none of them `taken`; a last name comes again only when all of them are used up."""
     draws = Draws(seed, "names")
     last_names = draws.shuffled(LAST_NAMES)
     names: dict[str, None] = {}
     for number in range(count):
         last = last_names[number % len(last_names)]
         name = f"{draws.one(FIRST_NAMES)} {last}"
-        while name in names:
+        while name in names or name in taken:
             name = f"{draws.one(FIRST_NAMES)} {last}"
         names[name] = None
     return list(names)
 
 
-def _looks(count: int, seed: int) -> list[tuple[int, ...]]:
-    """Looks of which any two differ in at least two features, so that people can be told apart in every pose."""
+def _looks(count: int, seed: int, taken: Sequence[tuple[int, ...]] = ()) -> list[tuple[int, ...]]:
+    """Looks any two of which, the `taken` ones among them, differ in at least two features: in every pose they can be
+    told apart."""
     draws = Draws(seed, "looks")
     looks: list[tuple[int, ...]] = []
-    taken: set[tuple[int, tuple[int, ...]]] = set()
+    nearby = {near for look in taken for near in _nearby(look)}
     while len(looks) < count:
         look = tuple(draws.index(options) for options in FEATURES.values())
-        near = {(left_out, look[:left_out] + look[left_out + 1 :]) for left_out in range(len(look))}
-        if taken.isdisjoint(near):
-            taken |= near
+        near = _nearby(look)
+        if nearby.isdisjoint(near):
+            nearby |= near
             looks.append(look)
     return looks
+
+
+def _nearby(look: tuple[int, ...]) -> set[tuple[int, tuple[int, ...]]]:
+    """The look with each of its features left out: what it shares with those that differ in that feature alone."""
+    return {(left_out, look[:left_out] + look[left_out + 1 :]) for left_out in range(len(look))}
 
 
 def _values(number: int, seed: int) -> tuple[str, ...]:

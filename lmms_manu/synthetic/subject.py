@@ -52,7 +52,7 @@ class SubjectSize:
 
     picture: int = 48
     patch: int = 16
-    vocabulary: int = 1600
+    vocabulary: int = 1800
     hidden: int = 64
     vision_neurons: int = 256
     vision_layers: int = 3
