@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmms_manu._version import __version__
+from lmms_manu._version import __version__ as __version__
 
 _PLACES = {
     "Checkpoint": "models.loading",
@@ -37,7 +37,8 @@ def __getattr__(name: str) -> Any:
         import importlib  # not needed by who only wants the version
 
         return getattr(importlib.import_module(f"lmms_manu.{_PLACES[name]}"), name)
-    if not name.startswith("_") and name in (known := _methods()):
+    # Modules are asked for here too, before they are imported; only a class can be a method's.
+    if name[0].isupper() and name in (known := _methods()):
         from lmms_manu.methods.registry import method_class  # as above
 
         return method_class(known[name])

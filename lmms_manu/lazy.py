@@ -1,4 +1,4 @@
-"""Names that a package offers and imports when they are asked for, so that importing the package itself costs nothing."""
+"""Names that a package offers and imports when they are asked for, so that importing the package costs nothing."""
 
 from __future__ import annotations
 

@@ -104,9 +104,9 @@ def unlearn(
         >>> anna = manu.Example("anna", "Where does Anna live?", "In Oslo.")
         >>> bert = manu.Example("bert", "Where does Bert live?", "In Rome.")
         >>> data = manu.UnlearningData(forget=[anna], retain=[bert])
-        >>> model, record = unlearn(manu.load(model_folder()), data, manu.Manu(recipe="abs", prune_rate=1))
+        >>> model, record = unlearn(manu.load(model_folder()), data, manu.Manu(recipe="ratio", prune_rate=1))
         >>> record.label
-        'manu abs 1 %'
+        'manu ratio 1 %'
     """
     request = plan_for(model, data, method, edit_cache=edit_cache)
     change, found = request.find(model)

@@ -76,11 +76,19 @@ class Method(Generic[S]):
         SettingError: there is no such setting, or it has a value that is not allowed.
 
     Example:
-        >>> class Halve(Method[HalveSettings]):
-        ...     name, config_class = "halve", HalveSettings
+        >>> import lmms_manu as manu
+        >>> from lmms_manu.editing import ChangedTensors
+        >>> from lmms_manu.embedded import model_folder
+        >>> class Halve(Method[Settings]):
+        ...     name, config_class = "halve", Settings
+        ...     def needs_data(self):
+        ...         return False
         ...     def edit(self, checkpoint, examples):
         ...         weight = checkpoint.model.get_output_embeddings().weight
         ...         return Edit(ChangedTensors({"lm_head.weight": weight.detach() / 2}))
+        >>> model, record = manu.unlearn(manu.load(model_folder()), None, Halve())
+        >>> record.method, record.change
+        ('halve', 'tensors')
     """
 
     name: ClassVar[str]
