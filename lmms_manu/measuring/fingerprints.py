@@ -44,12 +44,14 @@ _EDITS = "_lmms_manu_edits"
 def weights_fingerprint(checkpoint: Checkpoint) -> str:
     """Changes whenever the weights do: of the files and the code that a checkpoint was loaded from, and of later edits.
 
+    Of a model that the user holds the weights in memory count, because they may be others than those in its files.
+
     Raises:
         ModelError: there are no such files, and the weights are not in memory either.
     """
     files: list[Path] = []
     complete = True
-    for source in _sources(checkpoint):
+    for source in () if checkpoint.is_held else _sources(checkpoint):
         own = _weight_files(_files(checkpoint, source))
         complete = complete and any(file.suffix == _WEIGHTS for file in own)
         files += own

@@ -17,7 +17,7 @@ from rich.table import Table
 from lmms_manu.errors import DataError
 from lmms_manu.methods.record import Value
 from lmms_manu.models.settings import ModelSettings
-from lmms_manu.settings import Settings
+from lmms_manu.settings import Settings, from_arguments
 
 if TYPE_CHECKING:  # torch and transformers, which checking arguments needs none of
     from lmms_manu.editing.changes import Change
@@ -69,14 +69,26 @@ class Method(Generic[S]):
     """A way of unlearning: a folder with settings, arithmetic and a subclass of this, named in the registry.
 
     Args:
-        config: an instance of the class's own `config`.
+        config: an instance of the class's own `config_class`; made of `settings` if None.
+        settings: fields of that class, by name.
+
+    Raises:
+        SettingError: there is no such setting, or it has a value that is not allowed.
 
     Example:
-        >>> class Halve(Method[HalveSettings]):
-        ...     name, config_class = "halve", HalveSettings
+        >>> import lmms_manu as manu
+        >>> from lmms_manu.editing import ChangedTensors
+        >>> from lmms_manu.embedded import model_folder
+        >>> class Halve(Method[Settings]):
+        ...     name, config_class = "halve", Settings
+        ...     def needs_data(self):
+        ...         return False
         ...     def edit(self, checkpoint, examples):
         ...         weight = checkpoint.model.get_output_embeddings().weight
         ...         return Edit(ChangedTensors({"lm_head.weight": weight.detach() / 2}))
+        >>> model, record = manu.unlearn(manu.load(model_folder()), None, Halve())
+        >>> record.method, record.change
+        ('halve', 'tensors')
     """
 
     name: ClassVar[str]
@@ -94,8 +106,10 @@ class Method(Generic[S]):
     strength: ClassVar[str | None] = None
     """The setting among them that says how much is done; a curve has it as its axis."""
 
-    def __init__(self, config: S) -> None:
-        self.config = config
+    def __init__(self, config: S | None = None, **settings: Any) -> None:
+        if config is not None and settings:
+            raise TypeError(f"{type(self).__name__} takes its configuration or the settings by name, not both.")
+        self.config: S = from_arguments(settings, self.config_class)[0] if config is None else config
 
     def variant(self) -> dict[str, Value]:
         """What tells this run apart from others of the method, in the order of a label."""

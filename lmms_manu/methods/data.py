@@ -11,6 +11,7 @@ from lmms_manu.benchmarks.base import MODALITIES, Benchmark, Role
 from lmms_manu.benchmarks.drawing import first_by_rule
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.registry import get_benchmark
+from lmms_manu.errors import DataError
 from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.methods.settings import ALL, AUTO, MATCH, UnlearningSettings
@@ -25,28 +26,68 @@ class UnlearningData:
     """What a model learned about those to forget and those to retain.
 
     Args:
-        forget: by modality.
-        retain: by modality; empty where nobody is known.
-        settings: what they were chosen by.
+        forget: examples, or examples by modality, which is what they become.
+        retain: the same; empty where nobody is known.
+        settings: what they were chosen by from a benchmark; None for a user's own.
+
+    Raises:
+        DataError: there is nobody to forget.
+
+    Example:
+        >>> from lmms_manu.benchmarks import Example
+        >>> anna = Example("anna", "Where does Anna live?", "In Oslo.")
+        >>> bert = Example("bert", "Where does Bert live?", "In Rome.")
+        >>> UnlearningData(forget=[anna], retain=[bert]).forget["text"][0].answer
+        'In Oslo.'
     """
 
     forget: Examples
     retain: Examples
-    settings: UnlearningSettings
+    settings: UnlearningSettings | None
+
+    def __init__(
+        self,
+        forget: Examples | Sequence[Example],
+        retain: Examples | Sequence[Example] = (),
+        settings: UnlearningSettings | None = None,
+    ) -> None:
+        object.__setattr__(self, "forget", _by_modality(forget))
+        object.__setattr__(self, "retain", _by_modality(retain))
+        object.__setattr__(self, "settings", settings)
+        if not self.forget:
+            raise DataError("forget=[]: there is nobody to forget. Give at least one example.")
 
     def forgotten(self) -> dict[str, str | int]:
-        """Whom the examples to forget are of, for records."""
-        return dict(self.settings.forgotten)
+        """Whom the examples to forget are of, for records; empty where no benchmark knows them."""
+        return dict(self.settings.forgotten) if self.settings is not None else {}
 
     def passages(self, encoder: PromptEncoder) -> Parts:
         """The examples rendered for a model, by set and modality; those with pictures where it takes any."""
         sets = {"forget": self.forget, "retain": self.retain}
+        prompt = self.settings.prompt if self.settings is not None else "chat"
         return {
-            Part(name, modality): [_passage(example, encoder, self.settings.prompt) for example in chosen]
+            Part(name, modality): [_passage(example, encoder, prompt) for example in chosen]
             for name, examples in sets.items()
             for modality, chosen in examples.items()
             if modality == "text" or encoder.takes_pictures
         }
+
+
+@dataclass(frozen=True)
+class BenchmarkData:
+    """A choice of a benchmark's people; read when a method asks, which has a say in how many are retained.
+
+    Args:
+        settings: who and how many.
+        dataset: the folder or hub name of the benchmark's data; the one that its tasks ask about if None.
+    """
+
+    settings: UnlearningSettings
+    dataset: str | None = None
+
+    def load(self, retain_by_default: str = ALL) -> UnlearningData:
+        """The examples; arguments and errors as in `load_data`."""
+        return load_data(self.settings, retain_by_default, self.dataset)
 
 
 def load_data(settings: UnlearningSettings, retain_by_default: str = ALL, dataset: str | None = None) -> UnlearningData:
@@ -70,6 +111,13 @@ def load_data(settings: UnlearningSettings, retain_by_default: str = ALL, datase
         {modality: spread(examples, limit) for modality, examples in _retained(reader, forget).items()},
         settings,
     )
+
+
+def _by_modality(examples: Examples | Sequence[Example]) -> Examples:
+    if isinstance(examples, Mapping):
+        return examples
+    found = {modality: [each for each in examples if each.modality == modality] for modality in MODALITIES}
+    return {modality: some for modality, some in found.items() if some}
 
 
 def spread(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:

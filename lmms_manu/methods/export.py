@@ -41,6 +41,8 @@ def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, change: Change 
 def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
     """The record that a checkpoint was written with; None where there is none."""
     settings = checkpoint.settings
+    if checkpoint.is_held:
+        return None
     try:
         found = cached_file(settings.checkpoint, RECORD_FILE, revision=settings.revision)
     except OSError:

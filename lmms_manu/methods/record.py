@@ -48,6 +48,14 @@ class EditRecord:
         settings: every setting of the model, the data and the method.
         versions: of the libraries.
         details: what else the method has to tell.
+
+    Example:
+        >>> variant, units = {"recipe": "paper", "prune_rate": 2.0}, {"prune_rate": "%"}
+        >>> record = EditRecord("manu", "MLLMMU/LLaVA_Vanilla", change="mask", variant=variant, units=units)
+        >>> record.label, record.edited
+        ('manu paper 2 %', True)
+        >>> EditRecord.from_dict(record.as_dict()) == record
+        True
     """
 
     method: str

@@ -65,6 +65,12 @@ def method_class(name: str) -> type[Method[Any]]:
     return found
 
 
+def class_names() -> Mapping[str, str]:
+    """The names of all methods by the names of their classes; none of them is imported."""
+    places = {name: METHODS.get(name) or _of_packages()[name] for name in method_names()}
+    return {place.partition(":")[2]: name for name, place in places.items()}
+
+
 def make_method(name: str, config: Settings) -> Method[Any]:
     """The method of this name with its settings."""
     return method_class(name)(config)

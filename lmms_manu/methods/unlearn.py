@@ -27,7 +27,7 @@ from lmms_manu.measuring.parts import Parts
 from lmms_manu.measuring.passages import digest_of_passages
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.methods.base import Edit, Method
-from lmms_manu.methods.data import UnlearningData, load_data
+from lmms_manu.methods.data import BenchmarkData, UnlearningData, load_data
 from lmms_manu.methods.export import record_beside
 from lmms_manu.methods.finished import FinishedEdits, code_fingerprint, save_edit
 from lmms_manu.methods.kept import load_edit
@@ -164,7 +164,7 @@ class Plan:
         config = self.method.config
         nothing = {*config.names_with("nothing"), *self.unlearning.names_with("nothing")}
         given = {**checkpoint.settings.as_dict(), **config.as_dict()}
-        if self.data is not None:
+        if self.data is not None and self.data.settings is not None:
             given = {**checkpoint.settings.as_dict(), **self.unlearning.as_dict(), **config.as_dict()}
         return {name: value for name, value in given.items() if name not in nothing}
 
@@ -215,6 +215,33 @@ def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = F
     method.check(model, export=export)
     data = load_data(unlearning, method.retain_samples()) if method.needs_data() else None
     return Plan(model, unlearning, method, data, tuple(made))
+
+
+def plan_for(
+    checkpoint: Checkpoint,
+    data: UnlearningData | BenchmarkData | None,
+    method: Method[Any],
+    *,
+    edit_cache: bool = True,
+) -> Plan:
+    """Checks a request for the edit of a model that is loaded, and reads the people's data.
+
+    Raises:
+        SettingError: settings that cannot work, or a method that needs data without any.
+        DataError: the dataset cannot be read, or lacks the people asked for.
+    """
+    method.check(checkpoint.settings, export=False)
+    if method.needs_data() and data is None:
+        raise SettingError(
+            f"method={method.name}: data=None names nobody to forget; give the data of a benchmark or own."
+        )
+    if not method.needs_data() or data is None:
+        settings = UnlearningSettings(method=method.name, edit_cache=edit_cache)
+        return Plan(checkpoint.settings, settings, method, None)
+    read = data.load(method.retain_samples()) if isinstance(data, BenchmarkData) else data
+    chosen = read.settings or UnlearningSettings()
+    settings = dataclasses.replace(chosen, method=method.name, edit_cache=edit_cache and chosen.edit_cache)
+    return Plan(checkpoint.settings, settings, method, read)
 
 
 def _of_adapter(checkpoint: Checkpoint) -> dict[str, Any]:

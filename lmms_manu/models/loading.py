@@ -26,7 +26,7 @@ from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.processors import Processor, load_processor
 from lmms_manu.models.rendering import takes_pictures, tokenizer_of
 from lmms_manu.models.repository import check_source, has_file, reason_of
-from lmms_manu.models.settings import CHECKPOINT_CONFIGS, ModelSettings
+from lmms_manu.models.settings import CHECKPOINT_CONFIGS, HeldModelSettings, ModelSettings
 
 _OPTIONS = ("attn_implementation", "device_map", "offload_folder")
 
@@ -57,6 +57,11 @@ class Checkpoint:
         return self.settings.checkpoint
 
     @property
+    def is_held(self) -> bool:
+        """Whether it is a model that the user loaded or made, of whose weights no file tells."""
+        return isinstance(self.settings, HeldModelSettings)
+
+    @property
     def tokenizer(self) -> Any:
         return tokenizer_of(self.processor)
 
@@ -78,6 +83,8 @@ class Checkpoint:
 
 def is_text_only(settings: ModelSettings) -> bool:
     """Whether the configuration is one of a model without pictures; False where it cannot be read."""
+    if isinstance(settings, HeldModelSettings):  # its name is that of no file; what it is shows once it is asked
+        return False
     try:
         base, _ = base_and_adapter(settings)
         revision = settings.revision if base == settings.checkpoint else None

@@ -42,6 +42,20 @@ def load_processor(settings: ModelSettings, config: PreTrainedConfig, *, picture
             # Where a checkpoint has no processor, AutoProcessor may give a bare tokenizer or image processor instead.
             if getattr(processor, part, None) is None:
                 raise ModelError(_none_usable(source, f"what is there has no {part.replace('_', ' ')}", pictures))
+    return prepare_processor(processor, config, source)
+
+
+def prepare_processor(processor: Processor, config: PreTrainedConfig, source: str) -> Processor:
+    """The same processor, padding on the left with a token that the model knows.
+
+    Args:
+        processor: is changed.
+        config: the model's configuration.
+        source: where the processor comes from, for messages.
+
+    Raises:
+        ModelError: it has no token to pad with, or its chat template cannot be used.
+    """
     tokenizer = tokenizer_of(processor)
     tokenizer.padding_side = "left"
     _choose_padding(tokenizer, config, source)

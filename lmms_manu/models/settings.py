@@ -101,6 +101,17 @@ class ModelSettings(Settings):
         return DEFAULT_PROCESSOR if self.checkpoint == DEFAULT_CHECKPOINT else self.checkpoint
 
 
+@dataclass(frozen=True)
+class HeldModelSettings(ModelSettings):
+    """What there is to say of a model that the user loaded or made, so that no file speaks for its weights."""
+
+    name: str = setting("", "What records call the model.")
+
+    @property
+    def checkpoint(self) -> str:
+        return self.name
+
+
 def nearest_checkpoint(source: str) -> str:
     """A hint at the checkpoint's folder beside `source` that has the most similar name; empty if nothing is near."""
     return sources.nearest_folder(source, _may_be_checkpoint)

@@ -40,10 +40,10 @@ def measure_residual(checkpoint: Checkpoint, data: UnlearningData, record: EditR
         found = [lens.read(encoder, batch) for batch in tqdm(batches, desc=f"Reading {part}, {modality}")]
         layers[f"{part}/{modality}"] = tuple(torch.cat(found).mean(0).tolist())
         samples[f"{part}/{modality}"] = len(passages)
-    people = data.settings
-    return Residual(
-        record.checkpoint, record.fingerprint, people.forget_ratio, layers, samples, benchmark=people.benchmark
-    )
+    if data.settings is None:
+        return Residual(record.checkpoint, record.fingerprint, None, layers, samples, benchmark="")
+    ratio, benchmark = data.settings.forget_ratio, data.settings.benchmark
+    return Residual(record.checkpoint, record.fingerprint, ratio, layers, samples, benchmark=benchmark)
 
 
 class LogitLens:
