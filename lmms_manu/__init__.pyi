@@ -1,6 +1,15 @@
 from lmms_manu._version import __version__ as __version__
 from lmms_manu.benchmarks.example import Example as Example
 from lmms_manu.methods.data import UnlearningData as UnlearningData
+from lmms_manu.methods.finetune.method import Finetune as Finetune
+from lmms_manu.methods.gradient.method import GradientAscent as GradientAscent
+from lmms_manu.methods.gradient.method import GradientDifference as GradientDifference
+from lmms_manu.methods.gradient.method import Idk as Idk
+from lmms_manu.methods.gradient.method import KlMinimisation as KlMinimisation
+from lmms_manu.methods.gradient.method import Npo as Npo
+from lmms_manu.methods.gradient.method import Rmu as Rmu
+from lmms_manu.methods.gradient.method import SimNpo as SimNpo
+from lmms_manu.methods.gradient.method import Undial as Undial
 from lmms_manu.methods.manu.method import Manu as Manu
 from lmms_manu.methods.prompting.method import Prompting as Prompting
 from lmms_manu.methods.record import EditRecord as EditRecord
@@ -17,8 +26,17 @@ __all__ = [
     "Checkpoint",
     "EditRecord",
     "Example",
+    "Finetune",
+    "GradientAscent",
+    "GradientDifference",
+    "Idk",
+    "KlMinimisation",
     "Manu",
+    "Npo",
     "Prompting",
+    "Rmu",
+    "SimNpo",
+    "Undial",
     "Unedited",
     "UnlearningData",
     "__version__",

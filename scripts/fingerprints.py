@@ -1,4 +1,4 @@
-"""Fingerprints of what the package computes: masks, prompts, scores and answers of the embedded model and data.
+"""Fingerprints of what the package computes: masks, prompts, scores and answers of a tiny model and its data.
 
 A change that should change no number leaves tests/fingerprints.json as it is; one that should renews exactly the
 entries that it means, and says why.
@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).parent.parent / "tests" / "fingerprints.json"
+SUBJECT = Path(__file__).parent.parent / "tests" / "fingerprinted" / "model"
+"""A tiny model that stays as it is, whatever models the package ships."""
 
 RATES = (2, 10)
 RECIPES: Mapping[str, Mapping[str, str]] = {
@@ -94,21 +96,20 @@ def fingerprints() -> dict[str, str]:
         }
         import torch  # imported once the variables that it and the libraries above it read are set
 
-        from lmms_manu.embedded import make_embedded_dataset
+        from lmms_manu.synthetic import make_dataset
 
         torch.set_num_threads(1)
-        make_embedded_dataset(Path(scratch, "data"))
+        make_dataset(Path(scratch, "data"), people=120, seed=0, picture_size=48)
         return {**dict(_masks(Path(scratch))), **dict(_prompts_and_scores()), **dict(_answers())}
 
 
 def _masks(scratch: Path) -> Iterator[tuple[str, str]]:
     from lmms_manu.cli.main import main as command
     from lmms_manu.editing.mask import NeuronMask
-    from lmms_manu.embedded import model_folder
 
     for (name, recipe), rate in itertools.product(RECIPES.items(), RATES):
         out = scratch / f"{name}-{rate}"
-        said = {"pretrained": model_folder(), "prune_rate": rate, **recipe, **_EXPLICIT, "out": out}
+        said = {"pretrained": SUBJECT, "prune_rate": rate, **recipe, **_EXPLICIT, "out": out}
         with redirect_stdout(StringIO()):
             code = command(["prune", *(f"--{option}={value}" for option, value in said.items())])
         if code:
@@ -119,11 +120,10 @@ def _masks(scratch: Path) -> Iterator[tuple[str, str]]:
 def _prompts_and_scores() -> Iterator[tuple[str, str]]:
     from transformers import AutoProcessor
 
-    from lmms_manu.embedded import model_folder
     from lmms_manu.mllmu.questions import LEAVES
     from lmms_manu.tasks.mllmu import utils
 
-    processor = AutoProcessor.from_pretrained(model_folder())
+    processor = AutoProcessor.from_pretrained(SUBJECT)
     for leaf in sorted(LEAVES):
         documents = list(getattr(utils, f"questions_of_{leaf}")(None))
         yield f"prompt/released/{leaf}", _digest(map(utils.doc_to_text, documents))
@@ -154,12 +154,11 @@ def _answers() -> Iterator[tuple[str, str]]:
     from lmms_eval.evaluator import simple_evaluate
     from lmms_eval.tasks import TaskManager
 
-    from lmms_manu.embedded import model_folder
     from lmms_manu.plugins.registration import tasks_folder
 
     results = simple_evaluate(
         model="manu_pruned",
-        model_args=f"pretrained={model_folder()},prune_rate=0,batch_size=8,device=cpu,dtype=float32",
+        model_args=f"pretrained={SUBJECT},prune_rate=0,batch_size=8,device=cpu,dtype=float32",
         tasks=[ANSWERED],
         task_manager=TaskManager(include_path=tasks_folder(), include_defaults=False),
         limit=ANSWERED_PER_LEAF,

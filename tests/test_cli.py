@@ -70,9 +70,9 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["measure", "--pretrained", "nowhere", "--out", "kept.json"], "output='kept.json' exists"),
-        (["residual", "--pretrained", "nowhere", "--out", "kept.json"], "output='kept.json' exists"),
-        (["report", "results", "--out", "kept.json"], "out='kept.json' is a file"),
+        (["measure", "--pretrained", "no/where", "--out", "kept.json"], "output='kept.json' exists"),
+        (["residual", "--pretrained", "no/where", "--out", "kept.json"], "output='kept.json' exists"),
+        (["report", "results", "--out", "kept.json"], "output='kept.json' is a file"),
         (["report", "results", "--out", "site"], "holds a report.html that is no report of lmms-manu"),
         (["report", "results", "--rank-by", "loudness"], "rank_by='loudness' is not known"),
         (
@@ -99,13 +99,18 @@ def test_nothing_that_is_there_is_written_over(words, message, tmp_path, monkeyp
     assert (tmp_path / "kept.json").read_text() == "{}"
 
 
+def named(words):
+    """The setting that the last option is."""
+    return {"out": "output"}.get(words[-1][2:], words[-1][2:])
+
+
 @pytest.mark.parametrize(
     "words",
     [
-        ["measure", "--pretrained", "nowhere", "--out"],
-        ["prune", "--pretrained", "nowhere", "--out"],
-        ["prune", "--pretrained", "nowhere", "--out", "new", "--save_mask"],
-        ["residual", "--pretrained", "nowhere", "--out"],
+        ["measure", "--pretrained", "no/where", "--out"],
+        ["prune", "--pretrained", "no/where", "--out"],
+        ["prune", "--pretrained", "no/where", "--out", "new", "--save_mask"],
+        ["residual", "--pretrained", "no/where", "--out"],
         ["evaluate", "--suite", "mllmu", "--output"],
         ["evaluate", "--suite", "mllmu", "--dry-run", "--output"],
         ["sweep", "--prune_rate", "2", "--dry-run", "--output"],
@@ -124,7 +129,7 @@ def test_an_output_below_a_file_is_refused_before_anything_else_is_done(words, t
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept.json").write_text("{}")
     assert main([*words, "kept.json/below"]) == 2
-    assert f"{words[-1][2:]}='kept.json/below' cannot be written: '{tmp_path}/kept.json' is no folder" in (
+    assert f"{named(words)}='kept.json/below' cannot be written: '{tmp_path}/kept.json' is no folder" in (
         capsys.readouterr().err
     )
     assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]
@@ -137,4 +142,4 @@ def test_an_output_folder_that_is_a_file_is_refused(words, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "kept.json").write_text("{}")
     assert main([*words, "kept.json"]) == 2
-    assert f"{words[-1][2:]}='kept.json' cannot be written" in capsys.readouterr().err
+    assert f"{named(words)}='kept.json' cannot be written" in capsys.readouterr().err

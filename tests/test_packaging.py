@@ -6,6 +6,8 @@ import venv
 import zipfile
 from pathlib import Path
 
+import lmms_eval
+
 ROOT = Path(__file__).parents[1]
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 
@@ -37,7 +39,7 @@ def test_the_installed_wheel_has_its_task_files_and_registers(tmp_path):
     inside = place / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
     subprocess.run([*PIP, "install", "--no-deps", "--no-index", "--target", inside, wheel], check=True)
     # The requirements come from this environment; the project itself must not.
-    requirements = next(path for path in map(Path, sys.path) if path.name == "site-packages")
+    requirements = Path(lmms_eval.__file__).parents[1]
     code = (
         f"import sys; sys.path.append({str(requirements)!r})\n"
         "import lmms_eval.models as models\n"

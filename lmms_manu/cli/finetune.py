@@ -19,10 +19,11 @@ from typing import Any
 
 from lmms_manu.cli.arguments import add_settings, given_settings, join_processes
 from lmms_manu.files import new_folder
-from lmms_manu.methods.finetune.config import FinetuneSettings
+from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
 
+METHOD = "finetune"
 _NOT_HERE = ("method", "edit")
 
 
@@ -30,19 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to write; must be new")
     add_settings(parser, "the model", ModelSettings)
     add_settings(parser, "the data", UnlearningSettings, without=_NOT_HERE)
-    add_settings(parser, "the training", FinetuneSettings)
+    add_settings(parser, "the training", method_class(METHOD).config_class)
 
 
 def run(arguments: argparse.Namespace) -> int:
     output = new_folder("output", arguments.output)
-    given = given_settings(arguments, ModelSettings, UnlearningSettings, FinetuneSettings)
+    given = given_settings(arguments, ModelSettings, UnlearningSettings, method_class(METHOD).config_class)
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.measuring.processes import Processes
     from lmms_manu.methods.export import write_checkpoint
     from lmms_manu.methods.unlearn import plan
     from lmms_manu.models.loading import load_checkpoint
 
-    request = plan({**given, "method": "finetune"}, export=True)
+    request = plan({**given, "method": METHOD}, export=True)
     join_processes()
     checkpoint = load_checkpoint(request.model)
     change, found = request.find(checkpoint, export=True)

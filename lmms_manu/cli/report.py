@@ -137,7 +137,7 @@ def _refuse_foreign(folder: Path) -> None:
             record.
     """
     if folder.exists() and not folder.is_dir():
-        raise SettingError(f"out={str(folder)!r} is a file: name a folder.")
+        raise SettingError(f"output={str(folder)!r} is a file: name a folder.")
     refuse_unwritable("output", folder)
     found = [name for name in _FILES if (folder / name).exists()]
     if found and not document.is_report(folder / "report.json"):

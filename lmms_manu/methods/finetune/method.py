@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmms_manu.methods.base import Edit
 from lmms_manu.methods.finetune.config import RETAIN, FinetuneSettings
-from lmms_manu.methods.gradient.method import Trains
+from lmms_manu.methods.trained.base import Trains
 
 if TYPE_CHECKING:
     from lmms_manu.measuring.parts import Parts

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING
 
 from lmms_manu.errors import SettingError
-from lmms_manu.files import new_folder
-from lmms_manu.methods.base import Edit, Method
-from lmms_manu.methods.gradient.checks import check_checkpoint, check_reference
 from lmms_manu.methods.gradient.config import (
     VANILLA,
     AscentSettings,
@@ -21,102 +16,16 @@ from lmms_manu.methods.gradient.config import (
     SimNpoSettings,
     UndialSettings,
 )
-from lmms_manu.methods.record import Value
+from lmms_manu.methods.trained.base import Trains
+from lmms_manu.methods.trained.checks import check_reference
 from lmms_manu.models.settings import ModelSettings
-from lmms_manu.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
     from lmms_manu.training.terms import Term
-    from lmms_manu.training.train import Task, Trained
-
-S = TypeVar("S", bound=TrainingSettings)
-
-
-class Trains(Method[S]):
-    """A method that trains; a subclass says what is minimised.
-
-    Life cycle of an edit:
-        - `task`: the terms, and the samples to forget and to retain
-        - `lmms_manu.training.train`
-        - `keep`: the edits along the way, where they are asked for
-    """
-
-    label_fields: ClassVar[tuple[str, ...]] = ("recipe", "epochs")
-    strength = "epochs"
-
-    idea: ClassVar[str]
-    """What the weights were trained for, with the citation."""
-
-    def __init__(self, config: S) -> None:
-        super().__init__(config)
-        self._trained: Trained | None = None
-
-    def variant(self) -> dict[str, Value]:
-        """Recipe and epochs, and each setting that differs from the recipe's."""
-        others = {name: value for name, value in self.config.deviations().items() if name not in self.label_fields}
-        shown = {name: Path(value).name if name == "reference" else value for name, value in others.items()}
-        # A text speaks for itself in a label only where nobody has to ask what it is about.
-        named = {name: f"{name}={value}" if isinstance(value, str) else value for name, value in shown.items()}
-        return {**super().variant(), **named}
-
-    def description(self) -> str:
-        return f"{self.idea} {self.what_was_trained()}"
-
-    def what_was_trained(self) -> str:
-        """A sentence for people."""
-        how = "adapters (LoRA), which were merged" if self.config.tuning == "lora" else "the weights themselves"
-        return f"What was trained: {how}, in {self.config.parts.replace('+', ' and ')}."
-
-    def changes_nothing(self) -> bool:
-        return self.config.epochs == 0
-
-    def check(self, model: ModelSettings, *, export: bool) -> None:
-        check_checkpoint(model, self.config)
-        if self.config.keep_in is not None:
-            new_folder("keep_in", self.config.keep_in)
-
-    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
-        """What is trained, and on what."""
-        from lmms_manu.training.train import Task
-
-        terms = self.terms(checkpoint)
-        retain = _of(examples, "retain") if terms.retain is not None else {}
-        return Task(_of(examples, "forget"), terms, self.name, retain, about=self.config.deviations())
-
-    def terms(self, checkpoint: Checkpoint) -> Terms:
-        """What is minimised."""
-        raise NotImplementedError
-
-    def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
-        from lmms_manu.training.train import divergence, train  # torch, which checking arguments needs none of
-
-        assert examples is not None
-        trained = self._trained = train(checkpoint, self.task(checkpoint, examples), self.config)
-        diverged = divergence(trained.curve, checkpoint.model.config.get_text_config().vocab_size)
-        details: dict[str, Any] = {"steps": trained.steps, "curve": list(trained.curve)}
-        if diverged is not None:
-            details["diverged"] = diverged
-        return Edit(trained.change, trained.counts, unit="weight tensors", seconds=trained.seconds, details=details)
-
-    def keep(self, change: Change, about: Mapping[str, Any]) -> None:
-        if self.config.keep_in is None:
-            return
-        if self._trained is None:
-            raise SettingError(
-                f"keep_in={self.config.keep_in!r}: this training is among the finished edits, without those along the "
-                "way. Give edit_cache=False to train again."
-            )
-        from lmms_manu.methods.gradient.along import keep_along
-
-        keep_along(new_folder("keep_in", self.config.keep_in), self._trained, self.config.epochs, about)
-
-
-def _of(examples: Parts, group: str) -> dict[str, Any]:
-    return {modality: passages for (own, modality), passages in examples.items() if own == group}
+    from lmms_manu.training.train import Task
 
 
 class GradientAscent(Trains[AscentSettings]):
