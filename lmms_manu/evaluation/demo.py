@@ -19,7 +19,8 @@ from typing import Any
 from lmms_manu import environment
 from lmms_manu.evaluation.children import ended_together
 from lmms_manu.evaluation.harness import HarnessRun, run, run_in_one_process
-from lmms_manu.mllmu.names import MODALITIES, SPLITS, group_name, leaf_name
+from lmms_manu.mllmu.names import SPLITS, group_name, leaf_name
+from lmms_manu.names import MODALITIES
 
 FORGET_RATIO = 10
 RECIPES = ("paper", "released", "ratio")

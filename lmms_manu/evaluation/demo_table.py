@@ -11,7 +11,8 @@ from rich import box
 from rich.table import Table
 
 from lmms_manu.evaluation.demo import SCORES, Scores, Subject, drop
-from lmms_manu.mllmu.names import MODALITIES, SPLITS
+from lmms_manu.mllmu.names import SPLITS
+from lmms_manu.names import MODALITIES
 from lmms_manu.terminal import print_table, table_console
 
 _HEADS = {"classification": "acc", "generation": "R-L", "cloze": "cloze"}

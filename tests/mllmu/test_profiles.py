@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmms_manu.mllmu.names import MODALITIES, TASKS
+from lmms_manu.mllmu.names import TASKS
 from lmms_manu.mllmu.profiles import Question, Skipped, read_id, read_name, read_pairs, read_questions
+from lmms_manu.names import MODALITIES
 
 OPTIONS = {"A": "red", "B": "green", "C": "blue", "D": "grey"}
 CHOICE = {"Question": "Which?", "Options": OPTIONS, "Correct_Answer": "C"}

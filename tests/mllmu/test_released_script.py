@@ -12,8 +12,9 @@ from pyarrow import parquet
 from support.rows import altered
 
 from lmms_manu.mllmu import DatasetSource, Leaf, ProtocolSettings, asking
-from lmms_manu.mllmu.names import MODALITIES, SPLITS, TASKS
+from lmms_manu.mllmu.names import SPLITS, TASKS
 from lmms_manu.mllmu.questions import LEAVES, load_questions
+from lmms_manu.names import MODALITIES
 
 CONFIGS = {"forget": "forget_5", "test": "Test_Set", "retain": "retain_95", "celebrity": "Retain_Set"}
 KINDS = {"multimodal": "Image_Textual", "text": "Pure_Text"}

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from lmms_manu.mllmu.names import MODALITIES, TASKS
+from lmms_manu.mllmu.names import TASKS
 from lmms_manu.mllmu.source import DatasetSource
+from lmms_manu.names import MODALITIES
 from lmms_manu.synthetic import Population
 from lmms_manu.synthetic.exam import examine
 from lmms_manu.synthetic.subject import SubjectSize
