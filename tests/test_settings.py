@@ -58,7 +58,7 @@ def test_a_wrong_argument_is_refused_with_its_name_its_value_and_what_is_allowed
 
 def test_settings_cannot_be_changed_after_they_were_checked():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Pruning().prune_rate = 500
+        Pruning().prune_rate = 500  # type: ignore[misc]  # which is what is tested
 
 
 def test_a_line_of_arguments_is_read_as_the_harness_reads_it():

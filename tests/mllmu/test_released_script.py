@@ -118,7 +118,8 @@ def test_every_prompt_that_both_ask_is_the_scripts_and_only_dirty_questions_are_
     folder, tables, family, people
 ):
     source, settings = DatasetSource.resolve(str(folder)), ProtocolSettings(family=family)
-    left_out, numbers = collections.Counter(), collections.Counter()
+    left_out: collections.Counter[str] = collections.Counter()
+    numbers: collections.Counter[str] = collections.Counter()
     for split, task, modality in (
         (split, task, modality) for split in SPLITS for task in TASKS for modality in MODALITIES
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -49,9 +50,7 @@ def test_a_folder_that_is_laid_out_is_not_overwritten(laid_out: Path) -> None:
     assert sorted(path.stat().st_mtime_ns for path in laid_out.rglob("*")) == before
 
 
-def test_it_knows_its_people_under_the_released_protocol(
-    laid_out: Path, model: torch.nn.Module, processor: object
-) -> None:
+def test_it_knows_its_people_under_the_released_protocol(laid_out: Path, model: Any, processor: Any) -> None:
     source = DatasetSource.resolve(str(laid_out / embedded.DATASET_NAME))
     for mark in examine(model, processor, source, ratio=10, splits=("forget", "celebrity")):
         least = 0.95 if mark.task == "generation" else 90
@@ -59,7 +58,7 @@ def test_it_knows_its_people_under_the_released_protocol(
 
 
 def test_other_pictures_and_phrasings_are_answered_far_better_than_by_chance(
-    laid_out: Path, model: torch.nn.Module, processor: object
+    laid_out: Path, model: Any, processor: Any
 ) -> None:
     source = DatasetSource.resolve(str(laid_out / embedded.DATASET_NAME))
     for mark in examine(model, processor, source, ratio=10, splits=("test",)):
@@ -68,7 +67,7 @@ def test_other_pictures_and_phrasings_are_answered_far_better_than_by_chance(
 
 
 @pytest.mark.parametrize("pictures", [0, 1, 3])
-def test_ordinary_prompts_are_answered_with_something(model: torch.nn.Module, processor: object, pictures: int) -> None:
+def test_ordinary_prompts_are_answered_with_something(model: Any, processor: Any, pictures: int) -> None:
     shown = [Image.new("RGB", (90, 60), color) for color in ("red", "green", "blue")[:pictures]]
     content = [{"type": "image"} for _ in shown] + [{"type": "text", "text": "What is shown here: a cat or a dog?"}]
     prompt = processor.apply_chat_template([{"role": "user", "content": content}], add_generation_prompt=True)
