@@ -14,12 +14,14 @@ not three times as fast on the embedded model.
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from random_llava import save_random_llava
@@ -39,7 +41,7 @@ from lmms_manu.models.settings import ModelSettings
 
 TARGET = 3.0
 NEW_TOKENS = 50
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "engine, batch size 1, nothing shared": {"batch_size": "1", "reuse_prefix": False},
     "engine, batch size 1": {"batch_size": "1"},
     "engine, nothing shared": {"reuse_prefix": False},
@@ -61,9 +63,8 @@ def simple_loop(checkpoint: Checkpoint) -> Way:
             inputs = checkpoint.processor(text=[request.text], images=pictures or None, return_tensors="pt")
             length = inputs["input_ids"].shape[1]
             with torch.inference_mode():
-                new = checkpoint.model.generate(
-                    **inputs, max_new_tokens=request.generation.max_new_tokens, do_sample=False
-                )
+                model: Any = checkpoint.model
+                new = model.generate(**inputs, max_new_tokens=request.generation.max_new_tokens, do_sample=False)
             answers.append(checkpoint.tokenizer.decode(new[0, length:], skip_special_tokens=True))
             tokens += length
         return answers, tokens
@@ -71,7 +72,7 @@ def simple_loop(checkpoint: Checkpoint) -> Way:
     return ask
 
 
-def engine(checkpoint: Checkpoint, settings: dict[str, object]) -> Way:
+def engine(checkpoint: Checkpoint, settings: dict[str, Any]) -> Way:
     """The engine with these settings, each time a new one that has nothing prepared."""
 
     def ask(requests: list[PromptRequest]) -> tuple[list[str], int]:
@@ -80,6 +81,10 @@ def engine(checkpoint: Checkpoint, settings: dict[str, object]) -> Way:
         return answers, engine.work.computed_prompt_tokens
 
     return ask
+
+
+def pictures_of(document: Any) -> Any:
+    return conversation(document).pictures
 
 
 def questions(checkpoint: Checkpoint, dataset: Path, number: int, new_tokens: int) -> list[PromptRequest]:
@@ -93,7 +98,7 @@ def questions(checkpoint: Checkpoint, dataset: Path, number: int, new_tokens: in
             generation = Generation(max_new_tokens=new_tokens, first_character_only=asked.first_character_only)
             text = encoder.released_text(asked.released)
             requests.append(
-                PromptRequest(text, lambda d=document: conversation(d).pictures, generation, leaf.name, asked.label)
+                PromptRequest(text, functools.partial(pictures_of, document), generation, leaf.name, asked.label)
             )
     return requests
 

@@ -27,6 +27,7 @@ import tempfile
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 from random_llava import save_random_llava
 from rich.console import Console
@@ -66,7 +67,7 @@ def edited(folder: Path, rate: float, **more: object) -> EditRecord:
     return plan({"pretrained": str(folder), "device": "cpu", "forget_ratio": 10, "prune_rate": rate, **more}).load()[1]
 
 
-def seconds(clock, function, *arguments, **options) -> tuple[float, object]:
+def seconds(clock, function, *arguments, **options) -> tuple[float, Any]:
     started = clock()
     result = function(*arguments, **options)
     return clock() - started, result

@@ -69,7 +69,9 @@ def put_photographs(file: Path) -> float:
 def photograph(seed: int) -> bytes:
     """A JPEG of smooth colours with grain."""
     draws = np.random.default_rng(seed)
-    colours = Image.fromarray(draws.integers(0, 256, (64, 64, 3), dtype=np.uint8)).resize((SIDE, SIDE), Image.BICUBIC)
+    colours = Image.fromarray(draws.integers(0, 256, (64, 64, 3), dtype=np.uint8)).resize(
+        (SIDE, SIDE), Image.Resampling.BICUBIC
+    )
     grain = draws.normal(0, 6, (SIDE, SIDE, 1)).astype(np.float32)
     content = io.BytesIO()
     Image.fromarray((np.asarray(colours) + grain).clip(0, 255).astype(np.uint8)).save(content, "JPEG", quality=93)

@@ -60,7 +60,7 @@ def bare(checkpoint: Checkpoint, learn: dict[str, Any], settings: TrainingSettin
     batches = [labelled(examples.batch(turn.modality, turn.learn)) for turn in turns]
     config = peft.LoraConfig(
         r=settings.lora_rank,
-        lora_alpha=settings.lora_alpha,
+        lora_alpha=int(settings.lora_alpha),
         lora_dropout=settings.lora_dropout,
         target_modules=adapted_layers(checkpoint.model, settings),
     )

@@ -49,7 +49,7 @@ def save_random_llava(folder: Path, *, hidden: int = 768, neurons: int = 2048, l
         image_size=PICTURE_SIZE,
         patch_size=PATCH_SIZE,
     )
-    config = LlavaConfig(text_config=text, vision_config=vision, image_token_id=_SPECIAL.index("<image>"))
+    config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=_SPECIAL.index("<image>"))
     LlavaForConditionalGeneration(config).save_pretrained(folder)
     size = {"height": PICTURE_SIZE, "width": PICTURE_SIZE}
     LlavaProcessor(

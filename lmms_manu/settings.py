@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 from lmms_manu.errors import SettingError, nearest, one_of
@@ -27,18 +27,16 @@ def setting(
     default: Any,
     help: str,
     *,
-    choices: Sequence[object] | None = None,
     minimum: float | None = None,
     maximum: float | None = None,
     secret: bool = False,
     effect: Effect = "answers",
 ) -> Any:
-    """A field of a `Settings` class.
+    """A field of a `Settings` class; one that allows a few values only has them as its `Literal`.
 
     Args:
         default: the value when the user gives none.
         help: one sentence for the README's table and the command line.
-        choices: the values allowed, None for those of the field's `Literal`, or for any.
         minimum: the smallest number allowed, None for any.
         maximum: the largest number allowed, None for any.
         secret: keeps the value out of the representation, and so out of logs.
@@ -46,7 +44,7 @@ def setting(
             cut up), or `nothing` of them (where a file goes). A report tells runs apart by the first kind alone, and
             a finished edit is found again whatever the last kind says.
     """
-    metadata = {"help": help, "choices": choices, "minimum": minimum, "maximum": maximum, "effect": effect}
+    metadata = {"help": help, "minimum": minimum, "maximum": maximum, "effect": effect}
     return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -184,10 +182,7 @@ def _convert(name: str, value: Any, hint: Any) -> Any:
 
 
 def choices_of(settings: type[Settings], name: str) -> tuple[object, ...] | None:
-    """The values that a field allows: those of its `Literal`, or of its `choices`; None for any."""
-    field = next(field for field in dataclasses.fields(settings) if field.name == name)
-    if (declared := field.metadata.get("choices")) is not None:
-        return tuple(declared)
+    """The values that a field allows, which are those of its `Literal`; None for any."""
     hint = _hints(settings)[name]  # type: ignore[arg-type]  # mypy takes the instances' __hash__ for the class's
     alternatives = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
     literals = [alternative for alternative in alternatives if typing.get_origin(alternative) is Literal]

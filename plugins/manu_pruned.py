@@ -48,7 +48,7 @@ _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""
 
 
-class ManuPruned(lmms):
+class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
     """An image-text-to-text checkpoint that was made to forget, for tasks of the chat kind.
 
     Args:

@@ -126,7 +126,7 @@ def _check_early(manager: Any) -> None:
 
     @functools.wraps(original)
     def match_tasks(self: object, task_list: list[str]) -> list[str]:
-        matched = original(self, task_list)
+        matched: list[str] = original(self, task_list)
         if getattr(self, "model_name", None) is not None:
             # The model of an evaluation before this one is asked no more; ours says anew which one is.
             from lmms_manu.benchmarks.registry import announce_model

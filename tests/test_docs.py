@@ -8,6 +8,6 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_the_tables_in_the_documentation_are_those_of_the_code():
-    check = [sys.executable, ROOT / "scripts" / "fill_docs.py", "--check"]
+    check = [sys.executable, str(ROOT / "scripts" / "fill_docs.py"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

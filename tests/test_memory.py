@@ -28,7 +28,7 @@ def test_a_lack_of_memory_is_recognised(error, is_one):
 
 def test_what_only_a_cycle_refers_to_is_released():
     class Held:
-        pass
+        itself: object
 
     held = Held()
     held.itself = held
@@ -62,7 +62,7 @@ def test_what_failed_work_held_is_released_before_anything_else_is_tried():
     seen = []
 
     class Held:
-        pass
+        itself: object
 
     def work() -> int:
         held = Held()

@@ -130,7 +130,7 @@ def test_what_cannot_work_is_said():
     with pytest.raises(SettingError, match="1 pictures for 2 questions"):
         manu.answer(model, ["Who?", "Where?"], images=[None])
     with pytest.raises(ModelError, match="A Linear is no model of transformers"):
-        manu.wrap(torch.nn.Linear(1, 1), model.processor)
+        manu.wrap(torch.nn.Linear(1, 1), model.processor)  # type: ignore[arg-type]
 
 
 def test_a_prompt_is_told_and_not_saved(tmp_path):

@@ -22,6 +22,7 @@ def python(code: str) -> str:
 
 def test_the_models_command_lists_the_model_by_both_names():
     command = shutil.which("lmms-eval", path=str(Path(sys.executable).parent))
+    assert command is not None
     listing = subprocess.run([command, "models"], capture_output=True, text=True, check=True).stdout
     assert {"manu_pruned", "unlearned"} <= set(listing.split())
 

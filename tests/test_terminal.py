@@ -17,9 +17,9 @@ def printed(width: int) -> str:
     for number in range(len(NUMBERS)):
         table.add_column(f"Forget set Classification {number} ↓", justify="right")
     table.add_row("manu paper with a_very_long_name_of_a_checkpoint", *NUMBERS)
-    console = Console(width=width, file=io.StringIO())
-    print_table(table, console)
-    return console.file.getvalue()
+    printed = io.StringIO()
+    print_table(table, Console(width=width, file=printed))
+    return printed.getvalue()
 
 
 @pytest.mark.parametrize("width", [24, 40, 80, 100, 120, 160, 400])

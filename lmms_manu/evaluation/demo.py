@@ -20,8 +20,9 @@ from lmms_manu import environment
 from lmms_manu.embedded import GOLD_NAME
 from lmms_manu.evaluation.children import ended_together
 from lmms_manu.evaluation.harness import HarnessRun, run, run_in_one_process
-from lmms_manu.mllmu.names import MODALITIES, SPLITS, group_name, leaf_name
+from lmms_manu.mllmu.names import SPLITS, group_name, leaf_name
 from lmms_manu.models.settings import DEFAULT_PROCESSOR
+from lmms_manu.names import MODALITIES
 
 FORGET_RATIO = 10
 RECIPES = ("paper", "released", "ratio")

@@ -11,7 +11,8 @@ from rich import box
 from rich.table import Table
 
 from lmms_manu.evaluation.demo import GOLD, SCORES, VANILLA, Scores, Subject, drop, share_forgotten
-from lmms_manu.mllmu.names import MODALITIES, SPLITS
+from lmms_manu.mllmu.names import SPLITS
+from lmms_manu.names import MODALITIES
 from lmms_manu.terminal import print_table, table_console
 
 BUDGET = 5
@@ -52,7 +53,7 @@ def rows(scores: dict[Subject, Scores]) -> list[Row]:
 
 
 def verdict(scores: dict[Subject, Scores]) -> list[str]:
-    """What the numbers come to, in three sentences; chosen among the rows shown, so it describes and predicts nothing."""
+    """What the numbers come to, in three sentences; chosen among the rows shown, so it predicts nothing."""
     methods = _by_method(scores)
     (vanilla,), (gold,) = methods[VANILLA], methods[GOLD]
 
@@ -107,8 +108,8 @@ def show(table: Sequence[Row], *, markdown: bool) -> None:
             print("| " + " | ".join(cell.replace("\n", " ") for cell in line) + " |")
         return
     grid = Table(
-        title="Percent. Share forgotten: from vanilla (0) to gold (100). Drops: points below vanilla, mean of the three "
-        "scores. In brackets: the range of three draws.",
+        title="Percent. Share forgotten: from vanilla (0) to gold (100). Drops: points below vanilla, mean of the "
+        "three scores. In brackets: the range of three draws.",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         padding=(0, 1, 0, 0),

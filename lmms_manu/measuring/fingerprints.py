@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from lmms_manu.environment import cache_folder
 from lmms_manu.errors import ModelError

@@ -102,7 +102,7 @@ class NeuronLayout:
 
     def split(self, tensor: Tensor) -> tuple[Tensor, ...]:
         """`[..., neurons]` as one tensor per block."""
-        return tensor.split([block.neurons for block in self.blocks], dim=-1)
+        return torch.split(tensor, [block.neurons for block in self.blocks], dim=-1)
 
     def per_tower(self, marked: Tensor) -> dict[str, tuple[int, int]]:
         """How many neurons of each tower are `marked`, `[neurons]` bool, and how many there are."""

@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmms_manu.measuring.settings import Tokens
+
 _PIXELS, _TILES, _PLACES = "pixel_attention_mask", "aspect_ratio_mask", "image_position_ids"
 
 
-def token_rows(attention_mask: Tensor, tokens: str, question_lengths: Sequence[int] | None = None) -> Tensor:
+def token_rows(attention_mask: Tensor, tokens: Tokens, question_lengths: Sequence[int] | None = None) -> Tensor:
     """The rows of the language tower that count.
 
     Args:

@@ -14,6 +14,7 @@ from lmms_manu.measuring.encoding import EncodedBatch, PassageEncoder
 from lmms_manu.measuring.gathering import Gathering, Values
 from lmms_manu.measuring.observations import UnknownRowsError, token_rows
 from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.settings import Tokens
 from lmms_manu.memory import is_out_of_memory, release_memory
 from lmms_manu.models.blocks import VISION, MlpBlock
 from lmms_manu.models.inputs import PromptEncoder, to_device
@@ -65,7 +66,7 @@ class BatchRunner(ABC):
         encoder: PromptEncoder,
         blocks: Sequence[MlpBlock],
         gathering: Gathering,
-        tokens: str = "all",
+        tokens: Tokens = "all",
     ) -> None:
         self.checkpoint = checkpoint
         self.blocks = tuple(blocks)
@@ -187,7 +188,7 @@ def _patch_size(model: Any) -> int | None:
     return size if isinstance(size, int) else None
 
 
-def _unknown_rows(tokens: str) -> str:
+def _unknown_rows(tokens: Tokens) -> str:
     return (
         f"tokens={tokens!r} cannot be told apart in this model: its MLP blocks do not see one row per token. "
         "Use tokens=all."

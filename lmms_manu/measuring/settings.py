@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from lmms_manu.errors import SettingError
 from lmms_manu.settings import Settings, setting
 
-TOKENS = ("all", "last", "answer", "predicting")
+Tokens = Literal["all", "last", "answer", "predicting"]
 
 
 @dataclass(frozen=True)
@@ -18,11 +19,10 @@ class MeasureSettings(Settings):
         SettingError: a value that its field does not allow.
     """
 
-    tokens: str = setting(
+    tokens: Tokens = setting(
         "all",
         "Which tokens of question and answer are observed in the language model: `all`, the question's `last`, those "
         "of the `answer`, or those `predicting` one of the answer. In the vision tower every patch of the picture is.",
-        choices=TOKENS,
     )
     tau: float = setting(0.1, "A neuron is active where |z| exceeds this; the paper's tau.", minimum=0)
     statistics_batch_size: int = setting(

@@ -14,7 +14,7 @@ from lmms_manu.benchmarks.registry import get_benchmark
 from lmms_manu.errors import DataError
 from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.measuring.passages import Passage
-from lmms_manu.methods.settings import ALL, AUTO, MATCH, UnlearningSettings
+from lmms_manu.methods.settings import ALL, AUTO, MATCH, PromptForm, UnlearningSettings
 from lmms_manu.models.inputs import PromptEncoder
 
 Examples = Mapping[str, Sequence[Example]]
@@ -165,7 +165,7 @@ def _retained(reader: _Reader, forget: Examples) -> Examples:
     return reader.examples(order[: order.index(last) + 1])
 
 
-def _passage(example: Example, encoder: PromptEncoder, prompt: str) -> Passage:
+def _passage(example: Example, encoder: PromptEncoder, prompt: PromptForm) -> Passage:
     if prompt == "chat" or not example.prompt:
         pictures = [{"type": "image"}] if example.modality == "multimodal" else []
         content = [*pictures, {"type": "text", "text": example.question}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.editing.changes import Change

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.settings import Settings, setting
 
 AUTO, MATCH, ALL = "auto", "match", "all"
-PROMPTS = ("released", "chat")
+PromptForm = Literal["released", "chat"]
 DEFAULT_METHOD = "manu"
 DEFAULT_RATIO = 5
 
@@ -39,11 +40,10 @@ class UnlearningSettings(Settings):
         None, "At most so many samples of each set in each modality, spread evenly; for a quick try.", minimum=1
     )
     data_seed: int = setting(0, "Seed of the draw of people to retain.")
-    prompt: str = setting(
+    prompt: PromptForm = setting(
         "released",
         "The form of question and answer: `released` is that of the released fine-tuning, `chat` the model's own chat "
         "template.",
-        choices=PROMPTS,
     )
     edit: str | None = setting(
         None, "Folder or hub name of a finished edit, or the file of a mask, to apply in place of making one."

@@ -7,10 +7,11 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
 
-from lmms_manu.mllmu.names import CELEBRITY_SET, FULL_SET, MODALITIES, TASKS, TEST_SET
+from lmms_manu.mllmu.names import CELEBRITY_SET, FULL_SET, TASKS, TEST_SET
 from lmms_manu.mllmu.people import people_of, readings_of
 from lmms_manu.mllmu.profiles import Skipped
 from lmms_manu.mllmu.source import DatasetSource
+from lmms_manu.names import MODALITIES
 
 _COUNTED = (FULL_SET, TEST_SET, CELEBRITY_SET)
 _KINDS = {"classification": "multiple-choice", "generation": "generation", "cloze": "cloze"}

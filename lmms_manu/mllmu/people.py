@@ -13,7 +13,6 @@ from lmms_manu.mllmu.names import (
     CELEBRITY_SET,
     DEFAULT_RATIO,
     FULL_SET,
-    MODALITIES,
     QUESTIONS_PER_PERSON,
     TEST_SET,
     Leaf,
@@ -21,6 +20,7 @@ from lmms_manu.mllmu.names import (
 )
 from lmms_manu.mllmu.profiles import Question, Skipped, question_field, read_id, read_questions
 from lmms_manu.mllmu.source import DatasetSource
+from lmms_manu.names import MODALITIES
 
 
 @dataclasses.dataclass(frozen=True)

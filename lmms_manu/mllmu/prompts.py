@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmms_manu.errors import one_of
-from lmms_manu.mllmu.names import MODALITIES, TASKS
+from lmms_manu.mllmu.names import TASKS
+from lmms_manu.names import MODALITIES
 
 IMAGE = "<image>"
 LETTERS = ("A", "B", "C", "D")

@@ -11,11 +11,12 @@ from typing import Any
 from PIL import Image
 
 from lmms_manu.errors import DataError, one_of
-from lmms_manu.mllmu.names import FINE_TUNING_SET, FULL_SET, MODALITIES, config_name
+from lmms_manu.mllmu.names import FINE_TUNING_SET, FULL_SET, config_name
 from lmms_manu.mllmu.people import people_of
 from lmms_manu.mllmu.profiles import Skipped, read_id, read_name, read_pairs, report_skipped
 from lmms_manu.mllmu.prompts import IMAGE, assistant_turn, fine_tuning_prompt, user_turn
 from lmms_manu.mllmu.source import DatasetSource
+from lmms_manu.names import MODALITIES
 
 _PERSON = r"(?:person\s*/\s*individual|person|individual|man|woman|character|figure|subject)"
 _VERB = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from huggingface_hub import model_info, try_to_load_from_cache
-from transformers.utils import cached_file
+from transformers.utils.hub import cached_file
 
 from lmms_manu.errors import ModelError, first_line
 from lmms_manu.models.settings import CHECKPOINT_CONFIGS, nearest_checkpoint

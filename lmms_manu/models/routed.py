@@ -55,7 +55,7 @@ class _Follower:
 
     def enter_layer(self, module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         self._mode = _Following(self._blocks, self._callback, _hidden_states(arguments, named))
-        self._mode.__enter__()
+        self._mode.__enter__()  # type: ignore[no-untyped-call]  # torch's
 
     def enter_experts(self, index: int) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
         def hook(module: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -67,7 +67,7 @@ class _Follower:
     def leave_layer(self, module: nn.Module, arguments: tuple[Any, ...], output: Any) -> None:
         mode, self._mode = self._mode, None
         if mode is not None:
-            mode.__exit__(None, None, None)
+            mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]  # torch's
             # There is no output after an error, which then is the one to be seen.
             if output is not None:
                 mode.refuse_unseen()
@@ -148,7 +148,8 @@ class _Following(TorchFunctionMode):
     def _find_weight(self, weight: torch.Tensor) -> tuple[int, int | torch.Tensor | None] | None:
         """The block whose down projection `weight` is, and of which experts: one, one a row, or None for all."""
         if weight in self._gathered:
-            return self._gathered[weight]
+            gathered: tuple[int, torch.Tensor] = self._gathered[weight]
+            return gathered
         for index, (block, module) in self._blocks.items():
             down = _down_weight(block, module)
             if down is None or down.device != weight.device or not down.numel():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lmms_manu import sources
 from lmms_manu.errors import SettingError
@@ -51,10 +51,9 @@ class ModelSettings(Settings):
     offload_folder: str | None = setting(
         None, "Folder for the weights that `device_map` puts on disk.", effect="nothing"
     )
-    dtype: str = setting(
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = setting(
         "auto",
         "Type of the weights; `auto` is the type they are stored in.",
-        choices=("auto", "float32", "bfloat16", "float16"),
     )
     attn_implementation: str | None = setting(
         None, "Attention kernel, such as `sdpa`, `eager` or `flash_attention_2`; transformers' choice if left out."

@@ -31,7 +31,8 @@ class TokenRows:
 
     def get(self, tensor: torch.Tensor) -> torch.Tensor | None:
         """The token of each row, int64 `[rows]`; None if that is not known."""
-        return self._rows.get(tensor)
+        rows: torch.Tensor | None = self._rows.get(tensor)
+        return rows
 
     def set(self, tensor: torch.Tensor, rows: torch.Tensor) -> None:
         """Declares the token of each row."""

@@ -98,4 +98,5 @@ def _answer(model: Any, processor: LlavaProcessor, prompts: Sequence[Prompt], ta
     texts = [prompt.released for prompt in prompts]
     inputs = processor(text=texts, padding=True, padding_side="left", return_tensors="pt", **images)
     written = model.generate(**inputs, max_new_tokens=_NEW_TOKENS[task], do_sample=False)
-    return processor.batch_decode(written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    answers: list[str] = processor.batch_decode(written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return answers

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from lmms_manu.mllmu.names import MODALITIES
 from lmms_manu.mllmu.prompts import fine_tuning_prompt, released_question, released_shot
+from lmms_manu.names import MODALITIES
 from lmms_manu.synthetic.draws import Draws
 from lmms_manu.synthetic.people import Person
 from lmms_manu.synthetic.questions import (

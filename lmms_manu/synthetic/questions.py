@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lmms_manu.mllmu.names import MODALITIES, QUESTIONS_PER_PERSON
+from lmms_manu.mllmu.names import QUESTIONS_PER_PERSON
 from lmms_manu.mllmu.prompts import LETTERS
+from lmms_manu.names import MODALITIES
 from lmms_manu.synthetic.draws import Draws
 from lmms_manu.synthetic.people import Person
 from lmms_manu.synthetic.words import ATTRIBUTES, Attribute

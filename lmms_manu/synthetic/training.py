@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -73,7 +74,7 @@ class _State:
 
     term: int = 0
     steps: int = 0
-    optimizer: dict | None = None
+    optimizer: dict[str, Any] | None = None
 
     @classmethod
     def load(cls, path: Path, model: nn.Module) -> _State:

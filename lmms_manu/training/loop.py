@@ -164,7 +164,7 @@ class _Trainer(Trainer):
 
     def _backward(self, model: nn.Module, group: str, batch: Batch) -> torch.Tensor:
         with self.compute_loss_context_manager():
-            loss = model(group, batch) / self.current_gradient_accumulation_steps
+            loss: torch.Tensor = model(group, batch) / self.current_gradient_accumulation_steps
         self.accelerator.backward(loss)
         return loss.detach()
 

@@ -22,7 +22,6 @@ import torch
 from lmms_manu.editing.changes import Change
 from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.measuring.fingerprints import weights_fingerprint
-from lmms_manu.measuring.measure import library_versions
 from lmms_manu.measuring.passages import Passage, digest_of_passages
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.models.inputs import PromptEncoder
@@ -37,6 +36,7 @@ from lmms_manu.training.reference import Reference
 from lmms_manu.training.settings import TrainingSettings
 from lmms_manu.training.state import own_random_state, state_folder
 from lmms_manu.training.tuning import make_tuning
+from lmms_manu.versions import library_versions
 
 Passages = Mapping[str, Sequence[Passage]]
 """Passages by modality."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +22,8 @@ def footprint_of(model_type: str, device: str = "cuda") -> Footprint:
     """The footprint of a type as its configuration has it by default, in half precision."""
     config = CONFIG_MAPPING[model_type](**architectures.SETTINGS.get(model_type, {}))
     model = SimpleNamespace(config=config, dtype=torch.bfloat16)
-    return Footprint.of(SimpleNamespace(model=model, device=torch.device(device)))
+    checkpoint: Any = SimpleNamespace(model=model, device=torch.device(device))
+    return Footprint.of(checkpoint)
 
 
 def fits_at_most(count: int, tried: list[int]):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import random
 from dataclasses import replace
 
@@ -74,7 +75,7 @@ def test_a_family_of_one_picture_a_prompt_answers_as_in_the_plain_answers(tmp_pa
     requests = [
         PromptRequest(
             f"<image>Question{' again' * (number % 3)}: who is it? Answer:",
-            lambda n=number: [picture(n, (20 + 3 * n, 24))],
+            lambda n=number: [picture(n, (20 + 3 * n, 24))],  # type: ignore[misc]  # a default that is not inferred
             Generation(max_new_tokens=5),
             f"picture {number}",
         )
@@ -123,11 +124,15 @@ def test_exemplars_are_computed_once_where_the_answers_stay_as_they_are(family, 
         assert (engine.work.computed_prompt_tokens < 0.6 * engine.work.prompt_tokens) is is_shared
 
 
+def two_pictures(number):
+    return [picture(number), picture(9)]
+
+
 def test_a_start_whose_pictures_differ_is_not_shared(checkpoint):
     encoder = PromptEncoder(checkpoint)
     text = encoder.released_text("USER: <image>\nQuestion: who?\nAnswer: A\nUSER: <image>\nwho?\nASSISTANT:")
     requests = [
-        PromptRequest(text, lambda n=number: [picture(n), picture(9)], Generation(max_new_tokens=6), "shown")
+        PromptRequest(text, functools.partial(two_pictures, number), Generation(max_new_tokens=6), "shown")
         for number in range(4)
     ]
     engine = engine_of(checkpoint)

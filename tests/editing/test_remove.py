@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import accelerate
 import pytest
 import torch
@@ -47,7 +49,7 @@ def test_exactly_the_pruned_neurons_are_removed():
     after = remove_neurons(model, blocks, mask, multiple_of=1)
     for old, new in zip(blocks, after, strict=True):
         assert new.neurons == old.neurons - mask.indices(old.name).numel()
-        down = model.get_submodule(new.down)
+        down: Any = model.get_submodule(new.down)
         assert down.weight.shape[1] == down.in_features == new.neurons
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from support.tiny_models import llava_inputs, tiny_llava
@@ -78,7 +80,8 @@ def test_plain_weights_can_be_edited():
 
 
 def test_weights_without_values_are_refused():
-    model = tiny_llava().to("meta")
+    whole: Any = tiny_llava()
+    model = whole.to("meta")
     with pytest.raises(ModelError, match="meta device"):
         check_editable(model, find_mlp_blocks(model))
 
@@ -113,7 +116,7 @@ def test_weights_shared_between_blocks_are_refused():
 def test_packed_weights_are_refused():
     model = tiny_llava()
     blocks = find_mlp_blocks(model)
-    packed = torch.nn.Module()
+    packed: Any = torch.nn.Module()
     packed.register_buffer("qweight", torch.zeros(16, 5, dtype=torch.int32))
     packed.in_features, packed.out_features, packed.bias = 40, 16, None
     model.model.language_model.layers[0].mlp.down_proj = packed

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -61,7 +62,7 @@ def test_a_model_of_other_code_has_other_weights(load, tmp_path):
         base = "LlavaForConditionalGeneration"
         code.write_text(f"from transformers import {base}\n\n\nclass Own({base}):\n    {scale}\n")
         checkpoint = load()
-        specification = importlib.util.spec_from_file_location("modeling_own", code)
+        specification: Any = importlib.util.spec_from_file_location("modeling_own", code)
         module = importlib.util.module_from_spec(specification)
         sys.modules[module.__name__] = module
         specification.loader.exec_module(module)

@@ -18,8 +18,8 @@ from lmms_manu.models.blocks import find_mlp_blocks
 
 
 def run(checkpoint, parts, **settings):
-    settings = MeasureSettings(statistics_batch_size=2, **settings)
-    return measure(checkpoint, find_mlp_blocks(checkpoint.model), parts, settings, progress=False)
+    own = MeasureSettings(statistics_batch_size=2, **settings)
+    return measure(checkpoint, find_mlp_blocks(checkpoint.model), parts, own, progress=False)
 
 
 class Forwards:

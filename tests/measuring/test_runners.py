@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -70,11 +71,15 @@ def measure_attributions(folder, stop_at=None, parts=None):
     determinants = determinants_of_parts(
         checkpoint, blocks, parts, SETTINGS, statistics=gathering.about(), runner="gradients"
     )
-    batches = []
+    batches: list[Any] = []
+
+    def count(*_):
+        batches.append(1)
+        interrupt()
 
     def runner():
         made = GradientRunner(checkpoint, PromptEncoder(checkpoint), blocks, gathering)
-        checkpoint.model.register_forward_pre_hook(lambda *_: batches.append(1) or interrupt())
+        checkpoint.model.register_forward_pre_hook(count)
         return made
 
     def interrupt():

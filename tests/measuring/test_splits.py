@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from support.statistics import stacked
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.measure import measure
 from lmms_manu.measuring.neuron_statistics import NeuronStatistics
-from lmms_manu.measuring.parts import PARTS
+from lmms_manu.measuring.parts import PARTS, Part
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.methods.manu.choice import choose, score
@@ -95,8 +96,9 @@ def measure_in_batches_of_two(folder, broken=None):
     if broken:
         encoder = PromptEncoder(checkpoint)
         with torch.no_grad():
-            checkpoint.model.get_input_embeddings().weight[encoder.text_ids(broken)] = float("inf")
-        parts["forget", "text"].insert(0, Passage("the broken one", f"USER: {broken}\nASSISTANT:", " no"))
+            embeddings: Any = checkpoint.model.get_input_embeddings()
+            embeddings.weight[encoder.text_ids(broken)] = float("inf")
+        parts[Part("forget", "text")].insert(0, Passage("the broken one", f"USER: {broken}\nASSISTANT:", " no"))
     settings = MeasureSettings(statistics_batch_size=2)
     return measure(checkpoint, find_mlp_blocks(checkpoint.model), parts, settings, progress=False)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from support.models import llava_processor
 from support.tiny import make_dataset
@@ -14,7 +16,8 @@ from lmms_manu.models.settings import ModelSettings
 
 @pytest.fixture
 def encoder():
-    return PromptEncoder(Checkpoint(None, llava_processor(), None, ModelSettings()))
+    absent: Any = None
+    return PromptEncoder(Checkpoint(absent, llava_processor(), absent, ModelSettings()))
 
 
 def load(source, **settings):

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
@@ -61,11 +62,11 @@ def test_an_edit_is_found_again_and_trained_on_the_weights_too(quick):
 
 
 def test_recipes_say_what_is_trained(quick):
-    paper = method_class("npo").config_class()
-    released = method_class("npo").config_class(recipe="released")
+    settings: Any = method_class("npo").config_class
+    paper, released = settings(), settings(recipe="released")
     assert (paper.beta, paper.trained_tokens, paper.modalities) == (0.9, "answer", "both")
     assert (released.beta, released.trained_tokens, released.modalities) == (0.4, "all", "multimodal")
-    assert method_class("npo").config_class(recipe="released", beta=0.1).beta == 0.1
+    assert settings(recipe="released", beta=0.1).beta == 0.1
 
 
 def test_another_model_can_be_the_reference(quick, llava_folder, tmp_path):

@@ -1,5 +1,7 @@
 """Weights that are offloaded, come as an adapter, or cannot be edited."""
 
+from typing import Any
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -7,7 +9,7 @@ from support.models import llava_model
 from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
 
 from lmms_manu.errors import ModelError
-from lmms_manu.measuring import measure as measuring
+from lmms_manu.measuring import runner as measuring
 from lmms_manu.methods.unlearn import plan
 
 INPUTS = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
@@ -40,7 +42,8 @@ def test_an_adapter_is_measured_and_pruned_as_its_merged_weights(arguments, llav
         llava_model(), LoraConfig(target_modules=["down_proj"], init_lora_weights=False, inference_mode=True)
     )
     adapted.save_pretrained(tmp_path / "adapter")
-    merged = adapted.merge_and_unload()
+    whole: Any = adapted
+    merged = whole.merge_and_unload()
     merged.save_pretrained(tmp_path / "merged")
     processor = {"processor": str(llava_folder), "prune_rate": 20}
     from_adapter, one = plan({**arguments, **processor, "adapter": str(tmp_path / "adapter")}).load()

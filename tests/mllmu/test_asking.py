@@ -3,10 +3,11 @@
 import pytest
 
 from lmms_manu.mllmu import Leaf, ProtocolSettings, asking
-from lmms_manu.mllmu.names import MODALITIES, SPLITS, TASKS
+from lmms_manu.mllmu.names import SPLITS, TASKS
 from lmms_manu.mllmu.people import people_of, questions_of
 from lmms_manu.mllmu.prompts import released_question, released_shot
 from lmms_manu.mllmu.questions import load_questions
+from lmms_manu.names import MODALITIES
 
 
 @pytest.fixture(params=[(split, task, modality) for split in SPLITS for task in TASKS for modality in MODALITIES])

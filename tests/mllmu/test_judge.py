@@ -221,6 +221,7 @@ def test_a_run_that_dies_half_way_is_continued(tmp_path):
     with JudgeServer(slow_from_the_fifth) as server:
         code = RUN.format(url=server.url, folder=str(tmp_path))
         run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert run.stdout is not None
         with contextlib.closing(run.stdout):
             for _ in range(4):
                 run.stdout.readline()

@@ -5,6 +5,7 @@ import json
 import pickle
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -39,10 +40,15 @@ def test_copies_are_settled(pending):
 
 
 def test_settling_twice_asks_the_future_once():
-    future = Future()
+    future: Future[Any] = Future()
     future.set_result(1)
     asked = []
-    item = Pending(future, lambda score: asked.append(score) or {"score": score})
+
+    def read(score):
+        asked.append(score)
+        return {"score": score}
+
+    item = Pending(future, read)
     item.settle()
     item.settle()
     assert asked == [1]

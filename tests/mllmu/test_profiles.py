@@ -1,13 +1,15 @@
 """Rows are read whatever they hold; what is unusable is named."""
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmms_manu.mllmu.names import MODALITIES, TASKS
+from lmms_manu.mllmu.names import TASKS
 from lmms_manu.mllmu.profiles import Question, Skipped, read_id, read_name, read_pairs, read_questions
+from lmms_manu.names import MODALITIES
 
 OPTIONS = {"A": "red", "B": "green", "C": "blue", "D": "grey"}
 CHOICE = {"Question": "Which?", "Options": OPTIONS, "Correct_Answer": "C"}
@@ -119,7 +121,7 @@ def test_a_row_without_its_list_of_questions_loses_them_all(task):
 
 @given(json_values, json_values, st.sampled_from(TASKS), st.sampled_from(MODALITIES))
 def test_no_row_stops_the_reading(records, inner, task, modality):
-    row = {"Classification_Task": {"Pure_Text_Questions": records, "Image_Textual_Questions": inner}}
+    row: dict[str, Any] = {"Classification_Task": {"Pure_Text_Questions": records, "Image_Textual_Questions": inner}}
     row |= {"Generation_Task": records, "Mask_Task": [records, inner]}
     assert all(isinstance(reading, (Question, Skipped)) for reading in read(row, task, modality))
 

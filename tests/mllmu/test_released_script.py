@@ -12,8 +12,9 @@ from pyarrow import parquet
 from support.rows import altered
 
 from lmms_manu.mllmu import DatasetSource, Leaf, ProtocolSettings, asking
-from lmms_manu.mllmu.names import MODALITIES, SPLITS, TASKS
+from lmms_manu.mllmu.names import SPLITS, TASKS
 from lmms_manu.mllmu.questions import LEAVES, load_questions
+from lmms_manu.names import MODALITIES
 
 CONFIGS = {"forget": "forget_5", "test": "Test_Set", "retain": "retain_95", "celebrity": "Retain_Set"}
 KINDS = {"multimodal": "Image_Textual", "text": "Pure_Text"}
@@ -117,7 +118,8 @@ def test_every_prompt_that_both_ask_is_the_scripts_and_only_dirty_questions_are_
     folder, tables, family, people
 ):
     source, settings = DatasetSource.resolve(str(folder)), ProtocolSettings(family=family)
-    left_out, numbers = collections.Counter(), collections.Counter()
+    left_out: collections.Counter[str] = collections.Counter()
+    numbers: collections.Counter[str] = collections.Counter()
     for split, task, modality in (
         (split, task, modality) for split in SPLITS for task in TASKS for modality in MODALITIES
     ):

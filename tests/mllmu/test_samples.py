@@ -67,7 +67,7 @@ def test_words_that_point_at_the_picture_become_the_name(question, named):
 
 
 def test_what_cannot_be_a_sample_is_skipped_and_named(tmp_path, folder, caplog):
-    ids = []
+    ids: list[str] = []
 
     def dirty(rows):
         ids.extend(row["ID"] for row in rows[:4])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import transformers as hf
@@ -133,7 +135,7 @@ def t5gemma2():
 
 
 def udop():
-    sizes = {"vocab_size": 99, "d_model": 32, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_heads": 2}
+    sizes: dict[str, Any] = {"vocab_size": 99, "d_model": 32, "d_kv": 16, "d_ff": 48, "num_layers": 2, "num_heads": 2}
     config = hf.UdopConfig(**sizes, image_size=28, patch_size=14, relative_bias_args=[{"type": "1d"}])
     return hf.UdopForConditionalGeneration(config), PROMPT | {"decoder_input_ids": IDS}
 

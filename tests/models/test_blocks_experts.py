@@ -128,5 +128,5 @@ def test_following_ends_with_an_error_in_the_callback():
 
     with pytest.raises(ArithmeticError, match="no"), watch(model, expert_blocks(model), fail):
         model(**inputs)
-    assert torch.overrides._len_torch_function_stack() == 0
+    assert torch._C._len_torch_function_stack() == 0
     assert collect(model, blocks, inputs)

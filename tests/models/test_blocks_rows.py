@@ -57,7 +57,9 @@ def test_products_keep_rows_and_reductions_lose_them(tokens, neurons):
     rows = TokenRows(hidden)
     wider = hidden @ torch.ones(FEATURES, neurons)
     rows.follow("matmul", (hidden, torch.ones(FEATURES, neurons)), wider)
-    assert torch.equal(rows.get(wider), torch.arange(2 * tokens))
+    known = rows.get(wider)
+    assert known is not None
+    assert torch.equal(known, torch.arange(2 * tokens))
     mean = hidden.mean(dim=-1)
     rows.follow("mean", (hidden,), mean)
     assert rows.get(mean) is None or tokens == mean.shape[-1] == 1

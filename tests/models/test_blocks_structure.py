@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -33,6 +35,12 @@ class Attention(nn.Module):
 
 class Feedforward(nn.Module):
     """An MLP with projections of any names, made by `make(inputs, outputs)`."""
+
+    fc1: Any
+    fc2: Any
+    gate_proj: Any
+    up_proj: Any
+    down_proj: Any
 
     def __init__(self, ups, down, make=nn.Linear, fused=False):
         super().__init__()
@@ -155,7 +163,7 @@ class Layer(nn.Module):
 
 def model_of(*mlps, seed=0):
     """A language model of these MLPs, one a layer, with random weights."""
-    model = nn.Module()
+    model: Any = nn.Module()
     model.layers = nn.ModuleList(Layer(mlp) for mlp in mlps)
     model.head = nn.Linear(WIDTH, 3)
     model.forward = lambda hidden: model.head(nn.Sequential(*model.layers)(hidden))
@@ -234,7 +242,7 @@ def test_a_list_of_the_parts_of_a_layer_is_no_list_of_experts():
     layer = nn.Module()
     layer.parts = nn.ModuleList([Attention(), Feedforward(("wi",), "wo")])
     layer.forward = nn.Sequential(*layer.parts)
-    model = nn.Module()
+    model: Any = nn.Module()
     model.layers = nn.ModuleList([layer])
     model.forward = layer.forward
     (block,) = find_mlp_blocks(model)

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import peft
 import pytest
@@ -30,7 +31,7 @@ def folder(tmp_path_factory) -> Path:
     return save_llava(tmp_path_factory.mktemp("llava"))
 
 
-def load(folder: Path, **settings: str) -> Checkpoint:
+def load(folder: Path, **settings: Any) -> Checkpoint:
     return load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu", **settings))
 
 
@@ -124,7 +125,7 @@ def adapter_of(model: torch.nn.Module, target: Path, modules: str, base: Path) -
     """An adapter of random weights, as training would leave it."""
     torch.manual_seed(0)
     config = peft.LoraConfig(r=2, target_modules=modules, init_lora_weights=False)
-    peft.get_peft_model(model, config).save_pretrained(target)
+    peft.get_peft_model(model, config).save_pretrained(str(target))
     file = target / "adapter_config.json"
     told = {"init_lora_weights": True, "base_model_name_or_path": str(base)}
     file.write_text(json.dumps(json.loads(file.read_text()) | told))
@@ -145,9 +146,13 @@ def test_an_adapter_of_the_language_model_alone_is_refused_with_what_found_no_pl
     language = load(folder).model.model.language_model
     adapter = adapter_of(language, tmp_path / "of-llm", r".*layers\.\d+\.(self_attn\.q_proj|mlp\.down_proj)", folder)
     told = r"does not fit the checkpoint: 8 weights such as base_model\.model\.layers\.0\..* found no place.*; it lacks"
-    for settings in ({"adapter": str(adapter)}, {"pretrained": str(adapter), "processor": str(folder)}):
+    given: tuple[dict[str, Any], ...] = (
+        {"adapter": str(adapter)},
+        {"pretrained": str(adapter), "processor": str(folder)},
+    )
+    for settings in given:
         with pytest.raises(ModelError, match=told):
-            load_checkpoint(ModelSettings(**{"pretrained": str(folder), "device": "cpu", **settings}))
+            load_checkpoint(ModelSettings(**({"pretrained": str(folder), "device": "cpu"} | settings)))
 
 
 def _without_one(weights: Weights) -> Weights:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from lmms_manu.models.pictures import PictureCache, PreparedPicture, digest_of
 from lmms_manu.models.rendering import PromptRenderer
 from lmms_manu.models.settings import ModelSettings
 
-TURNS = [
+TURNS: list[Any] = [
     {"role": "user", "content": [{"type": "image", "url": None}, {"type": "text", "text": "Who?"}]},
     {"role": "assistant", "content": "Ann"},
     {"role": "user", "content": [{"type": "text", "text": "And <image> here?"}]},
@@ -183,7 +185,12 @@ def test_a_picture_is_prepared_once_while_it_is_kept(encoder, monkeypatch):
     encoder.pictures.clear()
     processed = []
     process = encoder.process
-    monkeypatch.setattr(encoder, "process", lambda *inputs: processed.append(inputs) or process(*inputs))
+
+    def counted(*inputs):
+        processed.append(inputs)
+        return process(*inputs)
+
+    monkeypatch.setattr(encoder, "process", counted)
     for _ in range(2):
         encoder.token_count(encoder.released_text("<image>x"), [picture(1)])
     first = len(processed)

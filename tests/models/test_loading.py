@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import peft
 import pytest
@@ -16,6 +17,7 @@ from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.models.settings import ModelSettings
+from lmms_manu.settings import from_arguments
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -74,7 +76,7 @@ def test_code_that_comes_with_a_checkpoint_runs_only_when_it_is_trusted(folder, 
     weights["lm_head.weight"] = weights.pop("language_model.lm_head.weight")
     save_file(weights, own / "model.safetensors", {"format": "pt"})
     rewrite(own / "processor_config.json", processor_class=None, auto_map={"AutoProcessor": "own.OwnProcessor"})
-    settings = {"pretrained": str(own), "device": "cpu"}
+    settings: dict[str, Any] = {"pretrained": str(own), "device": "cpu"}
     with pytest.raises(ModelError, match=r"custom code.* give trust_remote_code=True"):
         load_checkpoint(ModelSettings(**settings))
     assert not (tmp_path / "modules").exists()
@@ -142,7 +144,7 @@ def test_a_folder_that_is_not_there_is_named_with_the_nearest_one(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pruned-2").mkdir()
     with pytest.raises(SettingError, match=rf"{argument}='./pruned2': there is no such folder. .*'./pruned-2'\?"):
-        ModelSettings(**{argument: "./pruned2"})
+        from_arguments({argument: "./pruned2"}, ModelSettings)
 
 
 def test_only_a_checkpoint_is_suggested_unless_the_name_is_hardly_different(tmp_path):
@@ -157,7 +159,7 @@ def test_only_a_checkpoint_is_suggested_unless_the_name_is_hardly_different(tmp_
 
 @pytest.mark.parametrize("processor", [True, False])
 def test_a_folder_without_a_checkpoint_is_told_before_the_processor_is_looked_for(folder, tmp_path, processor):
-    given = {"processor": str(folder)} if processor else {}
+    given: dict[str, Any] = {"processor": str(folder)} if processor else {}
     with pytest.raises(ModelError, match=r"without a checkpoint: it has no config\.json or adapter_config\.json"):
         load_checkpoint(ModelSettings(pretrained=str(tmp_path), device="cpu", **given))
 
@@ -175,7 +177,9 @@ def test_a_name_that_is_no_folder_nor_on_the_hub_is_named_with_the_nearest_folde
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "MLLMMU" / "LLaVA_Vanilla").mkdir(parents=True)
-    settings = ModelSettings(**{"pretrained": str(folder), "device": "cpu", argument: "MLLMMU/LLaVA_Vanila"})
+    (settings,) = from_arguments(
+        {"pretrained": str(folder), "device": "cpu", argument: "MLLMMU/LLaVA_Vanila"}, ModelSettings
+    )
     told = rf"{argument}='MLLMMU/LLaVA_Vanila' is neither a folder here nor reachable .*'MLLMMU/LLaVA_Vanilla'\?"
     with pytest.raises(ModelError, match=told):
         load_checkpoint(settings)
@@ -217,7 +221,9 @@ def test_an_adapter_is_merged(folder, tmp_path, as_pretrained):
     adapted.peft_config["default"].base_model_name_or_path = str(folder)
     adapted.save_pretrained(tmp_path)
     wanted = adapted.merge_and_unload().state_dict()
-    names = {"pretrained": str(tmp_path), "processor": str(folder)} if as_pretrained else {"pretrained": str(folder)}
+    names: dict[str, Any] = (
+        {"pretrained": str(tmp_path), "processor": str(folder)} if as_pretrained else {"pretrained": str(folder)}
+    )
     settings = ModelSettings(device="cpu", adapter=None if as_pretrained else str(tmp_path), **names)
     loaded = load_checkpoint(settings).model.state_dict()
     assert loaded.keys() == wanted.keys()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from support.models import llava_processor
@@ -112,7 +114,7 @@ def test_the_tokenizer_of_another_models_processor_will_do(tmp_path):
     folder = save_text_model("llama", tmp_path / "model")
     (folder / "tokenizer.json").unlink()
     (folder / "tokenizer_config.json").unlink()
-    settings = {"pretrained": str(folder), "device": "cpu"}
+    settings: dict[str, Any] = {"pretrained": str(folder), "device": "cpu"}
     with pytest.raises(ModelError, match=r"No usable tokenizer in .* Name one with the argument processor\.$"):
         load_checkpoint(ModelSettings(**settings))
     llava_processor().save_pretrained(tmp_path / "processor")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import weakref
+from typing import Any
 
 import pytest
 from lmms_eval import evaluator, models
@@ -72,11 +73,11 @@ def test_one_object_can_be_evaluated_again(vanilla, evaluate):
 def test_the_results_of_each_of_two_models_record_its_own_edit(vanilla, evaluate):
     leaf = "mllmu_forget_10_cloze_text"
     pruned = ManuPruned(pretrained="./tiny", prune_rate=5, forget_ratio=10, device="cpu", max_samples=2)
-    assert pruned.record.mask_fingerprint is not None
+    assert pruned.record.fingerprint is not None
     for model in (vanilla, pruned, vanilla):
         results = evaluate(model, leaf, limit=1)
         assert results["configs"][leaf]["metadata"]["run"]["edit"] == model.record.as_dict()
-        assert results["samples"][leaf][0]["scored"]["edit"] == model.record.mask_fingerprint
+        assert results["samples"][leaf][0]["scored"]["edit"] == model.record.fingerprint
 
 
 def test_both_names_of_the_model_give_the_same_scores_however_many_threads_compute_them(here, evaluate):
@@ -207,7 +208,8 @@ def test_the_pictures_of_a_whole_multiple_choice_task_never_lie_in_memory_togeth
 
 
 def test_the_model_of_one_evaluation_is_gone_before_the_next_one_is_loaded(here, evaluate, monkeypatch):
-    loaded, still_there = [], []
+    loaded: list[Any] = []
+    still_there: list[Any] = []
     load = Plan.load
 
     def watched(plan):
@@ -356,7 +358,7 @@ def converted(part, until=None, **generation):
     until = [Task.config.fewshot_delimiter] if until is None else until
     arguments = {"until": until, "max_new_tokens": 5, **generation}
     request = instance("generate_until", ("", task.doc_to_messages, arguments, 0, "a_task", "test"))
-    documents = {"a_task": {"test": [{}]}}
+    documents: dict[str, Any] = {"a_task": {"test": [{}]}}
     renderer = PromptRenderer(llava_processor())
     return RequestConverter(renderer, documents, "released", lambda ratio, label: None).chat(request)
 
@@ -395,7 +397,14 @@ def test_other_media_are_refused_naming_the_document(part, message):
 
 
 def simple_request(text: str, colours: list[str]):
-    arguments = (text, {}, lambda document: [Image.new("RGB", (8, 8), one) for one in colours], 0, "a_task", "test")
+    arguments: tuple[Any, ...] = (
+        text,
+        {},
+        lambda document: [Image.new("RGB", (8, 8), one) for one in colours],
+        0,
+        "a_task",
+        "test",
+    )
     converter = RequestConverter(
         PromptRenderer(llava_processor()), {"a_task": {"test": [{}]}}, "released", lambda ratio, label: None
     )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
@@ -85,7 +86,7 @@ def test_a_process_that_fails_takes_the_others_down_with_its_own_message(folder,
     _break_picture(world, document=1)
     started = time.monotonic()
     # A cache of its own: a data set of the same relative path is found in a shared one, whole.
-    variables = {"ACCELERATE_USE_CPU": "true", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
+    variables: dict[str, Any] = {"ACCELERATE_USE_CPU": "true", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
     done = launch(world, environment, "mmstar", tmp_path / "out", **variables)
     assert time.monotonic() - started < 250, "the other process was not waited for"
     assert done.returncode != 0

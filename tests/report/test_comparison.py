@@ -84,6 +84,7 @@ def test_changes_are_differences_to_the_baseline_with_an_interval_around_them(re
             assert base.value is not None
             assert cell.change == pytest.approx(cell.value - base.value)
             assert cell.change_interval is not None
+            assert cell.change is not None
             assert cell.change_interval[0] - 1e-9 <= cell.change <= cell.change_interval[1] + 1e-9
     assert vanilla.cell("forget.cloze").change is None
 
@@ -110,8 +111,8 @@ def test_a_question_that_was_left_out_adds_nobody_to_the_draws(results: Path) ->
     before = intervals()
     for split in ("forget", "retain"):
         task = f"mllmu_{split}_10_cloze_text"
-        with next((results / "ratio").glob(f"**/*_samples_{task}.jsonl")).open("a", encoding="utf-8") as file:
-            file.write('{"doc_id": 9999, "target": "what a broken picture was to show"}\n')
+        with next((results / "ratio").glob(f"**/*_samples_{task}.jsonl")).open("a", encoding="utf-8") as samples:
+            samples.write('{"doc_id": 9999, "target": "what a broken picture was to show"}\n')
         file = next((results / "ratio").glob("**/*_results.json"))
         content = json.loads(file.read_text(encoding="utf-8"))
         content["n-samples"][task] = {name: count + 1 for name, count in content["n-samples"][task].items()}

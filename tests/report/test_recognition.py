@@ -89,8 +89,10 @@ def test_activations_are_drawn_from_the_record_and_once_where_they_were_measured
 
 
 def test_activations_that_no_record_tells_are_not_drawn(real: tuple[Run, ...]) -> None:
-    details = {"layers": real[1].edit.details["layers"]}
-    silent = dataclasses.replace(real[1], edit=dataclasses.replace(real[1].edit, details=details))
+    edit = real[1].edit
+    assert edit is not None
+    details = {"layers": edit.details["layers"]}
+    silent = dataclasses.replace(real[1], edit=dataclasses.replace(edit, details=details))
     titles = [plot.title for plot in plots_of(compare((real[0], silent), resamples=10).sections[0])]
     assert any(title.startswith("Neurons pruned in each layer") for title in titles)
     assert not any(title.startswith("Activations") for title in titles)

@@ -45,7 +45,7 @@ _VISION = {
     "initializer_range": 0.3,
 }
 _SIZE = {"height": 28, "width": 28}
-_BY_AREA = {"size": {"shortest_edge": 28 * 28, "longest_edge": 56 * 56}}
+_BY_AREA: dict[str, Any] = {"size": {"shortest_edge": 28 * 28, "longest_edge": 56 * 56}}
 _PINPOINTS = [[28, 28], [28, 56], [56, 28]]
 _ROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}
 _DEEPSTACK = {"deepstack_visual_indexes": [0, 1]}
@@ -112,7 +112,7 @@ def _cohere2_vision() -> ProcessorMixin:
         "img_line_break_token": "<|IMG_LINE_BREAK|>",
     }
     # What it calls the size of a patch is how many tokens a tile has along each side.
-    pictures = hf.Cohere2VisionImageProcessor(size=_SIZE, patch_size=2)
+    pictures = hf.Cohere2VisionImageProcessor(size=_SIZE, patch_size=2)  # type: ignore[call-arg]  # not in its signature
     return hf.Cohere2VisionProcessor(pictures, byte_tokenizer(**names))
 
 
@@ -220,7 +220,7 @@ def _mllama() -> ProcessorMixin:
 
 def _paligemma() -> ProcessorMixin:
     pictures = hf.SiglipImageProcessor(size=_SIZE)
-    pictures.image_seq_length = 4
+    pictures.image_seq_length = 4  # type: ignore[attr-defined]  # which PaliGemma reads
     return hf.PaliGemmaProcessor(pictures, byte_tokenizer())
 
 
@@ -239,7 +239,7 @@ def _smolvlm() -> ProcessorMixin:
         "global_image_token": "<global-img>",
         "image_token": "<picture>",
     }
-    sizes = {"size": {"longest_edge": 56}, "max_image_size": {"longest_edge": 28}}
+    sizes: dict[str, Any] = {"size": {"longest_edge": 56}, "max_image_size": {"longest_edge": 28}}
     return hf.SmolVLMProcessor(
         hf.SmolVLMImageProcessor(**sizes),
         byte_tokenizer(**names),
@@ -250,7 +250,7 @@ def _smolvlm() -> ProcessorMixin:
 
 
 def _video_llava() -> ProcessorMixin:
-    sizes = {"size": _SIZE, "crop_size": _SIZE}
+    sizes: dict[str, Any] = {"size": _SIZE, "crop_size": _SIZE}
     pictures, videos = hf.VideoLlavaImageProcessor(**sizes), hf.VideoLlavaVideoProcessor(**sizes)
     return _llava_like(hf.VideoLlavaProcessor, pictures, videos, tokenizer=byte_tokenizer("<video>"))
 
@@ -259,7 +259,7 @@ def _vipllava() -> ProcessorMixin:
     return _llava_like(hf.LlavaProcessor, hf.CLIPImageProcessor(size=_SIZE, crop_size=_SIZE))
 
 
-_QWEN = {
+_QWEN: dict[str, Any] = {
     "image_token": "<|image_pad|>",
     "text": _ROPE,
     "tokens": {
@@ -398,7 +398,8 @@ def save_family(model_type: str, folder: Path) -> Path:
     family = FAMILIES[model_type]
     processor = family.processor()
     tokenizer = processor.tokenizer
-    config = CONFIG_MAPPING[model_type](
+    kind: type[Any] = CONFIG_MAPPING[model_type]
+    config = kind(
         text_config={**_TEXT, "vocab_size": len(tokenizer), **family.text},
         vision_config={**_VISION, **family.vision},
         **family.settings,

@@ -99,7 +99,7 @@ def llava_model(
         patch_size=PATCH_SIZE,
         initializer_range=0.3,
     )
-    config = LlavaConfig(text_config=text, vision_config=vision, image_token_id=SPECIAL.index("<image>"))
+    config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=SPECIAL.index("<image>"))
     model = LlavaForConditionalGeneration(config)
     model.generation_config.pad_token_id = 0
     model.generation_config.bos_token_id = 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lmms_manu.answering.requests import PromptRequest
 from lmms_manu.models.inputs import PromptEncoder
@@ -16,8 +17,7 @@ def plain_answers(checkpoint: Checkpoint, requests: Sequence[PromptRequest]) -> 
     for request in requests:
         inputs = encoder.process([request.text], [request.pictures()])
         generation = request.generation
-        new = checkpoint.model.generate(
-            **inputs, max_new_tokens=generation.max_new_tokens, pad_token_id=0, **generation.options()
-        )
+        model: Any = checkpoint.model
+        new = model.generate(**inputs, max_new_tokens=generation.max_new_tokens, pad_token_id=0, **generation.options())
         texts.append(encoder.tokenizer.decode(new[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True))
     return texts

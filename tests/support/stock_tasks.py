@@ -50,7 +50,7 @@ def write_mmmu(root: Path, documents: int) -> None:
         rows = []
         for index in range(documents):
             two = index % 2 == 1
-            pictures = {f"image_{number}": None for number in range(1, MMMU_PICTURES + 1)}
+            pictures: dict[str, Any] = {f"image_{number}": None for number in range(1, MMMU_PICTURES + 1)}
             pictures |= {f"image_{number}": picture(10 * index + number) for number in range(1, 3 if two else 2)}
             shown = "<image 1> and <image 2>" if two else "<image 1>"
             is_open = index % 4 == 3

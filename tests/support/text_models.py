@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
@@ -19,7 +20,7 @@ TEXT_FAMILIES = ("llama", "qwen2")
 def text_model(family: str) -> PreTrainedModel:
     """A gated language model of two layers with 48 neurons each; Qwen2's output head is its embeddings."""
     torch.manual_seed(0)
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocab_size": len(byte_tokenizer()),
         "hidden_size": 32,
         "intermediate_size": 48,

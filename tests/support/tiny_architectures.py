@@ -15,7 +15,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 from support.tiny_models import IMAGE_TOKEN, randomised
 
 BATCH = 2
-TEXT = {
+TEXT: dict[str, Any] = {
     "hidden_size": 32,
     "intermediate_size": 48,
     "moe_intermediate_size": 20,
@@ -34,7 +34,7 @@ TEXT = {
     "bos_token_id": 1,
     "eos_token_id": 2,
 }
-VISION = {
+VISION: dict[str, Any] = {
     "hidden_size": 32,
     "embed_dim": 32,
     "intermediate_size": 40,
@@ -174,7 +174,8 @@ ARCHITECTURES: dict[str, Architecture] = {
 def build(model_type: str, **overrides: Any) -> PreTrainedModel:
     """A tiny model of this type with every weight random, in evaluation mode."""
     architecture = ARCHITECTURES[model_type]
-    config = CONFIG_MAPPING[model_type](
+    kind: type[Any] = CONFIG_MAPPING[model_type]
+    config = kind(
         **architecture.settings,
         **overrides,
         text_config=TEXT | dict(architecture.text),

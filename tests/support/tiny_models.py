@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, TypeVar
+
 import torch
 from transformers import (
     CLIPVisionConfig,
@@ -10,6 +12,8 @@ from transformers import (
     LlavaForConditionalGeneration,
     PreTrainedModel,
 )
+
+Model = TypeVar("Model", bound=PreTrainedModel)
 
 IMAGE_TOKEN = 5
 VOCABULARY = 99
@@ -36,13 +40,17 @@ def tiny_llava(seed: int = 0, **overrides: object) -> LlavaForConditionalGenerat
         mlp_bias=True,
         max_position_embeddings=128,
     )
-    settings = {"image_token_id": IMAGE_TOKEN, "vision_feature_layer": -2, "image_seq_length": 4} | overrides
+    settings: dict[str, Any] = {
+        "image_token_id": IMAGE_TOKEN,
+        "vision_feature_layer": -2,
+        "image_seq_length": 4,
+    } | overrides
     config = LlavaConfig(vision_config=vision, text_config=text, **settings)
     torch.manual_seed(seed)
     return randomised(LlavaForConditionalGeneration(config), seed)
 
 
-def randomised(model: PreTrainedModel, seed: int = 0, scale: float = 0.2) -> PreTrainedModel:
+def randomised(model: Model, seed: int = 0, scale: float = 0.2) -> Model:
     """`model` in evaluation mode with every weight drawn anew, so that no bias is zero and no norm is one."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -220,7 +221,7 @@ def test_only_a_folder_that_is_not_in_use_is_replaced(
 
 
 @pytest.mark.parametrize("arguments", [{"people": 19}, {"people": 10**6}, {"picture_size": 4}])
-def test_numbers_out_of_range_are_refused(tmp_path: Path, arguments: dict[str, int]) -> None:
+def test_numbers_out_of_range_are_refused(tmp_path: Path, arguments: dict[str, Any]) -> None:
     name, value = next(iter(arguments.items()))
     with pytest.raises(DataError, match=f"{name}={value}.*allowed is"):
         make_dataset(tmp_path / "none", **arguments)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
-import torch
 from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
@@ -35,7 +35,7 @@ def marks() -> dict[str, list[Mark]]:
     return {name: [Mark(**mark) for mark in found] for name, found in kept.items()}
 
 
-def load(laid_out: Path, name: str) -> torch.nn.Module:
+def load(laid_out: Path, name: str) -> Any:
     return AutoModelForImageTextToText.from_pretrained(laid_out / embedded.MODELS[name]).eval()
 
 
@@ -73,7 +73,7 @@ def test_the_models_meet_every_target(marks: dict[str, list[Mark]]) -> None:
     ("name", "splits"), [("base", ("forget",)), ("vanilla", ("forget", "test")), ("gold_10", ("forget",))]
 )
 def test_they_answer_as_their_exam_says(
-    laid_out: Path, marks: dict[str, list[Mark]], processor: object, name: str, splits: tuple[str, ...]
+    laid_out: Path, marks: dict[str, list[Mark]], processor: Any, name: str, splits: tuple[str, ...]
 ) -> None:
     source = DatasetSource.resolve(str(laid_out / embedded.DATASET_NAME))
     kept = [mark for mark in marks[name] if mark.split in splits]
@@ -87,7 +87,7 @@ def test_they_answer_as_their_exam_says(
 
 
 @pytest.mark.parametrize("pictures", [0, 1, 3])
-def test_ordinary_prompts_are_answered_with_something(laid_out: Path, processor: object, pictures: int) -> None:
+def test_ordinary_prompts_are_answered_with_something(laid_out: Path, processor: Any, pictures: int) -> None:
     model = load(laid_out, "vanilla")
     shown = [Image.new("RGB", (90, 60), color) for color in ("red", "green", "blue")[:pictures]]
     content = [{"type": "image"} for _ in shown] + [{"type": "text", "text": "What is shown here: a cat or a dog?"}]

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from lmms_manu.mllmu.names import MODALITIES, SPLITS, TASKS
+from lmms_manu.mllmu.names import SPLITS, TASKS
+from lmms_manu.names import MODALITIES
 from lmms_manu.synthetic.exam import Mark
 from lmms_manu.synthetic.targets import CHANCE, missed, most_by_chance
 

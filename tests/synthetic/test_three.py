@@ -100,7 +100,7 @@ def test_an_interrupted_training_gives_the_weights_of_one_that_was_not(tmp_path:
             raise InterruptionError(line)
 
     make_models(recipe, tmp_path / "whole", ratios=[10])
-    interruptions = []
+    interruptions: list[str] = []
     while not (tmp_path / "broken" / "gold_10").exists() and len(interruptions) < 10:
         try:
             make_models(recipe, tmp_path / "broken", ratios=[10], report=interrupt)

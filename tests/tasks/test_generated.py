@@ -2,6 +2,7 @@
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,7 +15,7 @@ FOLDER = Path(tasks_folder()) / "mllmu"
 
 @pytest.fixture(scope="module")
 def generate():
-    spec = importlib.util.spec_from_file_location("generate", FOLDER / "generate.py")
+    spec: Any = importlib.util.spec_from_file_location("generate", FOLDER / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -58,7 +59,7 @@ def test_the_readme_names_every_metric_split_and_group():
     assert [name for name in sorted(names) if f"`{name}`" not in readme] == []
 
 
-class TagIgnorer(yaml.SafeLoader):
+class TagIgnorer(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """Reads `!function` as nothing."""
 
 

@@ -13,9 +13,10 @@ from lmms_manu.errors import DataError, SettingError
 from lmms_manu.methods.published import publish
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.mllmu import DatasetSource, Leaf, ProtocolSettings
-from lmms_manu.mllmu.names import ACCOUNTS, METRICS, MODALITIES, TASKS
+from lmms_manu.mllmu.names import ACCOUNTS, METRICS, TASKS
 from lmms_manu.mllmu.questions import load_questions
 from lmms_manu.mllmu.scores import rouge
+from lmms_manu.names import MODALITIES
 
 COLUMNS = ("classification_accuracy", "rouge_l", "cloze_accuracy")
 

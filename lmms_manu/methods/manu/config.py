@@ -18,14 +18,12 @@ from lmms_manu.settings import setting
 from lmms_manu.sources import expanded, is_only_a_path
 
 NAME = "manu"
-Recipe = Literal["paper", "released", "ratio", "invariant", "random"]
+MeasuredRecipe = Literal["paper", "released", "ratio", "invariant"]
+Recipe = Literal[MeasuredRecipe, "random"]
 RECIPES: tuple[Recipe, ...] = typing.get_args(Recipe)
 COMPARING = ("paper", "invariant")
 """The recipes that compare what a neuron does with pictures and as text, and so need both."""
 
-SCOPES = ("auto", "global", "tower", "layer")
-TOWER_CHOICES = ("both", "language", "vision")
-PRUNE_MODES = ("zero", "remove")
 WEIGHTS = ("w_abs", "w_freq", "w_var", "w_rms")
 _CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
 
@@ -47,16 +45,15 @@ class ManuSettings(MeasureSettings):
         SettingError: a value that its field does not allow, or two that exclude each other.
     """
 
-    recipe: Recipe = setting("paper", "The score that chooses the neurons.", choices=RECIPES)
+    recipe: Recipe = setting("paper", "The score that chooses the neurons.")
     prune_rate: float = setting(
         2.0, "Percent of the neurons to prune, the paper's alpha; 0 leaves the model as it is.", minimum=0, maximum=100
     )
-    scope: str = setting(
+    scope: Literal["auto", "global", "tower", "layer"] = setting(
         "auto",
         "Within what the prune rate is taken; `auto` is the recipe's own: `tower` for `released`, else `global`.",
-        choices=SCOPES,
     )
-    towers: str = setting("both", "The towers whose neurons may be pruned.", choices=TOWER_CHOICES)
+    towers: Literal["both", "language", "vision"] = setting("both", "The towers whose neurons may be pruned.")
     layers: str = setting(
         "all", "The layers of each tower whose neurons may be pruned: `all`, `last4`, or such as `0-3+8`."
     )
@@ -66,15 +63,13 @@ class ManuSettings(MeasureSettings):
     w_var: float = setting(1.0, "Weight of the term of the variance.", minimum=0, maximum=_HEAVIEST)
     w_rms: float = setting(1.0, "Weight of the term of the root mean square.", minimum=0, maximum=_HEAVIEST)
     seed: int = setting(0, "Seed of the recipe `random`.", minimum=-(2**63), maximum=2**63 - 1)
-    random_like: Recipe | None = setting(
+    random_like: MeasuredRecipe | None = setting(
         None,
         "With the recipe `random`: prunes as many neurons of each layer as this recipe would, for a fair control.",
-        choices=tuple(recipe for recipe in RECIPES if recipe != "random"),
     )
     prune_mode: Literal["zero", "remove"] = setting(
         "zero",
         "`zero` sets the neurons' weights to zero; `remove` makes the matrices smaller, to the same effect.",
-        choices=PRUNE_MODES,
     )
     save_mask: str | None = setting(
         None, "File or folder that the mask of pruned neurons is written to.", effect="nothing"
@@ -133,14 +128,14 @@ class ManuSettings(MeasureSettings):
             object.__setattr__(self, "mask", path)
 
     @property
-    def own_scope(self) -> str:
+    def own_scope(self) -> Literal["global", "tower", "layer"]:
         """The scope, `auto` resolved: the released code takes its share of each tower."""
         if self.scope != "auto":
             return self.scope
         return "tower" if self.recipe == "released" else "global"
 
     @property
-    def measured_recipe(self) -> Recipe | None:
+    def measured_recipe(self) -> MeasuredRecipe | None:
         """The recipe whose scores need statistics, None if none does."""
         return self.random_like if self.recipe == "random" else self.recipe
 
@@ -157,7 +152,7 @@ def for_modalities(settings: ManuSettings, modalities: Collection[str]) -> ManuS
     if recipe is None or not missing:
         return settings
     if recipe in COMPARING or "text" in missing:
-        fitting = [name for name in RECIPES if name not in (*COMPARING, "random")]
+        fitting = [name for name in typing.get_args(MeasuredRecipe) if name not in COMPARING]
         raise SettingError(
             f"recipe={recipe} compares what neurons do with pictures and as text, but there are no {missing[0]} "
             f"samples for this model: choose {' or '.join(fitting)}."

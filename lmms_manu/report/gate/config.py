@@ -115,7 +115,7 @@ def read_config(path: str | Path) -> GateConfig:
     return parse_config(content, str(path))
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
     """YAML without the same key twice in a table, of which PyYAML takes the last in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -128,7 +128,8 @@ class _Loader(yaml.SafeLoader):
                     problem_mark=key_node.start_mark,
                 )
             seen.add(key if isinstance(key, Hashable) else repr(key))
-        return super().construct_mapping(node, deep)
+        table: dict[Hashable, Any] = super().construct_mapping(node, deep)
+        return table
 
 
 def parse_config(content: Any, source: str) -> GateConfig:
