@@ -35,4 +35,5 @@ def down_columns(weight: Tensor, block: MlpBlock) -> tuple[Tensor, ...]:
     """Views of a down projection's weight, `[neurons, out]`: one of a dense block, of experts one each."""
     view = neurons_of(weight, block, block.slots[-1])
     pieces = view.unbind(0) if block.experts else (view,)
-    return tuple(piece[(..., *(0,) * (piece.dim() - 2))] for piece in pieces)
+    # A convolution over a single place has further axes, of one entry each.
+    return tuple(piece.flatten(1) for piece in pieces)

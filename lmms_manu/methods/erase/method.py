@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _CITATION = (
     "Constrained least squares of this kind edit knowledge in MEMIT (Meng et al., ICLR 2023, arXiv 2210.07229) and "
-    "concepts in UCE (Gandikota et al., WACV 2024, arXiv 2308.14761); see also LEACE (Belrose et al., NeurIPS 2023) and "
-    "AlphaEdit (Fang et al., ICLR 2025)."
+    "concepts in UCE (Gandikota et al., WACV 2024, arXiv 2308.14761); see also LEACE (Belrose et al., NeurIPS 2023) "
+    "and AlphaEdit (Fang et al., ICLR 2025)."
 )
 
 

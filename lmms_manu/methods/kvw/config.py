@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import typing
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +11,6 @@ from lmms_manu.settings import setting
 
 NAME = "kvw"
 Recipe = Literal["paper", "released"]
-RECIPES: tuple[Recipe, ...] = typing.get_args(Recipe)
 STRENGTHS = {"paper": 1.0, "released": 0.02}
 """Each recipe's own strength: of the whole forget set, and of each of its samples."""
 

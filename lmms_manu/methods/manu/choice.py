@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmms_manu.errors import SettingError
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.neuron_statistics import NeuronStatistics
 from lmms_manu.methods.manu.config import ManuSettings, for_modalities
