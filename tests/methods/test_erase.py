@@ -1,17 +1,27 @@
 """Closed-form erasure: the arithmetic by its properties, the method on a tiny real model."""
 
+import dataclasses
+import os
+import socket
+import subprocess
+import sys
+
 import pytest
 import torch
 from support.models import save_llava
+from transformers import AutoModelForImageTextToText
 
-from lmms_manu.editing.columns import down_projections
+from lmms_manu.cli.main import main
+from lmms_manu.editing.columns import down_columns, down_projections
 from lmms_manu.errors import DataError, ModelError, SettingError
+from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.parts import PARTS, Part
 from lmms_manu.measuring.passages import Passage
 from lmms_manu.methods.control import retained_people_as_forgotten
 from lmms_manu.methods.erase.config import EraseSettings
 from lmms_manu.methods.erase.erasure import Moments, SingularError, erasure
 from lmms_manu.methods.unlearn import plan
+from lmms_manu.models.blocks import MlpBlock, Slot
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.watch import watch
 
@@ -166,3 +176,72 @@ def test_what_cannot_be_solved_is_refused_with_a_way_out(tmp_path, erasing):
 def test_wrong_settings_are_refused(wrong, named):
     with pytest.raises(SettingError, match=named):
         EraseSettings(**wrong)
+
+
+TWO = """
+import sys
+from lmms_manu.cli.arguments import join_processes
+from lmms_manu.settings import parse_arguments
+join_processes()
+from lmms_manu.measuring.processes import Processes
+from lmms_manu.methods.unlearn import plan
+for method in ("erase", "kvw"):
+    checkpoint, record = plan({**parse_arguments(sys.argv[1]), "method": method}).load()
+    Processes.current().check_same(record.fingerprint, "the fingerprint")
+    print(record.fingerprint, flush=True)
+"""
+
+
+def test_two_processes_make_the_same_edits_as_one(arguments, tmp_path):
+    (tmp_path / "two.py").write_text(TWO)
+    given = {**arguments, "max_samples": 6, "statistics_cache": False, "edit_cache": False}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(tmp_path / "two.py"), ",".join(f"{name}={value}" for name, value in given.items())]
+    started = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    said = [process.communicate(timeout=300) for process in started]
+    assert [process.returncode for process in started] == [0, 0], "".join(errors[-2000:] for _, errors in said)
+    alone = [plan({**given, "method": method}).load()[1].fingerprint for method in ("erase", "kvw")]
+    assert [told.split() for told, _ in said] == [alone, alone]
+
+
+def test_another_strength_needs_no_new_measurement(erasing):
+    plan(erasing).load()
+    kept = sorted(part.path for part in StatisticsCache.default().parts())
+    assert len(kept) == 4
+    _, record = plan({**erasing, "keep": 1}).load()
+    assert sorted(part.path for part in StatisticsCache.default().parts()) == kept
+    assert record.label == "erase keep 1"
+
+
+def test_the_edited_model_is_written_as_a_plain_checkpoint(erasing, tmp_path):
+    given = {**erasing, "output": tmp_path / "edited"}
+    words = [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    assert main(["edit", *words]) == 0
+    written = AutoModelForImageTextToText.from_pretrained(tmp_path / "edited").state_dict()
+    edited = plan(erasing).load()[0].model.state_dict()
+    assert all(torch.equal(written[name], value) for name, value in edited.items())
+    assert "UCE" in (tmp_path / "edited" / "README.md").read_text(encoding="utf-8")
+
+
+def test_columns_are_views_of_dense_blocks_experts_and_convolutions():
+    block = MlpBlock("mlp", "language", 0, 6, "gated", "down", (Slot("down", 1),))
+    experts = dataclasses.replace(block, experts=2, slots=(Slot("down", 2, stacked=True),))
+    for shape, chosen, pieces in (((5, 6), block, 1), ((5, 6, 1, 1), block, 1), ((2, 5, 3), experts, 2)):
+        weight = torch.ones(shape)
+        views = down_columns(weight, chosen)
+        assert [view.shape for view in views] == [(6 // pieces, 5)] * pieces
+        for view in views:
+            view.zero_()
+        assert not weight.any()
