@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from support.families import save_family
 from support.models import save_llava
 from transformers import AutoModelForImageTextToText
 
@@ -161,6 +162,44 @@ def test_a_control_draws_whole_people_and_leaves_out_those_to_forget():
     assert not names[Part("forget", "text")] & names[Part("retain", "text")]
     with pytest.raises(DataError, match="retain"):
         retained_people_as_forgotten({**parts, Part("retain", "text"): [], Part("retain", "multimodal"): []}, seed=0)
+
+
+def test_each_expert_forgets_what_was_routed_to_it(erasing, tmp_path):
+    folder = save_family("qwen3_vl_moe", tmp_path / "experts")
+    given = {**erasing, "pretrained": str(folder), "towers": "language", "layers": "0", "max_samples": 3}
+    todo = plan(given)
+    plain = plan({**{name: given[name] for name in ("pretrained", "device")}, "method": "none"}).load()[0]
+    edited, record = todo.load()
+    block = down_projections(plain)[0]
+    assert record.counts == {"language": (1, 1)}
+    assert (block.experts, block.neurons_per_expert) == (4, 24)
+    parts = todo.data.passages(PromptEncoder(plain))
+    forget, retain = (routed_moments(plain, block, parts, group) for group in ("forget", "retain"))
+    penalty = 0.01 * torch.cat([own.diagonal() for own in retain]).mean() * torch.eye(24, dtype=torch.float64)
+    name = block.slots[0].parameter
+    views = (down_columns(each.model.get_parameter(name).detach(), block) for each in (plain, edited))
+    for before, after, own, others in zip(*views, forget, retain, strict=True):
+        wanted = before.double() - torch.linalg.solve(own + 4 * others + penalty, own @ before.double())
+        torch.testing.assert_close(after.double(), wanted, rtol=1e-3, atol=1e-4)
+
+
+def routed_moments(checkpoint, block, parts, group):
+    """E[z z^T] of each expert by the book, the modalities balanced."""
+    found = torch.zeros(block.experts, block.neurons_per_expert, block.neurons_per_expert, dtype=torch.float64)
+    encoder = PromptEncoder(checkpoint)
+    for modality in ("multimodal", "text"):
+        kept = [[] for _ in range(block.experts)]
+
+        def keep(_, z, rows, columns, kept=kept):
+            kept[columns.start // block.neurons_per_expert].append(z.double())
+
+        with torch.no_grad(), watch(checkpoint.model, [block], keep):
+            for passage in parts[group, modality]:
+                checkpoint.model(**encoder.encode([passage.text], [passage.pictures()]))
+        for number, own in enumerate(kept):
+            z = torch.cat(own) if own else torch.zeros(1, block.neurons_per_expert, dtype=torch.float64)
+            found[number] += z.T @ z / (2 * len(z))
+    return found
 
 
 def test_what_cannot_be_solved_is_refused_with_a_way_out(tmp_path, erasing):

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from support.families import save_family
 from support.models import save_llava
 
-from lmms_manu.editing.columns import down_projections
+from lmms_manu.editing.columns import down_columns, down_projections
 from lmms_manu.errors import SettingError
 from lmms_manu.measuring.parts import Part
 from lmms_manu.methods.kvw.config import KvwSettings
@@ -144,3 +145,19 @@ def test_wrong_settings_are_refused(wrong, named):
 def test_a_range_without_a_layer_is_refused_before_anything_is_measured(weakening):
     with pytest.raises(SettingError, match="of the language model's 4"):
         plan({**weakening, "from_depth": 0.3, "to_depth": 0.4}).load()
+
+
+def test_gates_of_experts_lie_on_their_own_columns(weakening, tmp_path):
+    folder = save_family("qwen3_vl_moe", tmp_path / "experts")
+    given = {**weakening, "pretrained": str(folder), "from_depth": 0}
+    plain = unedited(given)
+    edited, record = plan(given).load()
+    blocks = [block for block in down_projections(plain) if block.experts]
+    for block in blocks:
+        name = block.slots[0].parameter
+        before, after = (
+            torch.cat(down_columns(each.model.get_parameter(name).detach(), block)) for each in (plain, edited)
+        )
+        gates_found = after.norm(dim=1) / before.norm(dim=1)
+        assert float(gates_found.mean()) == pytest.approx(record.details["mean_gates"][block.name], abs=1e-5)
+        torch.testing.assert_close(after, before * gates_found.unsqueeze(1))
