@@ -105,7 +105,7 @@ class PerNeuron:
 
 @dataclass(frozen=True)
 class PerPair:
-    """The sums of z z^T of every block, `[neurons + 1, neurons]`; the last row holds the number of observations.
+    """The sums of z z^T of every block, `[neurons + 2, neurons]`; below them that of z, and the number of observations.
 
     A block of 11,008 neurons takes a gigabyte, and as many again as there are shards: `lmms_manu.measuring.pairs`
     measures a few layers at a time. With experts, only neurons of one expert ever meet.
@@ -117,15 +117,16 @@ class PerPair:
     layout: NeuronLayout
 
     def about(self) -> str:
-        return "second moments"
+        return "second moments and means"
 
     def empty(self, block: int, device: torch.device | str = "cpu") -> Tensor:
         neurons = self.layout.blocks[block].neurons
-        return torch.zeros(neurons + 1, neurons, dtype=torch.float64, device=device)
+        return torch.zeros(neurons + 2, neurons, dtype=torch.float64, device=device)
 
     def add(self, values: Tensor, activations: Tensor, rows: Tensor | None, columns: slice, dtype: torch.dtype) -> None:
         seen = (activations if rows is None else activations.index_select(0, rows)).to(dtype)
         values[columns, columns] += (seen.T @ seen).to(values.device)
+        values[-2, columns] += seen.sum(0).to(values.device)
         values[-1, columns] += len(seen)
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
@@ -139,5 +140,5 @@ class PerPair:
 
     def split(self, joined: Tensor) -> Values:
         sizes = [block.neurons for block in self.layout.blocks]
-        pieces = joined.split([(size + 1) * size for size in sizes])
-        return [piece.view(size + 1, size) for piece, size in zip(pieces, sizes, strict=True)]
+        pieces = joined.split([(size + 2) * size for size in sizes])
+        return [piece.view(size + 2, size) for piece, size in zip(pieces, sizes, strict=True)]

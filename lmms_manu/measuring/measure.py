@@ -31,7 +31,7 @@ from lmms_manu.measuring.parts import Part, Parts, parts_with_examples
 from lmms_manu.measuring.passages import Passage, digest_of_passages
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.runner import ActivationRunner, Runner
-from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.measuring.settings import MeasureSettings, PassSettings
 from lmms_manu.measuring.statistics import MOMENTS, Statistic
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.inputs import PromptEncoder
@@ -112,7 +112,7 @@ def measure_parts(
     runner: Callable[[], Runner[Any]],
     parts: Parts,
     determinants: Determinants,
-    settings: MeasureSettings,
+    settings: PassSettings,
     *,
     name: str,
     cache: StatisticsCache | None = None,
@@ -153,7 +153,7 @@ def measure_parts(
 
 
 def determinants_of_parts(
-    checkpoint: Checkpoint, blocks: Sequence[MlpBlock], parts: Parts, settings: MeasureSettings, **more: Any
+    checkpoint: Checkpoint, blocks: Sequence[MlpBlock], parts: Parts, settings: PassSettings, **more: Any
 ) -> dict[Part, dict[str, Any]]:
     """Everything that the values of each part depend on, for the parts that there are examples of.
 
@@ -171,7 +171,7 @@ def determinants_of_parts(
     return {part: {**shared, "data": digest_of_passages(_in_order(parts[part]))} for part in there}
 
 
-def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings: MeasureSettings) -> dict[str, Any]:
+def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings: PassSettings) -> dict[str, Any]:
     """Everything but the data that a forward pass's activations, and which of them count, depend on."""
     model = checkpoint.model
     return {
@@ -180,7 +180,7 @@ def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings
         "processor": processor_fingerprint(checkpoint),
         "blocks": _digest_of_blocks(blocks),
         "tokens": settings.tokens,
-        "tau": settings.tau,
+        **({"tau": settings.tau} if isinstance(settings, MeasureSettings) else {}),
         "batch_size": settings.statistics_batch_size,
         "dtype": str(model.dtype),
         "device": checkpoint.device.type,

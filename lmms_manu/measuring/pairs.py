@@ -1,7 +1,8 @@
 """Second moments E[z z^T] of a block's neurons on each part of the data, for edits in closed form.
 
 They are large (a gigabyte for a block of 11,008 neurons), so a few blocks are measured at a time, each few in forward
-passes of their own, and none is kept in the cache; what an interrupted measurement had reached of the present ones is.
+passes of their own. Those of a small model are kept in the cache; of a large one only what an interrupted measurement
+had reached.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.measure import determinants_of_parts, measure_parts
 from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.measuring.runner import ActivationRunner
-from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.measuring.settings import PassSettings
 from lmms_manu.measuring.shards import SHARDS
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.inputs import PromptEncoder
@@ -24,6 +25,9 @@ from lmms_manu.models.loading import Checkpoint
 
 _FLOAT64 = 8
 BUDGET = 16 * 1024**3
+
+KEPT = 1024**3
+"""The bytes that all values together may take to be kept in the cache, in which statistics of all kinds lie."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,13 @@ class SecondMoments:
         block: the block.
         parts: by part E[z z^T] over its observations, `[neurons, neurons]`, float64, on the CPU; a part on which the
             block never ran is left out.
+        means: by part E[z], `[neurons]`.
         counts: by part the number of observations.
     """
 
     block: MlpBlock
     parts: Mapping[Part, Tensor]
+    means: Mapping[Part, Tensor]
     counts: Mapping[Part, int]
 
 
@@ -46,7 +52,7 @@ def measure_second_moments(
     checkpoint: Checkpoint,
     blocks: Sequence[MlpBlock],
     parts: Parts,
-    settings: MeasureSettings,
+    settings: PassSettings,
     *,
     budget: int = BUDGET,
     progress: bool = True,
@@ -58,6 +64,7 @@ def measure_second_moments(
     Args:
         budget: bytes that the values of the blocks measured at a time may take.
     """
+    kept = sum(len(parts) * _FLOAT64 * (block.neurons + 2) * block.neurons for block in blocks) <= KEPT
     for group in groups_within(blocks, budget, len(parts)):
         gathering = PerPair(NeuronLayout.of(group))
         determinants = determinants_of_parts(checkpoint, group, parts, settings, statistics=gathering.about())
@@ -66,11 +73,17 @@ def measure_second_moments(
             return ActivationRunner(checkpoint, PromptEncoder(checkpoint), group, gathering, settings.tokens)
 
         found = measure_parts(
-            runner, parts, determinants, settings, name=checkpoint.name, store=False, progress=progress
+            runner, parts, determinants, settings, name=checkpoint.name, store=kept, progress=progress
         )
         split = {part: gathering.split(values) for part, values in found.values.items()}
         for number, block in enumerate(group):
             yield _of_block(block, {part: values[number] for part, values in split.items()})
+
+
+def bytes_of(block: MlpBlock, parts: int) -> int:
+    """What the values of a block take while so many parts of the data are measured."""
+    # The shards of the part that is being measured, and what the parts before it have left.
+    return (SHARDS + parts) * _FLOAT64 * (block.neurons + 2) * block.neurons
 
 
 def groups_within(blocks: Sequence[MlpBlock], budget: int, parts: int) -> Iterator[tuple[MlpBlock, ...]]:
@@ -78,8 +91,7 @@ def groups_within(blocks: Sequence[MlpBlock], budget: int, parts: int) -> Iterat
     group: list[MlpBlock] = []
     taken = 0
     for block in blocks:
-        # The shards of the part that is being measured, and what the parts before it have left.
-        size = (SHARDS + parts) * _FLOAT64 * (block.neurons + 1) * block.neurons
+        size = bytes_of(block, parts)
         if group and taken + size > budget:
             yield tuple(group)
             group, taken = [], 0
@@ -92,5 +104,10 @@ def groups_within(blocks: Sequence[MlpBlock], budget: int, parts: int) -> Iterat
 def _of_block(block: MlpBlock, values: Mapping[Part, Tensor]) -> SecondMoments:
     ran = {part: own for part, own in values.items() if bool(own[-1].any())}
     # With experts, each neuron has seen the tokens of its own.
-    moments = {part: own[:-1] / own[-1].clamp(min=1) for part, own in ran.items()}
-    return SecondMoments(block, moments, {part: int(own[-1].max()) for part, own in ran.items()})
+    rates = {part: own[:-1] / own[-1].clamp(min=1) for part, own in ran.items()}
+    return SecondMoments(
+        block,
+        {part: own[:-1] for part, own in rates.items()},
+        {part: own[-1] for part, own in rates.items()},
+        {part: int(own[-1].max()) for part, own in ran.items()},
+    )

@@ -23,6 +23,7 @@ class Passage:
         answer: what follows, a blank at its start included.
         pictures: gives the pictures, decoded when called.
         picture_digest: changes when the pictures do; empty without pictures.
+        subject: the ID of whom or what it is about; empty if nobody says.
     """
 
     label: str
@@ -30,6 +31,7 @@ class Passage:
     answer: str
     pictures: Callable[[], list[Image.Image]] = _no_pictures
     picture_digest: str = ""
+    subject: str = ""
 
     @property
     def text(self) -> str:

@@ -174,4 +174,4 @@ def _passage(example: Example, encoder: PromptEncoder, prompt: PromptForm) -> Pa
     else:
         question = encoder.released_text(example.prompt)
         answer = f" {example.answer}"
-    return Passage(example.label, question, answer, example.pictures, example.digest())
+    return Passage(example.label, question, answer, example.pictures, example.digest(), example.subject)

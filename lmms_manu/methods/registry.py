@@ -24,6 +24,8 @@ ENTRY_POINTS = "lmms_manu.methods"
 METHODS: Mapping[str, str] = {
     "none": "lmms_manu.methods.unedited:Unedited",
     "manu": "lmms_manu.methods.manu.method:Manu",
+    "erase": "lmms_manu.methods.erase.method:Erase",
+    "kvw": "lmms_manu.methods.kvw.method:Kvw",
     "prompting": "lmms_manu.methods.prompting.method:Prompting",
     "finetune": "lmms_manu.methods.finetune.method:Finetune",
     "ga": "lmms_manu.methods.gradient.method:GradientAscent",

@@ -12,6 +12,7 @@ from support.passages import make_passages
 from support.statistics import stacked
 
 from lmms_manu.errors import DataError
+from lmms_manu.measuring import pairs
 from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.gathering import PerNeuron
 from lmms_manu.measuring.layout import NeuronLayout
@@ -188,7 +189,7 @@ def plain_second_moments(checkpoint, block, passages):
         with torch.no_grad(), watch(checkpoint.model, [block], lambda _, z, rows, columns: kept.append(z.double())):
             checkpoint.model(**inputs)
     z = torch.cat(kept)
-    return z.T @ z / len(z), len(z)
+    return z.T @ z / len(z), z.mean(0), len(z)
 
 
 def test_second_moments_equal_a_plain_computation_a_few_blocks_at_a_time(load, parts):
@@ -200,12 +201,25 @@ def test_second_moments_equal_a_plain_computation_a_few_blocks_at_a_time(load, p
     assert [one.block for one in found] == list(blocks)
     for one in (found[0], found[-1]):
         for part, moments in one.parts.items():
-            plain, count = plain_second_moments(checkpoint, one.block, parts[part])
+            plain, mean, count = plain_second_moments(checkpoint, one.block, parts[part])
             assert one.counts[part] == count
             torch.testing.assert_close(moments, plain, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(one.means[part], mean, rtol=1e-4, atol=1e-4)
     assert {part.modality for part in found[-1].parts} == {"multimodal"}, "the vision tower never runs for text"
-    assert not StatisticsCache.default().parts()
     assert not StatisticsCache.default().unfinished()
+
+
+def test_second_moments_are_kept_where_they_are_small(load, parts, monkeypatch):
+    checkpoint = load()
+    block = find_mlp_blocks(checkpoint.model)[:1]
+    monkeypatch.setattr(pairs, "KEPT", 0)
+    list(measure_second_moments(checkpoint, block, parts, SETTINGS, progress=False))
+    assert not StatisticsCache.default().parts()
+    monkeypatch.setattr(pairs, "KEPT", 2**30)
+    (first,) = measure_second_moments(checkpoint, block, parts, SETTINGS, progress=False)
+    assert len(StatisticsCache.default().parts()) == len(parts)
+    (again,) = measure_second_moments(checkpoint, block, parts, SETTINGS, progress=False)
+    assert all(torch.equal(again.parts[part], own) for part, own in first.parts.items())
 
 
 def test_data_without_pictures_is_measured_as_text(load, parts):

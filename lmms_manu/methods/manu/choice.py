@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from lmms_manu.errors import SettingError
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.neuron_statistics import NeuronStatistics
-from lmms_manu.methods.manu.config import ManuSettings, for_modalities, layers_chosen
+from lmms_manu.methods.manu.config import ManuSettings, for_modalities
 from lmms_manu.methods.manu.scores import TermWeights, measured_scores, random
 from lmms_manu.methods.manu.selection import neurons_to_prune, select
+from lmms_manu.methods.places import places_chosen
 
 _Groups = dict[tuple[str | int, ...], list[int]]
 """The numbers of the blocks that share one prune rate, by what they have in common."""
@@ -122,27 +122,12 @@ def _groups(layout: NeuronLayout, settings: ManuSettings) -> _Groups:
     Raises:
         SettingError: there are none, or a layer is asked for that no tower has.
     """
-    depths: dict[str, int] = {}
-    for block in layout.blocks:
-        depths[block.tower] = max(depths.get(block.tower, 0), block.layer + 1)
-    layers = {tower: layers_chosen(settings.layers, depth) for tower, depth in depths.items()}
     scope = "layer" if settings.random_like is not None else settings.own_scope
     groups: _Groups = {}
-    for number, block in enumerate(layout.blocks):
-        if settings.towers in ("both", block.tower) and block.layer in layers[block.tower]:
-            key = {"global": (), "tower": (block.tower,), "layer": (block.tower, block.layer)}[scope]
-            groups.setdefault(key, []).append(number)
-    towers = " and ".join(f"a {tower} tower of {depth} layers" for tower, depth in depths.items())
-    if not groups:
-        raise SettingError(
-            f"towers={settings.towers!r} with layers={settings.layers!r} leave no neuron to prune: there is {towers}."
-        )
-    deepest = max(depth for tower, depth in depths.items() if settings.towers in ("both", tower))
-    if beyond := layers_chosen(settings.layers, deepest) - set(range(deepest)):
-        raise SettingError(
-            f"layers={settings.layers!r}: with towers={settings.towers!r} there is no layer {min(beyond)}, but "
-            f"{towers}, counted from 0."
-        )
+    for number in places_chosen(layout.blocks, settings.towers, settings.layers):
+        block = layout.blocks[number]
+        key = {"global": (), "tower": (block.tower,), "layer": (block.tower, block.layer)}[scope]
+        groups.setdefault(key, []).append(number)
     return groups
 
 

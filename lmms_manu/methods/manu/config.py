@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import typing
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from lmms_manu.errors import SettingError, one_of
+from lmms_manu.errors import SettingError
 from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.methods.places import layers_chosen
 from lmms_manu.names import MODALITIES
 from lmms_manu.settings import setting
 from lmms_manu.sources import expanded, is_only_a_path
@@ -32,9 +32,6 @@ _HEAVIEST = 1e6
 
 # Below it a rate in percent looks like a share of one.
 _SMALLEST_USUAL = 0.1
-
-_LAYER_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
-_LAST_LAYERS = re.compile(r"last[: _]?(\d+)")
 
 
 @dataclass(frozen=True)
@@ -162,23 +159,3 @@ def for_modalities(settings: ManuSettings, modalities: Collection[str]) -> ManuS
             f"towers=vision with recipe={recipe}: without pictures the vision tower never runs. Use towers=language."
         )
     return dataclasses.replace(settings, towers="language")
-
-
-def layers_chosen(text: str, depth: int) -> frozenset[int]:
-    """The layers that a setting such as `all`, `last4` or `0-3+8` means in a tower of `depth` layers.
-
-    Raises:
-        SettingError: the text has another form.
-    """
-    chosen = text.strip().lower()
-    if chosen == "all":
-        return frozenset(range(depth))
-    if last := _LAST_LAYERS.fullmatch(chosen):
-        return frozenset(range(max(0, depth - int(last[1])), depth))
-    layers: set[int] = set()
-    for part in chosen.split("+"):
-        found = _LAYER_RANGE.fullmatch(part.strip())
-        if not found or (found[2] and int(found[2]) < int(found[1])):
-            raise one_of("layers", text, ("all", "last4 (the last four)", "0-3+8 (these four and the ninth)"))
-        layers.update(range(int(found[1]), int(found[2] or found[1]) + 1))
-    return frozenset(layers)

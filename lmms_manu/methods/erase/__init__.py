@@ -1,0 +1,1 @@
+"""Erase: the down projections lose what those to forget put into them, in closed form."""

@@ -1,0 +1,1 @@
+"""KVW: the value vectors that answers about those to forget call on count less."""
