@@ -1,6 +1,7 @@
 from lmms_manu._version import __version__ as __version__
 from lmms_manu.benchmarks.example import Example as Example
 from lmms_manu.methods.data import UnlearningData as UnlearningData
+from lmms_manu.methods.erase.method import Erase as Erase
 from lmms_manu.methods.finetune.method import Finetune as Finetune
 from lmms_manu.methods.gradient.method import GradientAscent as GradientAscent
 from lmms_manu.methods.gradient.method import GradientDifference as GradientDifference
@@ -10,6 +11,7 @@ from lmms_manu.methods.gradient.method import Npo as Npo
 from lmms_manu.methods.gradient.method import Rmu as Rmu
 from lmms_manu.methods.gradient.method import SimNpo as SimNpo
 from lmms_manu.methods.gradient.method import Undial as Undial
+from lmms_manu.methods.kvw.method import Kvw as Kvw
 from lmms_manu.methods.manu.method import Manu as Manu
 from lmms_manu.methods.prompting.method import Prompting as Prompting
 from lmms_manu.methods.record import EditRecord as EditRecord
@@ -25,12 +27,14 @@ from lmms_manu.public import unlearn as unlearn
 __all__ = [
     "Checkpoint",
     "EditRecord",
+    "Erase",
     "Example",
     "Finetune",
     "GradientAscent",
     "GradientDifference",
     "Idk",
     "KlMinimisation",
+    "Kvw",
     "Manu",
     "Npo",
     "Prompting",

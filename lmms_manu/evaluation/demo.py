@@ -72,6 +72,7 @@ def subjects() -> tuple[Subject, ...]:
     gold = Subject(GOLD, (("method", "none"), ("pretrained", GOLD_NAME), ("processor", DEFAULT_PROCESSOR)))
     others = [Subject("prompting", (("method", "prompting"),))]
     others += [Subject(name, (("method", name), *TRAINING.items())) for name in ("grad_diff", "npo")]
+    others += [Subject(name, (("method", name),)) for name in ("kvw", "erase")]
     pruned = []
     for rate, recipe in itertools.product(PRUNE_RATES, RECIPES):
         arguments = (("recipe", recipe), ("prune_rate", rate))
