@@ -173,14 +173,14 @@ class AnsweringEngine:
             group = _Group(ordered, start, PrefixCache(self._checkpoint, inputs, longest))
             agrees = self._sharing_agrees.get(kind) or self._agrees(planned, group)
         except NotReusableError as reason:
-            logger.debug("exemplars are computed for every prompt anew: %s", reason)
+            logger.debug("exemplars are computed again for every prompt: %s", reason)
             agrees = False
         except (ValueError, TypeError, LookupError, AttributeError, RuntimeError, StopIteration) as error:
-            # A model that cannot go on from a cache says so in its own way; without one it is asked as ever.
+            # A model that cannot go on from a cache says so in its own way; it is then asked without one.
             if is_out_of_memory(error):
                 release_memory()
                 return plain
-            logger.debug("exemplars are computed for every prompt anew: %s", error)
+            logger.debug("exemplars are computed again for every prompt: %s", error)
             agrees = False
         self._sharing_agrees[kind] = agrees
         if not agrees:

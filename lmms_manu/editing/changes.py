@@ -215,7 +215,7 @@ class SystemPrompt(Change):
     """A text in front of every conversation; no weight is changed.
 
     Args:
-        text: what the model is told.
+        text: the system prompt.
     """
 
     kind = "system_prompt"

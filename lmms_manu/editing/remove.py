@@ -164,15 +164,15 @@ def _describe_widths(model: nn.Module, before: Sequence[MlpBlock], after: Sequen
         widths.setdefault(id(config), set()).add(candidate.neurons)
         if candidate.holder in changed:
             old_widths.setdefault(id(config), set()).add(changed[candidate.holder])
-    told: list[tuple[Any, str, int]] = []
+    previous: list[tuple[Any, str, int]] = []
     for key, old in old_widths.items():
         names = [name for name in _WIDTH_SETTINGS if getattr(configs[key], name, None) in old]
         if len(widths[key]) == len(old) == 1 and names:
-            told.append((configs[key], names[0], getattr(configs[key], names[0])))
+            previous.append((configs[key], names[0], getattr(configs[key], names[0])))
             setattr(configs[key], names[0], next(iter(widths[key])))
     # Other parts of a model may take their width from the same setting: a connector, a head of the vision tower.
-    if len(told) < len(old_widths) or not _is_described(model):
-        for config, name, width in told:
+    if len(previous) < len(old_widths) or not _is_described(model):
+        for config, name, width in previous:
             setattr(config, name, width)
         return False
     return True

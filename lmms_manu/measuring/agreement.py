@@ -1,4 +1,4 @@
-"""What the processes that share a result must have alike, whatever the method: also where nothing is edited."""
+"""Checks that all processes of a run have the same weights, data and settings, for any method or none."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class BatchCollector:
         self._gathering.add(values, activations, chosen, columns, self._dtype)
 
     def values(self) -> Values:
-        """What was gathered of each block; nothing of one that did not run."""
+        """The values gathered for each block; empty values for a block that did not run."""
         return [own if own is not None else self._gathering.empty(block) for block, own in enumerate(self._values)]
 
     def _counted(self, tower: str, rows: int, device: torch.device) -> Tensor | None:

@@ -65,30 +65,30 @@ def edits(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def note_edits(model: PreTrainedModel, *fingerprints: str) -> None:
-    """Records all edits of `model` since it was loaded, lest statistics of other weights be taken for its own."""
+    """Records all edits of `model` since it was loaded, so that statistics of other weights are not read for it."""
     setattr(model, _EDITS, fingerprints)
 
 
 def processor_fingerprint(checkpoint: Checkpoint) -> str:
     """Changes whenever a tokenizer, its vocabulary or the treatment of pictures does.
 
-    A vocabulary is told by the files that it was read from: one of 150,000 words takes a tenth of a second to write
+    A vocabulary is identified by the files it was read from: one of 150,000 words takes a tenth of a second to write
     out. Words that were added to it in memory show, other changes of a tokenizer in memory do not.
     """
     processor = checkpoint.processor
     if isinstance(processor, PreTrainedTokenizerBase):
-        parts, told = {"tokenizer": processor}, _code(processor)
+        parts, determinants = {"tokenizer": processor}, _code(processor)
     else:
         named = {name: getattr(processor, name, None) for name in processor.get_attributes()}
         parts = {name: part for name, part in named.items() if part is not None}
-        told = [processor.to_json_string(), *_code(processor, *parts.values())]
+        determinants = [processor.to_json_string(), *_code(processor, *parts.values())]
     for name, part in parts.items():
         # The same files may be read by one class or another, which a configuration decides.
-        told.append(f"{name} {type(part).__module__} {type(part).__qualname__}")
+        determinants.append(f"{name} {type(part).__module__} {type(part).__qualname__}")
         if isinstance(part, PreTrainedTokenizerBase):
             added = json.dumps(part.get_added_vocab(), sort_keys=True)
-            told += [f"{len(part)} {part.special_tokens_map} {added}", *_vocabulary(checkpoint, name, part)]
-    return _digest(told)
+            determinants += [f"{len(part)} {part.special_tokens_map} {added}", *_vocabulary(checkpoint, name, part)]
+    return _digest(determinants)
 
 
 def _vocabulary(checkpoint: Checkpoint, name: str, tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -214,7 +214,7 @@ def _memory_digests(model: PreTrainedModel) -> list[str]:
         if tensor.device.type == "meta":
             raise ModelError(
                 f"The weights of {name} are offloaded, and the files they came from are not found: their statistics "
-                "cannot be told from those of other weights. Use statistics_cache=False."
+                "cannot be distinguished from those of other weights. Use statistics_cache=False."
             )
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)

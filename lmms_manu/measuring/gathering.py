@@ -55,7 +55,7 @@ class Gathering(Protocol):
         """The values over the observations of both, of one block or joined, on the device of `other`."""
 
     def is_finite(self, values: Tensor) -> Tensor:
-        """Whether no value of a block is NaN or infinite; a scalar."""
+        """Whether all values of a block are finite; a scalar."""
 
     def join(self, values: Sequence[Tensor]) -> Tensor:
         """The values of all blocks as one tensor, on the CPU."""

@@ -196,5 +196,5 @@ def _in_order(passages: Sequence[Passage]) -> list[Passage]:
 
 def _digest_of_blocks(blocks: Sequence[MlpBlock]) -> str:
     """Changes with the blocks, and with what of them the activations are read from."""
-    told = [(block.name, block.down, block.tower, block.layer, block.neurons, block.experts) for block in blocks]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    description = [(block.name, block.down, block.tower, block.layer, block.neurons, block.experts) for block in blocks]
+    return hashlib.sha256(json.dumps(description).encode()).hexdigest()

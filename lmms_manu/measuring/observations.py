@@ -84,7 +84,7 @@ def _are_nowhere(places: Tensor) -> Tensor:
 
 
 class UnknownRowsError(Exception):
-    """It cannot be told which rows of a padded batch are padding; one sample alone has none."""
+    """Raised if the padding of a batch cannot be located among the rows; a batch of one sample has no padding."""
 
 
 def _patches(mask: Tensor, rows: int) -> Tensor:

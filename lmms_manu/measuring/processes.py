@@ -105,8 +105,8 @@ class Processes:
             ranks: dict[str | None, list[str]] = {}
             for rank, own in enumerate(held):
                 ranks.setdefault(own.get(name), []).append(str(rank))
-            told = "; ".join(f"{value or 'nothing'} in process {', '.join(own)}" for value, own in ranks.items())
-            found.append(f"{name} ({told})")
+            held_by = "; ".join(f"{value or 'nothing'} in process {', '.join(own)}" for value, own in ranks.items())
+            found.append(f"{name} ({held_by})")
         more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise ModelError(
             f"The processes differ in {', '.join(found)}{more}: their results would be mixed. Give each the same "

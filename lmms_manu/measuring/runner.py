@@ -49,7 +49,7 @@ class BatchRunner(ABC):
         - `run`
             - `observe`: what the batch leaves behind, computed in float32
             - values that are not finite: once more in float64, then one passage after the other to name the culprit
-            - out of memory, or rows that cannot be told from padding: the two halves of the batch, and no batch is as
+            - out of memory, or rows not distinguishable from padding: the two halves of the batch, and no batch is as
               large again
 
     Args:
@@ -89,7 +89,7 @@ class BatchRunner(ABC):
             dtype: the type to compute in.
 
         Raises:
-            UnknownRowsError: rows cannot be told from padding, but could be in a smaller batch.
+            UnknownRowsError: rows cannot be distinguished from padding, but could be in a smaller batch.
         """
 
     def encode(self, passages: Sequence[Passage]) -> EncodedBatch:

@@ -88,7 +88,7 @@ def merge_into(statistics: Sequence[Statistic], values: Tensor, more: Tensor) ->
 
 
 def are_finite(statistics: Sequence[Statistic], values: Tensor) -> Tensor:
-    """Whether no value of `[statistics, neurons]` is NaN or infinite, but for those of no observation; a scalar."""
+    """Whether all values of `[statistics, neurons]` are finite, ignoring those without observations; a scalar."""
     empty = no_observations(statistics, 1, values.device)
     return (values.isfinite() | (values == empty)).all()
 
@@ -156,8 +156,8 @@ def _moments(buffer: Tensor, values: Tensor, z: Tensor, tau: float) -> Tensor:
     """The `MOMENTS` of `z`, `[rows, neurons]`, in one go.
 
     Args:
-        buffer: of the shape of `z` or with more rows; takes the intermediate values: allocating it anew would cost as
-            much as the arithmetic.
+        buffer: of the shape of `z` or with more rows; takes the intermediate values: allocating it each time would
+            cost as much as the arithmetic.
         values: `[5, neurons]`, which is written and returned.
         z: the activations.
         tau: a neuron is active where |z| > tau.

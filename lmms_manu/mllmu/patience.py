@@ -1,4 +1,4 @@
-"""How long an endpoint that does not reply is waited for."""
+"""A circuit breaker: stops sending requests to an endpoint that does not reply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 class Patience:
-    """Leaves an endpoint alone once it fails, then lets one caller at a time try it, and gives it up at last.
+    """Stops requests to an endpoint that fails, then tries it one request at a time, and finally gives up.
 
     Args:
         failures: how many requests in a row may fail until the endpoint is left alone.

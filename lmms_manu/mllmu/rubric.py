@@ -1,4 +1,4 @@
-"""What the factuality judge is told, and how its reply is read.
+"""The prompt of the factuality judge, and reading its reply.
 
 Source: MLLMU-Bench (arXiv 2410.22108), whose judge rates a generated answer against the ground truth from 1 to 10.
 """

@@ -75,9 +75,9 @@ def merge_adapter(model: PreTrainedModel, adapter: str) -> tuple[PreTrainedModel
         f"it lacks {listed(sorted(report.missing_keys))}" if report.missing_keys else "",
         "" if merged.tensors and merged.modules else "it changes nothing",
     ]
-    if told := "; ".join(filter(None, found)):
+    if faults := "; ".join(filter(None, found)):
         raise ModelError(
-            f"adapter={adapter!r} does not fit the checkpoint: {told}. An adapter belongs to the whole model that it "
+            f"adapter={adapter!r} does not fit the checkpoint: {faults}. An adapter belongs to the whole model that it "
             "was trained on: name that one as pretrained=, or wrap the whole model when training."
         )
     try:

@@ -47,9 +47,9 @@ def refuse_incomplete(source: str, model: nn.Module, report: Mapping[str, Collec
         f"has {listed(unexpected)}, for which the model has no place" if unexpected else "",
         f"holds {listed(mismatched)}" if mismatched else "",
     ]
-    told = "; it ".join(filter(None, found))
+    faults = "; it ".join(filter(None, found))
     raise ModelError(
-        f"pretrained={source!r} does not fit its model, a {type(model).__name__}: it {told}. {_way_out(unexpected)}"
+        f"pretrained={source!r} does not fit its model, a {type(model).__name__}: it {faults}. {_way_out(unexpected)}"
     )
 
 

@@ -48,7 +48,7 @@ class TokenizedPrompt:
 class PromptEncoder(PromptProcessing):
     """Encodes prompts as the processor does, with less work.
 
-    Processors prepare every picture of every prompt anew. Where a model's picture is nothing but tokens of its own and
+    Processors prepare a picture again for each prompt. Where a model's picture is nothing but tokens of its own and
     a block of its inputs, prompts are put together from tokens and pictures that are prepared once; this is taken up
     only after it gave exactly what the processor gives for the first prompt whose pictures stand between the same
     kinds of characters.

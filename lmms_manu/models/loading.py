@@ -40,7 +40,7 @@ class Checkpoint:
         processor: tokenizer and image processor, or the tokenizer of a text-only model; pads on the left.
         device: where inputs have to be put.
         settings: what it was loaded with.
-        system_prompt: what it is told before every conversation; empty for nothing.
+        system_prompt: the system prompt before every conversation; empty for none.
         adapter: what was merged into the weights, None for nothing.
     """
 

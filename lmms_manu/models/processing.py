@@ -114,7 +114,7 @@ class PromptProcessing(PromptRenderer):
 
     @cached_property
     def _needs_picture(self) -> bool:
-        """Whether the model takes no text alone."""
+        """Whether the model requires a picture with every text."""
         pixels = inspect.signature(self._model_class.forward).parameters.get("pixel_values")
         return pixels is not None and pixels.default is pixels.empty
 

@@ -33,7 +33,7 @@ class PromptRenderer:
     Args:
         processor: says what stands for a picture, and how a conversation is written; the tokenizer of a text-only
             model will do.
-        system_prompt: what the model is told before every conversation; empty for nothing.
+        system_prompt: the system prompt before every conversation; empty for none.
     """
 
     def __init__(self, processor: ProcessorMixin | PreTrainedTokenizerBase, system_prompt: str = "") -> None:
@@ -79,8 +79,8 @@ class PromptRenderer:
 
         Vicuna's conversations, whose form the released prompts have, put a blank between the two.
         """
-        told = f"{self.system_prompt} " if self.system_prompt else ""
-        return told + (text.replace(MARKER, self.placeholder) if MARKER in text else text)
+        system = f"{self.system_prompt} " if self.system_prompt else ""
+        return system + (text.replace(MARKER, self.placeholder) if MARKER in text else text)
 
     def chat_text(self, messages: Sequence[Mapping[str, Any]], *, in_place: bool = False) -> str:
         """Messages as one prompt that ends where the model's answer starts.
@@ -95,7 +95,7 @@ class PromptRenderer:
         """
         turns = [{"role": message["role"], "content": self._parts(message["content"])} for message in messages]
         if self.system_prompt:
-            turns = self._told(turns)
+            turns = self._with_system_prompt(turns)
         if in_place:
             turns = [{**turn, "content": _within_text(turn["content"])} for turn in turns]
         if self.has_chat_template:
@@ -105,7 +105,7 @@ class PromptRenderer:
             text = "\n".join([*lines, "ASSISTANT:"])
         return text.replace(_PLACE, self.placeholder) if _PLACE in text else text
 
-    def _told(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _with_system_prompt(self, turns: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The turns after the system prompt, which adds to a system turn of the task's own.
 
         A template that knows no system turn gets it at the start of the first turn.

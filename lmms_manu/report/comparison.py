@@ -62,10 +62,10 @@ def _misplaced(runs: Sequence[Run], sections: Sequence[Section]) -> list[Problem
     for run in runs:
         benchmark, ratio = _forgotten(run)
         if run.name not in shown and benchmark in names() and ratio in (get_benchmark(benchmark).ratios or (None,)):
-            told = get_benchmark(benchmark).title if ratio is None else f"{ratio} %"
+            whose = get_benchmark(benchmark).title if ratio is None else f"{ratio} %"
             message = (
-                f"{run.name} forgot the people of {told} and was asked about others, so that it stands in no table: "
-                f"evaluate the tasks of {told}, such as {get_benchmark(benchmark).everything(ratio)}."
+                f"{run.name} forgot the people of {whose} and was asked about others, so that it stands in no table: "
+                f"evaluate the tasks of {whose}, such as {get_benchmark(benchmark).everything(ratio)}."
             )
             problems.append(Problem("misplaced", message))
     if problems and not shown:

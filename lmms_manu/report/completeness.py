@@ -1,4 +1,4 @@
-"""Whether what the harness wrote of an evaluation is all there: it only warns of a file that it could not write."""
+"""Checks that all files of an evaluation are there: the harness only warns of a file that it could not write."""
 
 from __future__ import annotations
 

@@ -87,20 +87,20 @@ def identify(results: ResultsFile, record: EditRecord | None) -> Identity:
         label = PurePath(results.checkpoint).name or results.model
         return Identity(results.model, results.checkpoint, method="", label=label, settings=settings)
     method = _method(arguments)
-    told = record or _by_arguments(results, arguments, method)
-    named = _NAMED | {*told.variant}
-    if not told.edited:
+    known = record or _by_arguments(results, arguments, method)
+    named = _NAMED | {*known.variant}
+    if not known.edited:
         named |= _OF_DATA | {*(method.config_class.names() if method else ())}
-        label = VANILLA if told.method == UNEDITED else f"{VANILLA} ({told.label} changed nothing)"
+        label = VANILLA if known.method == UNEDITED else f"{VANILLA} ({known.label} changed nothing)"
     else:
-        label = told.label
+        label = known.label
     settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in named))
-    ratio = told.forgotten.get("forget_ratio") if told.edited else None
+    ratio = known.forgotten.get("forget_ratio") if known.edited else None
     return Identity(
         model=results.model,
         checkpoint=results.checkpoint,
-        method=told.method if told.edited else UNEDITED,
-        variant=tuple(told.variant.items()) if told.edited else (),
+        method=known.method if known.edited else UNEDITED,
+        variant=tuple(known.variant.items()) if known.edited else (),
         label=label,
         forget_ratio=None if ratio is None else int(ratio),
         settings=settings,

@@ -170,8 +170,8 @@ def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
             name = get_benchmark(benchmark).title if benchmark in names() else benchmark
             title = f"{name}, {title.lower()}" if ratio else name
         parts += [f"## {title}", _ranking(groups[benchmark, ratio], score, benchmark)]
-        if told := _different_versions(groups[benchmark, ratio]):
-            parts.append(told)
+        if differing := _different_versions(groups[benchmark, ratio]):
+            parts.append(differing)
     return "\n\n".join(parts) + "\n"
 
 
@@ -182,7 +182,7 @@ def _different_versions(entries: Sequence[Entry]) -> str:
         "packages": different({name: run.get("versions") or {} for name, run in runs.items()}),
         "tasks": different({name: run.get("task_versions") or {} for name, run in runs.items()}),
     }
-    return " ".join(f"Different versions of {what}: {told}." for what, told in found.items() if told)
+    return " ".join(f"Different versions of {what}: {differing}." for what, differing in found.items() if differing)
 
 
 def identifier(entry: Mapping[str, Any]) -> str:

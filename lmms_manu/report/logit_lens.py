@@ -30,7 +30,7 @@ def measure_residual(checkpoint: Checkpoint, data: UnlearningData, record: EditR
         batch_size: samples in one forward pass.
 
     Raises:
-        ModelError: the model has no output head or final norm that can be told, or does not give its hidden states.
+        ModelError: the model has no recognisable output head or final norm, or does not give its hidden states.
     """
     encoder = PromptEncoder(checkpoint)
     lens = LogitLens(checkpoint)
@@ -53,7 +53,7 @@ class LogitLens:
         checkpoint: the model.
 
     Raises:
-        ModelError: it has no output head or final norm that can be told.
+        ModelError: it has no recognisable output head or final norm.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:

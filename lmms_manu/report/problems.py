@@ -1,4 +1,4 @@
-"""What can be wrong with results, and how it is told."""
+"""Problems that results can have, and the errors that name them."""
 
 from __future__ import annotations
 

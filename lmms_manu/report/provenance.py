@@ -28,8 +28,8 @@ def versions_of_file(results: ResultsFile) -> dict[str, str]:
     harness = {} if results.harness_version in _UNKNOWN else {"lmms-eval": results.harness_version}
     edit = edit_of(results)
     # The record of an edit may be older than the evaluation: it counts where nothing else tells.
-    told = {**(edit.versions if edit is not None else {}), **leaf, **_of_part(results), **harness}
-    return {str(name): str(version) for name, version in told.items()}
+    listed = {**(edit.versions if edit is not None else {}), **leaf, **_of_part(results), **harness}
+    return {str(name): str(version) for name, version in listed.items()}
 
 
 def versions_of_files(files: Iterable[ResultsFile]) -> dict[str, str]:
@@ -43,27 +43,29 @@ def versions_of_files(files: Iterable[ResultsFile]) -> dict[str, str]:
 
 def mixed_within(name: str, files: Sequence[ResultsFile]) -> list[Problem]:
     """One problem where the results of one run were made with different versions."""
-    told = different({_title(file): versions_of_file(file) for file in files})
-    return [Problem("versions", f"{name}: its results were made with different versions of {told}.")] if told else []
+    listed = different({_title(file): versions_of_file(file) for file in files})
+    return (
+        [Problem("versions", f"{name}: its results were made with different versions of {listed}.")] if listed else []
+    )
 
 
 def mixed_between(versions: Mapping[str, Mapping[str, str]]) -> list[Problem]:
     """One problem where runs, given by name, were made with different versions."""
-    told = different(versions)
-    return [Problem("versions", f"the runs used different versions of {told}.")] if told else []
+    listed = different(versions)
+    return [Problem("versions", f"the runs used different versions of {listed}.")] if listed else []
 
 
 def different(versions: Mapping[str, Mapping[str, str]]) -> str:
     """The packages whose versions differ, with who has which: `torch (2.9 in a, 2.10 in b)`; empty if none does."""
-    told = []
+    listed = []
     for package in dict.fromkeys(package for table in versions.values() for package in table):
         found: dict[str, list[str]] = collections.defaultdict(list)
         for name, table in versions.items():
             if package in table:
                 found[table[package]].append(name)
         if len(found) > 1:
-            told.append(f"{package} ({'; '.join(f'{version} in {_few(names)}' for version, names in found.items())})")
-    return ", ".join(told)
+            listed.append(f"{package} ({'; '.join(f'{version} in {_few(names)}' for version, names in found.items())})")
+    return ", ".join(listed)
 
 
 def _few(names: Sequence[str]) -> str:

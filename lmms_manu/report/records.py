@@ -26,16 +26,16 @@ def protocol_of(task: TaskResult) -> Mapping[str, Any]:
 def edit_of(results: ResultsFile) -> EditRecord | None:
     """The record of how the model was edited; None if the run left none."""
     edits = (protocol_of(task).get("edit") for task in results.tasks)
-    told = next((record for edit in edits if isinstance(edit, Mapping) and (record := _record(edit))), None)
+    first = next((record for edit in edits if isinstance(edit, Mapping) and (record := _record(edit))), None)
     # Only `lmms-manu evaluate` puts the record of the model that it evaluated above the results.
-    if told is None and results.model in MODELS and not any(protocol_of(task) for task in results.tasks):
+    if first is None and results.model in MODELS and not any(protocol_of(task) for task in results.tasks):
         evaluated = next((folder for folder in results.folders if (folder / MANIFEST_FILE).is_file()), None)
-        told = EditRecord.read(evaluated / RECORD_FILE) if evaluated else None
-    if told is not None and told.edited:
-        return told
+        first = EditRecord.read(evaluated / RECORD_FILE) if evaluated else None
+    if first is not None and first.edited:
+        return first
     # Other models of the harness record no edit; the checkpoint does, if it is still there.
     written = EditRecord.of_checkpoint(results.checkpoint) if results.checkpoint else None
-    return written or told
+    return written or first
 
 
 def _record(entries: Mapping[str, Any]) -> EditRecord | None:

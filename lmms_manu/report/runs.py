@@ -22,7 +22,7 @@ from lmms_manu.report.records import edit_of, protocol_of
 from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
 from lmms_manu.report.samples import first_scored, read_samples
 
-_TOLD = 3
+_LISTED = 3
 """Tasks named in a message about many."""
 
 
@@ -76,7 +76,7 @@ def read_runs(places: Sequence[str], allow: Iterable[str] = ()) -> tuple[Run, ..
     Args:
         places: folders or results files, `NAME=FOLDER` to name a run; the same name again adds a folder to the run.
             Results without a name belong together if they are of the same model.
-        allow: kinds of problems that are told instead of raised: see `ALLOWANCES`.
+        allow: kinds of problems that are reported instead of raised: see `ALLOWANCES`.
 
     Returns:
         The runs, in the order in which they were first named or found.
@@ -166,9 +166,9 @@ def _fingerprint(name: str, tasks: Mapping[str, TaskResult], edits: Sequence[Edi
     # A checkpoint that was edited before it was loaded shows no edit in its answers, only in its record.
     found = recorded if set(asked) <= {None} and recorded else {**recorded, **asked}
     if len(found) > 1:
-        told = "; ".join(f"{edit or 'no edit'} in {place}" for edit, place in found.items())
+        listed = "; ".join(f"{edit or 'no edit'} in {place}" for edit, place in found.items())
         raise DataError(
-            f"{name}: its results were made with different edits ({told}), though the arguments are the same: "
+            f"{name}: its results were made with different edits ({listed}), though the arguments are the same: "
             "weights, data or versions changed in between. Report them as separate runs with NAME=FOLDER."
         )
     return next(iter(found), None)
@@ -179,11 +179,11 @@ def _cut_short(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
     partial = [task for task in tasks.values() if task.is_partial]
     if not partial:
         return []
-    told = [f"{task.name} has {task.effective} of {task.original} questions" for task in partial[:_TOLD]]
-    if len(partial) > _TOLD:
-        more = len(partial) - _TOLD
-        told.append(f"{more} more {'task was' if more == 1 else 'tasks were'} cut short")
-    return [Problem("partial", f"{name}: {', '.join(told)}.")]
+    listed = [f"{task.name} has {task.effective} of {task.original} questions" for task in partial[:_LISTED]]
+    if len(partial) > _LISTED:
+        more = len(partial) - _LISTED
+        listed.append(f"{more} more {'task was' if more == 1 else 'tasks were'} cut short")
+    return [Problem("partial", f"{name}: {', '.join(listed)}.")]
 
 
 def _gaps(name: str, results: Mapping[str, TaskResult]) -> list[Problem]:
@@ -197,8 +197,8 @@ def _gaps(name: str, results: Mapping[str, TaskResult]) -> list[Problem]:
         skipped = int(task.values.get("skipped", 0)) if find_task(task.name) else 0
         if skipped:
             questions, were = ("question", "was") if skipped == 1 else ("questions", "were")
-            told = f"{skipped} {questions} of {task.name} {were} unusable and left out"
-            problems.append(Problem("skipped", f"{name}: {told}."))
+            listed = f"{skipped} {questions} of {task.name} {were} unusable and left out"
+            problems.append(Problem("skipped", f"{name}: {listed}."))
     return problems
 
 
@@ -235,12 +235,12 @@ def _across(runs: Sequence[Run]) -> list[Problem]:
 def _mixed(what: str, values: Mapping[str, str]) -> list[Problem]:
     if len(set(values.values())) < 2:
         return []
-    told = ", ".join(f"{value} in {name}" for name, value in values.items())
-    return [Problem("mixed-version", f"{what}: {told}.")]
+    listed = ", ".join(f"{value} in {name}" for name, value in values.items())
+    return [Problem("mixed-version", f"{what}: {listed}.")]
 
 
 def problems_of(runs: Sequence[Run]) -> list[Problem]:
-    """What was allowed but has to be told: see `Problem`."""
+    """Problems that were allowed and are reported with the results: see `Problem`."""
     problems = [problem for run in runs for problem in run.problems] + _across(runs)
     return problems + mixed_between({run.name: versions_of(run) for run in runs})
 

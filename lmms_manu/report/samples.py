@@ -36,7 +36,7 @@ def first_scored(path: Path, task: str) -> Sample | None:
 
 
 def _samples(path: Path, task: str) -> Iterator[Sample]:
-    # In bytes, so that a line that is not UTF-8 is told with its number, as other damage is.
+    # In bytes, so that a line that is not UTF-8 is reported with its number, as other damage is.
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             yield _parsed(line, task, f"{path}, line {number}")

@@ -1,4 +1,4 @@
-"""How a gate's verdicts are told: in the terminal, as JUnit XML, as Markdown for a step summary."""
+"""Writes a gate's verdicts: in the terminal, as JUnit XML, as Markdown for a step summary."""
 
 from __future__ import annotations
 

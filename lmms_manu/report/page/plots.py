@@ -121,7 +121,7 @@ def _layers(section: Section, charts: Charts) -> Iterator[Plot | None]:
     """Share of neurons pruned in each layer, where the edit's record tells."""
     towers: dict[str, list[Record]] = {}
     for row in section.rows:
-        for tower, counts in _told(row, "layers").items():
+        for tower, counts in _recorded(row, "layers").items():
             for layer, (pruned, total) in enumerate(counts):
                 share = 100 * pruned / total if total else 0.0
                 towers.setdefault(tower, []).append({"run": row.name, "layer": layer, "pruned %": share})
@@ -138,14 +138,14 @@ def _activations(section: Section, charts: Charts) -> Iterator[Plot | None]:
     pruned: dict[tuple[str, str], list[Record]] = {}
     drawn = []
     for row in section.rows:
-        for tower, told in _told(row, "activations").items():
-            for part, counts in told["neurons"].items():
+        for tower, recorded in _recorded(row, "activations").items():
+            for part, counts in recorded["neurons"].items():
                 group, modality = part.split("/")
                 place = {"run": row.name, "set": group, "modality": VIEW_TITLES[modality]}
-                if (tower, part, told["edges"], counts) not in drawn:
-                    drawn.append((tower, part, told["edges"], counts))
-                    measured.setdefault(tower, []).extend(_counts(place, told["edges"], counts))
-                chosen = _counts(place, told["edges"], told["pruned"][part])
+                if (tower, part, recorded["edges"], counts) not in drawn:
+                    drawn.append((tower, part, recorded["edges"], counts))
+                    measured.setdefault(tower, []).extend(_counts(place, recorded["edges"], counts))
+                chosen = _counts(place, recorded["edges"], recorded["pruned"][part])
                 pruned.setdefault((tower, modality), []).extend(chosen)
     for tower, records in measured.items():
         title = f"Activations of the neurons, {tower} tower"
@@ -161,7 +161,7 @@ def _counts(place: Record, edges: Sequence[float], counts: Sequence[int]) -> Ite
         yield {**place, "mean |z|": f"{math.sqrt(low * high):.3g}", "neurons": count}
 
 
-def _told(row: Row, name: str) -> Mapping[str, Any]:
+def _recorded(row: Row, name: str) -> Mapping[str, Any]:
     """What the record of a run's edit tells in its details by tower; empty where it does not."""
     edit = row.run.edit if row.run else None
     return edit.details.get(name) or {} if edit is not None else {}
