@@ -31,10 +31,10 @@ from lmms_manu.answering.engine import AnsweringEngine
 from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.requests import PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
-from lmms_manu.mllmu import DatasetSource, ProtocolSettings
-from lmms_manu.mllmu.asking import conversation
-from lmms_manu.mllmu.names import leaf_name
-from lmms_manu.mllmu.questions import LEAVES, load_questions
+from lmms_manu.benchmarks.mllmu import DatasetSource, ProtocolSettings
+from lmms_manu.benchmarks.mllmu.names import leaf_name
+from lmms_manu.benchmarks.mllmu.prompt_building import conversation
+from lmms_manu.benchmarks.mllmu.questions import LEAVES, load_questions
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
 from lmms_manu.models.settings import ModelSettings

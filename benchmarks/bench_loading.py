@@ -35,13 +35,13 @@ from rich.table import Table
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lmms_manu import environment
+from lmms_manu.benchmarks.mllmu.synthetic import make_dataset
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.embedded import model_folder
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.models.blocks import find_mlp_blocks
-from lmms_manu.synthetic import make_dataset
 
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 RATES = (2, 5, 10, 20)

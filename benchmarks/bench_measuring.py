@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from random_llava import passages, save_random_llava
+from random_llava import rendered_examples, save_random_llava
 from rich.console import Console
 from rich.table import Table
 
@@ -57,7 +57,7 @@ class Subject:
         return self.checkpoint.model.num_parameters()
 
     def encode(self, batches: int, *, pictured: bool = True) -> list[EncodedBatch]:
-        every = passages(4 * batches, pictured=pictured)
+        every = rendered_examples(4 * batches, pictured=pictured)
         return [self.runner.encode(every[start : start + 4]) for start in range(0, len(every), 4)]
 
     def bare(self, batches: Sequence[EncodedBatch]) -> None:

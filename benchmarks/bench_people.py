@@ -26,8 +26,8 @@ from PIL import Image
 from pyarrow import parquet
 
 from lmms_manu import environment
-from lmms_manu.mllmu.names import FINE_TUNING_SET
-from lmms_manu.synthetic import make_dataset
+from lmms_manu.benchmarks.mllmu.names import FINE_TUNING_SET
+from lmms_manu.benchmarks.mllmu.synthetic import make_dataset
 
 SIDE = 1024
 WAYS = ("read through", "decoded in turn")
@@ -84,7 +84,7 @@ def seconds(way: str, forget_ratio: int, surroundings: dict[str, str]) -> float:
         from time import perf_counter
         from lmms_manu.methods.data import load_data
         from lmms_manu.methods.settings import UnlearningSettings
-        from lmms_manu.mllmu.source import DatasetSource
+        from lmms_manu.benchmarks.mllmu.source import DatasetSource
         started = perf_counter()
         if {way == WAYS[1]}:
             DatasetSource.rows_that_decode = lambda self, config, rows: [row for row in rows if self.image(config, row)]

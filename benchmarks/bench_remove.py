@@ -18,14 +18,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from random_llava import passages, save_random_llava
+from random_llava import rendered_examples, save_random_llava
 from rich.console import Console
 from rich.table import Table
 
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.remove import remove_neurons
 from lmms_manu.editing.zero import zero_neurons
-from lmms_manu.measuring.encoding import PassageEncoder
+from lmms_manu.measuring.encoding import ExampleEncoder
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import load_checkpoint
@@ -81,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         settings = ModelSettings(pretrained=str(save_random_llava(Path(scratch))), device="cpu")
         checkpoint = load_checkpoint(settings)
-        inputs = PassageEncoder(PromptEncoder(checkpoint), question_lengths=False).encode(passages(4)).inputs
+        inputs = ExampleEncoder(PromptEncoder(checkpoint), question_lengths=False).encode(rendered_examples(4)).inputs
         rows = [compare(checkpoint.model, inputs, rate, arguments.rounds) for rate in arguments.rates]
         parameters = checkpoint.model.num_parameters()
     table = Table(title=f"removed against zeroed neurons, LLaVA of {parameters / 1e6:.1f} M random parameters")

@@ -22,10 +22,10 @@ from pathlib import Path
 MEASURED = """
 import json, resource, sys, time
 import datasets
-import lmms_manu.mllmu.questions, lmms_manu.mllmu.source
-from lmms_manu.mllmu import DatasetSource, ProtocolSettings
-from lmms_manu.mllmu.names import leaves
-from lmms_manu.mllmu.questions import load_questions
+import lmms_manu.benchmarks.mllmu.questions, lmms_manu.benchmarks.mllmu.source
+from lmms_manu.benchmarks.mllmu import DatasetSource, ProtocolSettings
+from lmms_manu.benchmarks.mllmu.names import leaves
+from lmms_manu.benchmarks.mllmu.questions import load_questions
 
 def own():
     with open('/proc/self/status') as lines:

@@ -23,7 +23,7 @@ from typing import Any
 
 import peft
 import torch
-from random_llava import passages, save_random_llava
+from random_llava import rendered_examples, save_random_llava
 from transformers import Trainer, TrainingArguments
 
 from lmms_manu.models.inputs import PromptEncoder
@@ -33,15 +33,15 @@ from lmms_manu.training import terms
 from lmms_manu.training.examples import Batch, Examples
 from lmms_manu.training.objective import Terms, Weighted
 from lmms_manu.training.order import order
-from lmms_manu.training.parts import adapted_layers
 from lmms_manu.training.settings import TrainingSettings
-from lmms_manu.training.train import Task, train
+from lmms_manu.training.train import TrainingTask, train
+from lmms_manu.training.trained_weights import adapted_layers
 
 SPEED, MEMORY = 0.95, 1.1
 FINETUNE = Terms(Weighted(terms.CrossEntropy()))
 METHODS = {
     "finetune": FINETUNE,
-    "npo": Terms(Weighted(terms.Npo(0.9))),
+    "npo": Terms(Weighted(terms.NpoTerm(0.9))),
     "kl": Terms(Weighted(terms.Ascent()), Weighted(terms.Closeness())),
 }
 
@@ -89,7 +89,7 @@ def bare(checkpoint: Checkpoint, learn: dict[str, Any], settings: TrainingSettin
 
 def own(checkpoint: Checkpoint, minimised: Terms, learn: dict[str, Any], settings: TrainingSettings) -> float:
     """Steps per second of this package's training, encoding included."""
-    trained = train(checkpoint, Task(learn, minimised, "benchmark", learn), settings)
+    trained = train(checkpoint, TrainingTask(learn, minimised, "benchmark", learn), settings)
     return trained.steps / trained.seconds["train"]
 
 
@@ -118,8 +118,8 @@ def main() -> int:
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     learn: dict[str, Any] = {
-        "multimodal": passages(arguments.samples),
-        "text": passages(arguments.samples, pictured=False),
+        "multimodal": rendered_examples(arguments.samples),
+        "text": rendered_examples(arguments.samples, pictured=False),
     }
     settings = TrainingSettings(train_batch_size=arguments.batch, resume_every=0, learning_rate=1e-4)
     with tempfile.TemporaryDirectory() as scratch:

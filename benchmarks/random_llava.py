@@ -19,7 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 
 PICTURE_SIZE = 224
 PATCH_SIZE = 16
@@ -62,10 +62,10 @@ def save_random_llava(folder: Path, *, hidden: int = 768, neurons: int = 2048, l
     return folder
 
 
-def passages(number: int, *, pictured: bool = True) -> list[Passage]:
+def rendered_examples(number: int, *, pictured: bool = True) -> list[RenderedExample]:
     """Questions of about 40 tokens with answers of about 60, each with a picture of its own if `pictured`."""
     return [
-        Passage(
+        RenderedExample(
             label=f"sample {index}",
             question=f"USER: {'<image>' if pictured else ''}What is known of person {index}?\nASSISTANT:",
             answer=" A person who was made up for this benchmark" + "." * (index % 20),

@@ -10,7 +10,7 @@ from lmms_eval.api.instance import Instance
 from PIL import Image
 
 from lmms_manu.answering.generation import Generation
-from lmms_manu.answering.planning import unreadable
+from lmms_manu.answering.prompt_reading import unreadable
 from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
 from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.images import in_rgb, read_picture

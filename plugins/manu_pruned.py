@@ -35,14 +35,14 @@ from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
 from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
-from lmms_manu.methods.published import publish
+from lmms_manu.methods.evaluated import note_evaluated
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
-from lmms_manu.plugins.announced import People, people_of, take_announced_people
 from lmms_manu.plugins.conversion import RequestConverter, task_of
+from lmms_manu.plugins.harness_processes import check_same_questions, join_processes, take_down_on_failure
 from lmms_manu.plugins.options import refuse_options, running_options
-from lmms_manu.plugins.processes import check_same_questions, join_processes, take_down_on_failure
+from lmms_manu.plugins.requested_tasks import People, people_of, take_requested_people
 
 _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""
@@ -66,7 +66,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self._rank, self._world_size = rank_and_world()
-        announced = take_announced_people()
+        announced = take_requested_people()
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
@@ -79,7 +79,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             # The harness's evaluation before this one keeps its model in a cycle, beside which this may not fit.
             release_memory()
             self._checkpoint, self.record = plan.load()
-            publish(self.record)
+            note_evaluated(self.record)
             announce_model(self._checkpoint.model.config.model_type)
             self._encoder = PromptEncoder(self._checkpoint)
             self._engine = AnsweringEngine(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
@@ -130,7 +130,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         with take_down_on_failure():
             # Where the harness is given a model that is there already, this is the first that it hears of the rest.
             refuse_options(running_options())
-            publish(self.record)
+            note_evaluated(self.record)
             check_judge_of_tasks((task_of(request) for request in requests), os.environ)
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
             asked = [request for request in requests if not (request.metadata or {}).get("__padding_only__")]
@@ -210,7 +210,7 @@ class ManuPrunedSimple(ManuPruned):
         return converter.simple(request)
 
 
-def _check_people(plan: unlearn.Plan, announced: Mapping[str, People]) -> None:
+def _check_people(plan: unlearn.UnlearningRun, announced: Mapping[str, People]) -> None:
     """Refuses tasks about people that the model will not have forgotten, or kept, before it is loaded.
 
     Raises:

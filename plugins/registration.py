@@ -136,13 +136,13 @@ def _check_early(manager: Any) -> None:
             # Imported here, like everything that commands without a model can do without.
             from lmms_manu.benchmarks.registry import benchmarks
             from lmms_manu.evaluation.suites import check_judge_of_tasks
-            from lmms_manu.plugins.announced import announce
+            from lmms_manu.plugins.requested_tasks import note_requested_tasks
 
             check_judge_of_tasks(matched, os.environ)
             # What the environment says of how questions are asked is checked even where nobody asks one of them.
             for benchmark in benchmarks():
                 benchmark.protocol()
-            announce(matched)
+            note_requested_tasks(matched)
         return matched
 
     setattr(match_tasks, _MARK, True)

@@ -96,7 +96,7 @@ def fingerprints() -> dict[str, str]:
         }
         import torch  # imported once the variables that it and the libraries above it read are set
 
-        from lmms_manu.synthetic import make_dataset
+        from lmms_manu.benchmarks.mllmu.synthetic import make_dataset
 
         torch.set_num_threads(1)
         make_dataset(Path(scratch, "data"), people=120, seed=0, picture_size=48)
@@ -120,7 +120,7 @@ def _masks(scratch: Path) -> Iterator[tuple[str, str]]:
 def _prompts_and_scores() -> Iterator[tuple[str, str]]:
     from transformers import AutoProcessor
 
-    from lmms_manu.mllmu.questions import LEAVES
+    from lmms_manu.benchmarks.mllmu.questions import LEAVES
     from lmms_manu.tasks.mllmu import utils
 
     processor = AutoProcessor.from_pretrained(SUBJECT)

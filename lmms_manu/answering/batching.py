@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -32,7 +32,7 @@ _UNKNOWN_TOWER = 16.0
 _EXPERTS_OF_A_TOKEN = ("num_experts_per_tok", "top_k_experts", "moe_topk", "moe_k")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Footprint:
     """Memory that a batch takes while it is answered.
 

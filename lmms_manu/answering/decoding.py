@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from transformers import BatchFeature, GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from lmms_manu.answering.generation import Generation
+from lmms_manu.answering.logits_processors import PromptProcessors, take_settings
 from lmms_manu.answering.prefix import CACHE, PrefixCache
-from lmms_manu.answering.processors import PromptProcessors, take_settings
 from lmms_manu.answering.stopping import RowStop, before_stop
 from lmms_manu.models.inputs import to_device
 from lmms_manu.models.loading import Checkpoint
@@ -19,7 +19,7 @@ from lmms_manu.models.loading import Checkpoint
 _CHECKED_TOKENS = 8
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Decoded:
     """What the rows of a batch were continued with.
 
@@ -84,7 +84,9 @@ class Decoder:
             generation: how answers are generated.
             prefix: the shared start.
         """
-        short = replace(generation, do_sample=False, max_new_tokens=min(_CHECKED_TOKENS, generation.max_new_tokens))
+        short = dataclasses.replace(
+            generation, do_sample=False, max_new_tokens=min(_CHECKED_TOKENS, generation.max_new_tokens)
+        )
         one, other = (
             self._generate(inputs, lengths, short, cache, with_logits=True)
             for inputs, cache in ((plain, None), (shared, prefix))

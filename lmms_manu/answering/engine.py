@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 
 from tqdm import tqdm
 from transformers import BatchFeature
 
 from lmms_manu.answering.batching import Footprint, HalvingBatches, automatic_batch_size
 from lmms_manu.answering.decoding import Decoder
-from lmms_manu.answering.planning import PlannedPrompt, Planner
 from lmms_manu.answering.prefix import (
     WORTHWHILE,
     NotReusableError,
@@ -22,6 +21,7 @@ from lmms_manu.answering.prefix import (
     prefix_inputs,
     shared_start,
 )
+from lmms_manu.answering.prompt_reading import PromptReader, ReadyPrompt
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.memory import is_out_of_memory, release_memory
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 _NOTHING = SharedStart(0, 0)
 
 
-@dataclass
+@dataclasses.dataclass
 class Work:
     """What answering has cost so far.
 
@@ -64,13 +64,13 @@ class Work:
         )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Group:
     """Prompts that can share batches: positions of the requests, longest first, and their computed start."""
 
     members: tuple[int, ...]
     start: SharedStart = _NOTHING
-    prefix: PrefixCache | None = field(default=None, repr=False)
+    prefix: PrefixCache | None = dataclasses.field(default=None, repr=False)
 
 
 class AnsweringEngine:
@@ -100,7 +100,7 @@ class AnsweringEngine:
         self._encoder = encoder
         self._settings = settings or AnsweringSettings()
         self._progress = progress
-        self._planner = Planner(checkpoint, encoder)
+        self._reader = PromptReader(checkpoint, encoder)
         self._decoder = Decoder(checkpoint)
         self._footprint = Footprint.of(checkpoint)
         self._batches = HalvingBatches()
@@ -123,13 +123,13 @@ class AnsweringEngine:
             DataError: a picture cannot be read.
         """
         started = time.perf_counter()
-        planned = self._planner.plan(requests, total, progress=self._progress)
-        answers: list[Answer | None] = [None] * len(planned)
-        with tqdm(total=len(planned), desc="Answering", unit=" questions", disable=not self._progress) as bar:
-            for members in _alike(planned):
-                for group in self._groups(planned, members):
+        ready = self._reader.read(requests, total, progress=self._progress)
+        answers: list[Answer | None] = [None] * len(ready)
+        with tqdm(total=len(ready), desc="Answering", unit=" questions", disable=not self._progress) as bar:
+            for members in _alike(ready):
+                for group in self._groups(ready, members):
                     done = 0
-                    for some in self._answer_group(planned, group):
+                    for some in self._answer_group(ready, group):
                         for position, answer in zip(group.members[done:], some, strict=False):
                             answers[position] = answer
                         done += len(some)
@@ -137,41 +137,41 @@ class AnsweringEngine:
         self.work.seconds += time.perf_counter() - started
         return [answer for answer in answers if answer is not None]
 
-    def _groups(self, planned: Sequence[PlannedPrompt], members: Sequence[int]) -> Iterator[_Group]:
+    def _groups(self, ready: Sequence[ReadyPrompt], members: Sequence[int]) -> Iterator[_Group]:
         """Splits requests of equal settings into the groups that share a start, and one of all the rest.
 
         A start is computed when its group is asked for: those of all tasks together may not fit into memory.
         """
         tasks = defaultdict(list)
         for position in members:
-            tasks[planned[position].request.group].append(position)
+            tasks[ready[position].request.group].append(position)
         rest: list[int] = []
         for task in tasks.values():
-            group = self._with_prefix(planned, task)
+            group = self._with_prefix(ready, task)
             if group.prefix is None:
                 rest += task
             else:
                 yield group
         if rest:
-            yield _Group(_longest_first(planned, rest))
+            yield _Group(_longest_first(ready, rest))
 
-    def _with_prefix(self, planned: Sequence[PlannedPrompt], members: Sequence[int]) -> _Group:
+    def _with_prefix(self, ready: Sequence[ReadyPrompt], members: Sequence[int]) -> _Group:
         """The group with its start computed, or without one where sharing does not pay or is not safe."""
-        ordered = _longest_first(planned, members)
-        first = planned[ordered[0]]
+        ordered = _longest_first(ready, members)
+        first = ready[ordered[0]]
         plain = _Group(ordered)
         if not self._settings.reuse_prefix or len(members) < 3 or first.request.generation.num_beams > 1:
             return plain
-        start = shared_start([planned[position].tokens for position in ordered])
-        kind = (start.pictures > 0, any(len(planned[position].tokens.spans) > start.pictures for position in ordered))
+        start = shared_start([ready[position].tokens for position in ordered])
+        kind = (start.pictures > 0, any(len(ready[position].tokens.spans) > start.pictures for position in ordered))
         if start.tokens < WORTHWHILE or self._sharing_agrees.get(kind) is False:
             return plain
         length = len(first.tokens)
         try:
-            inputs = prefix_inputs(self._encoder, first.tokens, self._planner.pictures(first), start)
+            inputs = prefix_inputs(self._encoder, first.tokens, self._reader.pictures(first), start)
             longest = length + self._decoder.room(length, first.request.generation)
             group = _Group(ordered, start, PrefixCache(self._checkpoint, inputs, longest))
-            agrees = self._sharing_agrees.get(kind) or self._agrees(planned, group)
+            agrees = self._sharing_agrees.get(kind) or self._agrees(ready, group)
         except NotReusableError as reason:
             logger.debug("exemplars are computed again for every prompt: %s", reason)
             agrees = False
@@ -188,24 +188,24 @@ class AnsweringEngine:
         self.work.computed_prompt_tokens += start.tokens
         return group
 
-    def _agrees(self, planned: Sequence[PlannedPrompt], group: _Group) -> bool:
+    def _agrees(self, ready: Sequence[ReadyPrompt], group: _Group) -> bool:
         """Tries the longest and the shortest prompt, the second of them padded, both ways."""
-        batch = [planned[group.members[0]], planned[group.members[-1]]]
+        batch = [ready[group.members[0]], ready[group.members[-1]]]
         lengths = [len(prompt.tokens) for prompt in batch]
         plain, _ = self._inputs(batch, _Group(group.members))
         shared, prefix = self._inputs(batch, group)
         generation = batch[0].request.generation
         return prefix is not None and self._decoder.agrees(plain, shared, lengths, generation, prefix)
 
-    def _answer_group(self, planned: Sequence[PlannedPrompt], group: _Group) -> Iterator[Sequence[Answer]]:
+    def _answer_group(self, ready: Sequence[ReadyPrompt], group: _Group) -> Iterator[Sequence[Answer]]:
         return self._batches.run(
-            [planned[position] for position in group.members],
+            [ready[position] for position in group.members],
             lambda following: self._batch_size(following, group.start),
             lambda batch: self._answer_batch(batch, group),
             lambda prompt: prompt.request.label,
         )
 
-    def _answer_batch(self, batch: Sequence[PlannedPrompt], group: _Group) -> list[Answer]:
+    def _answer_batch(self, batch: Sequence[ReadyPrompt], group: _Group) -> list[Answer]:
         lengths = [len(prompt.tokens) for prompt in batch]
         inputs, prefix = self._inputs(batch, group)
         decoded = self._decoder.decode(inputs, lengths, batch[0].request.generation, prefix)
@@ -219,20 +219,20 @@ class AnsweringEngine:
             for text, length, new in zip(decoded.texts, lengths, decoded.new_tokens, strict=True)
         ]
 
-    def _inputs(self, batch: Sequence[PlannedPrompt], group: _Group) -> tuple[BatchFeature, PrefixCache | None]:
+    def _inputs(self, batch: Sequence[ReadyPrompt], group: _Group) -> tuple[BatchFeature, PrefixCache | None]:
         """A batch's inputs, and the shared start that has to go with them."""
         if all(prompt.tokens.separable for prompt in batch):
             joined = self._encoder.join(
                 [prompt.tokens for prompt in batch],
-                [self._planner.pictures(prompt, skip=group.start.pictures) for prompt in batch],
+                [self._reader.pictures(prompt, skip=group.start.pictures) for prompt in batch],
                 shared_tokens=group.start.tokens,
             )
             if joined is not None:
                 return joined, group.prefix
         texts = [prompt.request.text for prompt in batch]
-        return self._encoder.process(texts, [self._planner.open(prompt.request) for prompt in batch]), None
+        return self._encoder.process(texts, [self._reader.open(prompt.request) for prompt in batch]), None
 
-    def _batch_size(self, following: Sequence[PlannedPrompt], start: SharedStart) -> int:
+    def _batch_size(self, following: Sequence[ReadyPrompt], start: SharedStart) -> int:
         if self._settings.fixed_batch_size is not None:
             return self._settings.fixed_batch_size
         longest = following[0]
@@ -246,16 +246,16 @@ class AnsweringEngine:
         )
 
 
-def _alike(planned: Sequence[PlannedPrompt]) -> list[list[int]]:
+def _alike(ready: Sequence[ReadyPrompt]) -> list[list[int]]:
     """Positions of the requests that may share a batch: by generation settings, and pictured or not.
 
     Not every processor takes texts with and without pictures at once, nor does every model.
     """
     groups = defaultdict(list)
-    for position, prompt in enumerate(planned):
+    for position, prompt in enumerate(ready):
         groups[prompt.request.generation, bool(prompt.tokens.picture_bytes)].append(position)
     return list(groups.values())
 
 
-def _longest_first(planned: Sequence[PlannedPrompt], members: Sequence[int]) -> tuple[int, ...]:
-    return tuple(sorted(members, key=lambda position: -len(planned[position].tokens)))
+def _longest_first(ready: Sequence[ReadyPrompt], members: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted(members, key=lambda position: -len(ready[position].tokens)))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from lmms_manu.errors import SettingError
@@ -26,7 +26,7 @@ _PASSED_ON: dict[str, type[int] | type[float]] = {
 _KNOWN = frozenset({"max_new_tokens", "do_sample", "temperature", "top_p", "num_beams", "until", *_PASSED_ON})
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Generation:
     """How one answer is generated; requests with equal values can share a batch.
 
@@ -48,7 +48,7 @@ class Generation:
     num_beams: int = 1
     stop: tuple[str, ...] = ()
     first_character_only: bool = False
-    more: tuple[tuple[str, Any], ...] = field(default=())
+    more: tuple[tuple[str, Any], ...] = dataclasses.field(default=())
 
     @classmethod
     def from_arguments(

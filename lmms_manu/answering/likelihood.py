@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from tqdm import tqdm
 from transformers import BatchFeature
 
 from lmms_manu.answering.batching import Footprint, HalvingBatches, automatic_batch_size
-from lmms_manu.answering.planning import Planner
+from lmms_manu.answering.prompt_reading import PromptReader
 from lmms_manu.answering.requests import ContinuationRequest, Likelihood
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.errors import DataError
@@ -22,7 +22,7 @@ from lmms_manu.models.loading import Checkpoint
 _LOGIT_BYTES = 12
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Scored:
     """A request, its place, its length, the number of tokens at its end that are the continuation, and its pictures."""
 
@@ -55,7 +55,7 @@ class LikelihoodScorer:
         self._encoder = encoder
         self._settings = settings or AnsweringSettings()
         self._progress = progress
-        self._planner = Planner(checkpoint, encoder)
+        self._reader = PromptReader(checkpoint, encoder)
         self._footprint = Footprint.of(checkpoint)
         self._batches = HalvingBatches()
         self._keeps_logits = checkpoint.accepts("logits_to_keep")
@@ -88,18 +88,18 @@ class LikelihoodScorer:
         return [likelihood for likelihood in results if likelihood is not None]
 
     def _read(self, request: ContinuationRequest, place: int) -> _Scored:
-        pictures = self._planner.open(request)
+        pictures = self._reader.open(request)
         prompt, whole = self._encoder.tokenize([request.text, request.text + request.continuation], [pictures] * 2)
         new_tokens = len(whole) - answer_start(prompt.ids, whole.ids)
         if new_tokens < 1:
             raise DataError(f"{request.label}: the continuation {request.continuation!r} has no token of its own.")
-        self._planner.check_length(request, len(whole))
+        self._reader.check_length(request, len(whole))
         return _Scored(request, place, len(whole), new_tokens, sum(whole.picture_bytes))
 
     def _score(self, batch: Sequence[_Scored]) -> list[Likelihood]:
         inputs = self._encoder.encode(
             [one.request.text + one.request.continuation for one in batch],
-            [self._planner.open(one.request) for one in batch],
+            [self._reader.open(one.request) for one in batch],
         )
         longest = max(one.new_tokens for one in batch)
         logits = self._logits(inputs, longest + 1)[:, -longest - 1 : -1].float()

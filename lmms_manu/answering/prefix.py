@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,20 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from lmms_manu.models.inputs import PromptEncoder, TokenizedPrompt, to_device
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.models.pictures import PreparedPicture
+from lmms_manu.models.prepared_pictures import PreparedPicture
 
 WORTHWHILE = 16
 """Shared tokens below which a cache of its own costs more than it saves."""
 
-CACHE = "cache" if "cache" in {field.name for field in fields(CausalLMOutputWithPast)} else "past_key_values"
+CACHE = (
+    "cache" if "cache" in {field.name for field in dataclasses.fields(CausalLMOutputWithPast)} else "past_key_values"
+)
 """What transformers calls a key-value cache: `cache` from 5.24 on."""
 
 _EXPANDABLE = (DynamicLayer, DynamicSlidingWindowLayer)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SharedStart:
     """How much several prompts have in common at their beginning.
 

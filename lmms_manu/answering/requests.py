@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from PIL import Image
 
@@ -12,7 +12,7 @@ from lmms_manu.answering.generation import Generation
 PictureSource = Callable[[], Sequence[Image.Image]]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class PromptRequest:
     """A prompt to be answered.
 
@@ -34,7 +34,7 @@ class PromptRequest:
     advice: str = ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ContinuationRequest:
     """A prompt and a text that might follow it; `text`, `pictures`, `label` and `advice` as in `PromptRequest`."""
 
@@ -45,7 +45,7 @@ class ContinuationRequest:
     advice: str = ""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Answer:
     """An answer and what it cost.
 
@@ -60,7 +60,7 @@ class Answer:
     new_tokens: int
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Likelihood:
     """How likely a continuation is.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 
 from lmms_manu.errors import SettingError
 from lmms_manu.settings import Settings, setting
@@ -10,7 +10,7 @@ from lmms_manu.settings import Settings, setting
 AUTO = "auto"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class AnsweringSettings(Settings):
     """How many prompts are answered at once, and what they share.
 

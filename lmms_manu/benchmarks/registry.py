@@ -19,7 +19,7 @@ DEFAULT_BENCHMARK = "mllmu"
 GROUP = "lmms_manu.benchmarks"
 """The group of entry points in which installed packages name their benchmarks."""
 
-_BUILT_IN: Mapping[str, str] = {"mllmu": "lmms_manu.mllmu.benchmark:Mllmu"}
+_BUILT_IN: Mapping[str, str] = {"mllmu": "lmms_manu.benchmarks.mllmu.benchmark:Mllmu"}
 _registered: dict[str, str | type[Benchmark]] = {}
 
 

@@ -6,8 +6,8 @@ sides, which makes 100 if all of them failed. Such numbers are recognised here a
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from lmms_manu.benchmarks.base import Metric
@@ -23,7 +23,7 @@ def _no_score(entry: Mapping[str, Any]) -> Reading:
     return None, False
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class StockBenchmark:
     """A benchmark of the harness with one number.
 

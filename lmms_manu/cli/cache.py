@@ -27,7 +27,7 @@ from lmms_manu.errors import SettingError
 from lmms_manu.terminal import print_table, table_console
 
 if TYPE_CHECKING:  # torch, which listing sizes does not need
-    from lmms_manu.measuring.cache import CachedPart
+    from lmms_manu.measuring.statistics_cache import CachedPart
 
 KINDS = ("statistics", "unfinished", "judgements", "fingerprints")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingError(
             "list shows everything: leave --what, --older_than and --limit out, which say what to clean."
         )
-    from lmms_manu.measuring.cache import StatisticsCache
+    from lmms_manu.measuring.statistics_cache import StatisticsCache
 
     statistics = StatisticsCache.default()
     if arguments.action == "list":
@@ -149,7 +149,7 @@ def _show(parts: list[CachedPart], unfinished: list[CachedPart]) -> None:
 
 def _names(part: CachedPart) -> tuple[str, str]:
     """The checkpoint that a cached file belongs to, and the part that was measured."""
-    from lmms_manu.measuring.stored import DamagedFileError
+    from lmms_manu.measuring.checked_tensors import DamagedFileError
 
     try:
         about = part.about()

@@ -7,8 +7,8 @@ import dataclasses
 import json
 
 from lmms_manu import environment
-from lmms_manu.mllmu.counts import Count, DatasetStatistics, dataset_statistics
-from lmms_manu.mllmu.source import HUB_NAME, DatasetSource
+from lmms_manu.benchmarks.mllmu.counts import Count, DatasetStatistics, dataset_statistics
+from lmms_manu.benchmarks.mllmu.source import HUB_NAME, DatasetSource
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,8 +20,8 @@ from lmms_manu.errors import NoResultsError
 from lmms_manu.files import refuse_unwritable_file, write_text, writing
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.gate.config import read_config
+from lmms_manu.report.gate.outcomes import check_conditions
 from lmms_manu.report.gate.outputs import junit, markdown, show
-from lmms_manu.report.gate.verdicts import judge
 from lmms_manu.report.runs import read_runs
 from lmms_manu.terminal import table_console
 
@@ -31,9 +31,9 @@ STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", required=True, metavar="FILE", help="YAML file with the conditions")
     add_reading_arguments(parser)
-    parser.add_argument("--junit", metavar="FILE", help="write the verdicts as JUnit XML")
+    parser.add_argument("--junit", metavar="FILE", help="write the outcomes as JUnit XML")
     parser.add_argument(
-        "--summary", metavar="FILE", help=f"append the verdicts as Markdown (default: what {STEP_SUMMARY} names)"
+        "--summary", metavar="FILE", help=f"append the outcomes as Markdown (default: what {STEP_SUMMARY} names)"
     )
 
 
@@ -49,13 +49,13 @@ def run(arguments: argparse.Namespace) -> int:
     runs = read_runs(arguments.runs, arguments.allow)
     baseline = arguments.baseline or config.baseline
     report = compare(runs, baseline, resamples=arguments.resamples, seed=arguments.seed)
-    verdicts = judge(report, config.conditions)
-    show(verdicts, table_console())
+    outcomes = check_conditions(report, config.conditions)
+    show(outcomes, table_console())
     if arguments.junit:
-        write_text(arguments.junit, junit(verdicts))
+        write_text(arguments.junit, junit(outcomes))
     if summary:
         with writing(summary), Path(summary).open("a", encoding="utf-8") as opened:
-            opened.write(markdown(verdicts))
-    if all(verdict.run is None for verdict in verdicts):
+            opened.write(markdown(outcomes))
+    if all(outcome.run is None for outcome in outcomes):
         return NoResultsError.exit_code
-    return 0 if all(verdict.held for verdict in verdicts) else 1
+    return 0 if all(outcome.held for outcome in outcomes) else 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from lmms_manu.benchmarks.mllmu.synthetic.dataset import LARGEST_PICTURE, SMALLEST_PICTURE, make_dataset
+from lmms_manu.benchmarks.mllmu.synthetic.population import LARGEST_NUMBER, SMALLEST_NUMBER
 from lmms_manu.files import refuse_unwritable
-from lmms_manu.synthetic.dataset import LARGEST_PICTURE, SMALLEST_PICTURE, make_dataset
-from lmms_manu.synthetic.people import LARGEST_NUMBER, SMALLEST_NUMBER
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     data = load_data(people)
     checkpoint = load_checkpoint(model)
     blocks = find_mlp_blocks(checkpoint.model, model.mlp_blocks)
-    statistics = measure(checkpoint, blocks, data.passages(PromptEncoder(checkpoint)), measuring)
+    statistics = measure(checkpoint, blocks, data.rendered(PromptEncoder(checkpoint)), measuring)
     if not Processes.current().first:
         return 0
     samples = ", ".join(f"{count} {part}" for part, count in statistics.about["samples"].items())

@@ -18,7 +18,7 @@ from lmms_manu.report import leaderboard
 from lmms_manu.report.bootstrap import RESAMPLES
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.formats import delimited, document, latex, markdown, terminal
+from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
 from lmms_manu.report.problems import ALLOWANCES
 from lmms_manu.report.published import MODELS, guess_model, with_reference
 from lmms_manu.report.records import protocol_of
@@ -140,7 +140,7 @@ def _refuse_foreign(folder: Path) -> None:
         raise SettingError(f"output={str(folder)!r} is a file: name a folder.")
     refuse_unwritable("output", folder)
     found = [name for name in _FILES if (folder / name).exists()]
-    if found and not document.is_report(folder / "report.json"):
+    if found and not json_report.is_report(folder / "report.json"):
         raise SettingError(
             f"out={str(folder)!r} holds a {found[0]} that is no report of lmms-manu: name another folder."
         )
@@ -150,10 +150,10 @@ def _write(report: Report, folder: Path, dataset: str | None, console: Console) 
     page = _page(report, dataset, console)
     folder.mkdir(parents=True, exist_ok=True)
     # First, because it is what tells a report, even one that was cut off here, from somebody else's files.
-    write_json(folder / "report.json", document.build(report))
+    write_json(folder / "report.json", json_report.build(report))
     write_text(folder / "report.md", markdown.render(report))
     write_text(folder / "report.tex", latex.render(report))
-    write_text(folder / "report.csv", delimited.render(report))
+    write_text(folder / "report.csv", csv_report.render(report))
     write_text(folder / "report.html", page)
 
 

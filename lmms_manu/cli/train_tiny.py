@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmms_manu import embedded
+from lmms_manu.benchmarks.mllmu.names import RATIOS
+from lmms_manu.benchmarks.mllmu.source import DatasetSource
+from lmms_manu.benchmarks.mllmu.synthetic import make_dataset
 from lmms_manu.files import atomic_path, refuse_unwritable
-from lmms_manu.mllmu.names import RATIOS
-from lmms_manu.mllmu.source import DatasetSource
-from lmms_manu.synthetic import make_dataset
 
 if TYPE_CHECKING:
-    from lmms_manu.synthetic.exam import Mark
-    from lmms_manu.synthetic.three import Recipe
+    from lmms_manu.benchmarks.mllmu.synthetic.check import Mark
+    from lmms_manu.benchmarks.mllmu.synthetic.three import Recipe
 
 _EXAM = "exam.json"
 
@@ -51,14 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     refuse_unwritable("output", arguments.output)
     # Imported here so that a mistyped option is answered at once: torch takes seconds.
-    from lmms_manu.synthetic import three
-    from lmms_manu.synthetic.subject import SubjectSize
-    from lmms_manu.synthetic.terms import Training
+    from lmms_manu.benchmarks.mllmu.synthetic import three
+    from lmms_manu.benchmarks.mllmu.synthetic.phases import Training
+    from lmms_manu.benchmarks.mllmu.synthetic.tiny_llava import TinyLlavaSize
 
     recipe = three.Recipe(
         people=arguments.people,
         data_seed=arguments.data_seed,
-        size=SubjectSize(picture=embedded.PICTURE_SIZE),
+        size=TinyLlavaSize(picture=embedded.PICTURE_SIZE),
         training=Training(seed=arguments.seed),
     )
     ratios = sorted(set(arguments.forget_ratio))
@@ -76,8 +76,8 @@ def hold_exam(out: Path, recipe: Recipe, ratios: Sequence[int]) -> None:
         recipe: how they were made.
         ratios: the forget ratios of the golds; base and vanilla are asked at the first.
     """
-    from lmms_manu.synthetic import three
-    from lmms_manu.synthetic.targets import missed
+    from lmms_manu.benchmarks.mllmu.synthetic import three
+    from lmms_manu.benchmarks.mllmu.synthetic.targets import missed
 
     asked = {three.BASE: ratios[0], three.VANILLA: ratios[0], **{three.gold(ratio): ratio for ratio in ratios}}
     with tempfile.TemporaryDirectory() as scratch:
@@ -94,8 +94,8 @@ def hold_exam(out: Path, recipe: Recipe, ratios: Sequence[int]) -> None:
 
 
 def _examined(folder: Path, source: DatasetSource, ratio: int) -> list[Mark]:
-    from lmms_manu.synthetic import three
-    from lmms_manu.synthetic.exam import examine
+    from lmms_manu.benchmarks.mllmu.synthetic import three
+    from lmms_manu.benchmarks.mllmu.synthetic.check import examine
 
     _say(f"{folder.name}, forget {ratio} %")
     marks = []

@@ -25,7 +25,7 @@ from lmms_manu.editing.weights import edit_weight, read_weight
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
 from lmms_manu.errors import DataError, ModelError
 from lmms_manu.files import write_json
-from lmms_manu.measuring.stored import DamagedFileError, load_tensors, store_tensors
+from lmms_manu.measuring.checked_tensors import DamagedFileError, load_tensors, store_tensors
 from lmms_manu.models.adapters import merge_adapter
 from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.models.loading import Checkpoint

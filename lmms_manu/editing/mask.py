@@ -16,20 +16,26 @@ import torch
 from safetensors.torch import load_file
 
 from lmms_manu.errors import DataError
-from lmms_manu.measuring.stored import DamagedFileError, load_description, load_tensors, metadata_of, store_tensors
+from lmms_manu.measuring.checked_tensors import (
+    DamagedFileError,
+    load_description,
+    load_tensors,
+    metadata_of,
+    store_tensors,
+)
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.sources import is_hub_name
 
 FILE_NAME = "mask.safetensors"
 _FIRST_FORMAT, _FORMAT = "lmms-manu mask 1", "lmms-manu mask 2"
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class NeuronMask:
     """The neurons to prune.
 
-    Attributes:
+    Args:
         neurons: for each block its pruned neurons, ascending indices without repetition, int64 `[pruned]` on the CPU.
             Blocks without any may be left out.
         sizes: for each block of the model how many neurons it has.
@@ -131,7 +137,7 @@ class NeuronMask:
                     f"{size} here."
                 )
         if weights and self.weights and weights != self.weights:
-            _logger.warning(
+            logger.warning(
                 "The mask was made for a model of the same shape from other weight files (fingerprint %s, here %s): "
                 "unless they hold the same weights, it prunes neurons that may do something else in this model.",
                 self.weights[:12],

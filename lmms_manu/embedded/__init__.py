@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from lmms_manu.errors import DataError, one_of
-from lmms_manu.synthetic import make_dataset
+from lmms_manu.benchmarks.mllmu.synthetic import make_dataset
 
 PEOPLE = 200
 SEED = 0

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from lmms_manu import environment
+from lmms_manu.benchmarks.mllmu.names import SPLITS, group_name, leaf_name
 from lmms_manu.embedded import GOLD_NAME
 from lmms_manu.evaluation.children import ended_together
 from lmms_manu.evaluation.harness import HarnessRun, run, run_in_one_process
-from lmms_manu.mllmu.names import SPLITS, group_name, leaf_name
 from lmms_manu.models.settings import DEFAULT_PROCESSOR
 from lmms_manu.names import MODALITIES
 
@@ -42,7 +42,7 @@ Scores = dict[tuple[str, str, str], float]
 
 
 @dataclasses.dataclass(frozen=True)
-class Subject:
+class DemoModel:
     """One edited model, or one that is shown as it is.
 
     Args:
@@ -66,24 +66,24 @@ class Subject:
         return {"forget_ratio": FORGET_RATIO, **dict(self.arguments)}
 
 
-def subjects() -> tuple[Subject, ...]:
+def subjects() -> tuple[DemoModel, ...]:
     """Vanilla and gold, methods that prompt or train, and every recipe of MANU followed by its random controls."""
-    vanilla = Subject(VANILLA, (("method", "none"),))
-    gold = Subject(GOLD, (("method", "none"), ("pretrained", GOLD_NAME), ("processor", DEFAULT_PROCESSOR)))
-    others = [Subject("prompting", (("method", "prompting"),))]
-    others += [Subject(name, (("method", name), *TRAINING.items())) for name in ("grad_diff", "npo")]
-    others += [Subject(name, (("method", name),)) for name in ("kvw", "erase")]
+    vanilla = DemoModel(VANILLA, (("method", "none"),))
+    gold = DemoModel(GOLD, (("method", "none"), ("pretrained", GOLD_NAME), ("processor", DEFAULT_PROCESSOR)))
+    others = [DemoModel("prompting", (("method", "prompting"),))]
+    others += [DemoModel(name, (("method", name), *TRAINING.items())) for name in ("grad_diff", "npo")]
+    others += [DemoModel(name, (("method", name),)) for name in ("kvw", "erase")]
     pruned = []
     for rate, recipe in itertools.product(PRUNE_RATES, RECIPES):
         arguments = (("recipe", recipe), ("prune_rate", rate))
-        pruned.append(Subject(f"{recipe} {rate} %", arguments))
+        pruned.append(DemoModel(f"{recipe} {rate} %", arguments))
         for seed in CONTROL_SEEDS:
             control = (("recipe", "random"), ("random_like", recipe), ("prune_rate", rate), ("seed", seed))
-            pruned.append(Subject(f"random like {recipe} {rate} %", control, seed))
+            pruned.append(DemoModel(f"random like {recipe} {rate} %", control, seed))
     return (vanilla, gold, *others, *pruned)
 
 
-def run_demo(folder: Path, say: Callable[[str], None]) -> dict[Subject, Scores]:
+def run_demo(folder: Path, say: Callable[[str], None]) -> dict[DemoModel, Scores]:
     """Evaluates every subject in `folder`, where the model and the data lie under the names that the harness asks for.
 
     The first two are started from the harness's command line each; the others share two processes, one a core.
@@ -97,7 +97,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> dict[Subject, Scores]:
     every = subjects()
     variables = _variables(folder)
     runs = {subject: _harness_run(subject, folder) for subject in every}
-    results: dict[Subject, Path] = {}
+    results: dict[DemoModel, Path] = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool, ended_together():
         alone = {
             pool.submit(_timed, run, runs[subject], folder=folder, environment=variables): subject
@@ -158,7 +158,7 @@ def _variables(folder: Path) -> dict[str, str]:
     }
 
 
-def _harness_run(subject: Subject, folder: Path) -> HarnessRun:
+def _harness_run(subject: DemoModel, folder: Path) -> HarnessRun:
     tasks = tuple(group_name(split, FORGET_RATIO) for split in SPLITS)
     return HarnessRun(tasks, subject.model_args(), folder / "results" / subject.name)
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from rich import box
 from rich.table import Table
 
-from lmms_manu.evaluation.demo import GOLD, SCORES, VANILLA, Scores, Subject, drop, share_forgotten
-from lmms_manu.mllmu.names import SPLITS
+from lmms_manu.benchmarks.mllmu.names import SPLITS
+from lmms_manu.evaluation.demo import GOLD, SCORES, VANILLA, DemoModel, Scores, drop, share_forgotten
 from lmms_manu.names import MODALITIES
 from lmms_manu.terminal import print_table, table_console
 
@@ -22,7 +22,7 @@ _HEADS = {"classification": "acc", "generation": "R-L", "cloze": "cloze"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Row:
+class DemoRow:
     """A method in one modality.
 
     Args:
@@ -43,7 +43,7 @@ def columns() -> Iterator[tuple[str, str]]:
     return itertools.product(SPLITS, SCORES)
 
 
-def rows(scores: dict[Subject, Scores]) -> list[Row]:
+def rows(scores: dict[DemoModel, Scores]) -> list[DemoRow]:
     """The table of all subjects; the draws of a control are one method, with mean and range."""
     methods = _by_method(scores)
     (vanilla,), (gold,) = methods[VANILLA], methods[GOLD]
@@ -52,7 +52,7 @@ def rows(scores: dict[Subject, Scores]) -> list[Row]:
     ]
 
 
-def verdict(scores: dict[Subject, Scores]) -> list[str]:
+def verdict(scores: dict[DemoModel, Scores]) -> list[str]:
     """What the numbers come to, in three sentences; chosen among the rows shown, so it predicts nothing."""
     methods = _by_method(scores)
     (vanilla,), (gold,) = methods[VANILLA], methods[GOLD]
@@ -91,14 +91,14 @@ def _of_control(method: str, share: Mapping[str, float]) -> str:
     return f"; as many neurons of each layer drawn at random go {control:.0f} %" if control is not None else ""
 
 
-def _by_method(scores: dict[Subject, Scores]) -> dict[str, list[Scores]]:
+def _by_method(scores: dict[DemoModel, Scores]) -> dict[str, list[Scores]]:
     methods: dict[str, list[Scores]] = {}
     for subject, values in scores.items():
         methods.setdefault(subject.method, []).append(values)
     return methods
 
 
-def show(table: Sequence[Row], *, markdown: bool) -> None:
+def show(table: Sequence[DemoRow], *, markdown: bool) -> None:
     """Prints the table, for a terminal or as Markdown."""
     heads = [f"{split} {_HEADS[task]}" for split, task in columns()]
     heads = ["method", "modality", *heads, "share forgotten", "forget drop", "retain drop"]
@@ -121,7 +121,7 @@ def show(table: Sequence[Row], *, markdown: bool) -> None:
     print_table(grid, table_console(200))
 
 
-def _row(method: str, modality: str, draws: list[Scores], vanilla: Scores, gold: Scores) -> Row:
+def _row(method: str, modality: str, draws: list[Scores], vanilla: Scores, gold: Scores) -> DemoRow:
     cells = [[values[split, task, modality] for values in draws] for split, task in columns()]
     forget = [drop(values, vanilla, "forget", modality) for values in draws]
     retain = [drop(values, vanilla, "retain", modality) for values in draws]
@@ -129,7 +129,7 @@ def _row(method: str, modality: str, draws: list[Scores], vanilla: Scores, gold:
     drops = (_cell(share), *(_cell(values, signed=True) for values in (forget, retain)))
     if method == VANILLA:
         drops = ("", "", "")
-    return Row(method, modality, tuple(_cell(values) for values in cells), drops)
+    return DemoRow(method, modality, tuple(_cell(values) for values in cells), drops)
 
 
 def _cell(values: Sequence[float], *, signed: bool = False) -> str:

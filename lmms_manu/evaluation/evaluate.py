@@ -18,10 +18,10 @@ import filelock
 from lmms_manu.environment import RECORD
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evaluation.harness import LOG, HarnessError, HarnessRun, run
-from lmms_manu.evaluation.judged import unjudged_tasks
+from lmms_manu.evaluation.judge_failures import unjudged_tasks
 from lmms_manu.evaluation.manifest import is_done, losses, new_manifest, older_versions, read_manifest, refuse_others
 from lmms_manu.evaluation.protocol import judge_of, protocol
-from lmms_manu.evaluation.suites import Part
+from lmms_manu.evaluation.suites import SuitePart
 from lmms_manu.files import refuse_unwritable, write_json
 from lmms_manu.names import MANIFEST_FILE, RECORD_FILE
 from lmms_manu.settings import Settings, from_arguments, setting
@@ -43,7 +43,7 @@ class Evaluation(Settings):
         SettingError: `processes` or `limit` is less than 1, a value has a comma, or `output` cannot be written.
     """
 
-    parts: tuple[Part, ...]
+    parts: tuple[SuitePart, ...]
     model_args: Mapping[str, object]
     output: Path
     folder: Path
@@ -135,7 +135,7 @@ def _evaluate(evaluation: Evaluation, say: Callable[[str], None], echo: bool) ->
     return complete
 
 
-def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str, Any], str]:
+def _run_part(evaluation: Evaluation, part: SuitePart, echo: bool) -> tuple[dict[str, Any], str]:
     """Runs a part; returns its entry in the manifest, and what to say of it."""
     call = _call(evaluation, part)
     # What an attempt that was cut off left there would be read as a second result.
@@ -168,12 +168,12 @@ def _run_part(evaluation: Evaluation, part: Part, echo: bool) -> tuple[dict[str,
     return {**entry, "seconds": round(time.monotonic() - started, 1)}, told
 
 
-def _done_before(part: Part, manifest: Mapping[str, Any]) -> str:
+def _done_before(part: SuitePart, manifest: Mapping[str, Any]) -> str:
     difference = older_versions(part.name, manifest)
     return f"done before, with other versions ({difference})" if difference else "done before"
 
 
-def _call(evaluation: Evaluation, part: Part) -> HarnessRun:
+def _call(evaluation: Evaluation, part: SuitePart) -> HarnessRun:
     output = evaluation.output / part.name
     return HarnessRun(part.tasks, evaluation.model_args, output, processes=evaluation.processes, limit=evaluation.limit)
 

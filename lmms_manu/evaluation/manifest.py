@@ -9,8 +9,8 @@ from typing import Any
 
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.names import MANIFEST_FILE
-from lmms_manu.report.completeness import loss
-from lmms_manu.report.results import read_results_file
+from lmms_manu.report.results_file import read_results_file
+from lmms_manu.report.unfinished_results import loss
 from lmms_manu.versions import differences, installed
 
 SCHEMA = 1

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
-from lmms_manu.evaluation.suites import Part
+from lmms_manu.evaluation.suites import SuitePart
 
 
-def protocol(parts: Iterable[Part] = ()) -> dict[str, Any]:
+def protocol(parts: Iterable[SuitePart] = ()) -> dict[str, Any]:
     """How the questions of the first benchmark and of those of `parts` are asked; a default is the same as its value.
 
     Raises:
@@ -21,7 +21,7 @@ def protocol(parts: Iterable[Part] = ()) -> dict[str, Any]:
     return {variable: value for name in names for variable, value in get_benchmark(name).protocol().items()}
 
 
-def judge_of(part: Part) -> dict[str, Any] | None:
+def judge_of(part: SuitePart) -> dict[str, Any] | None:
     """The judge that a part's answers are put to, by variable; None for none. Never a key."""
     is_judged = get_benchmark(part.benchmark).has_judge() if part.benchmark else part.judge_url is not None
     if not is_judged:

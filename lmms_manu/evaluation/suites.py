@@ -13,7 +13,7 @@ _COMPLETIONS = "/chat/completions"
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class SuitePart:
     """One call of lmms-eval.
 
     Args:
@@ -40,7 +40,7 @@ class Part:
         return {"OPENAI_API_URL": base if self.judge_url == "base" else base + _COMPLETIONS}
 
 
-UTILITY = tuple(Part(stock.name, (stock.task,), stock.judge_url) for stock in STOCK_BENCHMARKS)
+UTILITY = tuple(SuitePart(stock.name, (stock.task,), stock.judge_url) for stock in STOCK_BENCHMARKS)
 
 
 def suites() -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def suites() -> tuple[str, ...]:
 
 def parts(
     suite: str, forget_ratio: int | None, skip: tuple[str, ...] = (), benchmark: str = DEFAULT_BENCHMARK
-) -> tuple[Part, ...]:
+) -> tuple[SuitePart, ...]:
     """The parts of a suite, without those to `skip`.
 
     Args:
@@ -75,7 +75,7 @@ def parts(
     return left
 
 
-def _parts_of(name: str, forget_ratio: int | None) -> tuple[Part, ...]:
+def _parts_of(name: str, forget_ratio: int | None) -> tuple[SuitePart, ...]:
     """A part for each split of a benchmark, with the groups that ask about it."""
     benchmark = get_benchmark(name)
     if benchmark.ratios and forget_ratio not in benchmark.ratios:
@@ -84,10 +84,10 @@ def _parts_of(name: str, forget_ratio: int | None) -> tuple[Part, ...]:
     for task in benchmark.tasks():
         if task.ratio in (None, forget_ratio):
             groups[task.split][task.group] = None
-    return tuple(Part(f"{name}_{split}", tuple(some), benchmark=name) for split, some in groups.items() if some)
+    return tuple(SuitePart(f"{name}_{split}", tuple(some), benchmark=name) for split, some in groups.items() if some)
 
 
-def check_judge(parts: tuple[Part, ...], variables: Mapping[str, str]) -> None:
+def check_judge(parts: tuple[SuitePart, ...], variables: Mapping[str, str]) -> None:
     """Refuses parts that need a judge where none is configured, before hours are spent on answers.
 
     Without a key MM-Vet fails when its answers are in, and LLaVA-Bench reports 100.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from lmms_manu.measuring.layout import NeuronLayout
     from lmms_manu.measuring.neuron_statistics import NeuronStatistics
     from lmms_manu.measuring.parts import Part
-    from lmms_manu.measuring.passages import Passage
+    from lmms_manu.measuring.rendered import RenderedExample
     from lmms_manu.measuring.settings import MeasureSettings
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
     "NeuronLayout",
     "NeuronStatistics",
     "Part",
-    "Passage",
+    "RenderedExample",
     "processor_fingerprint",
     "weights_fingerprint",
 ]
@@ -31,7 +31,7 @@ __getattr__, __dir__ = lazily(
         "NeuronLayout": "lmms_manu.measuring.layout",
         "NeuronStatistics": "lmms_manu.measuring.neuron_statistics",
         "Part": "lmms_manu.measuring.parts",
-        "Passage": "lmms_manu.measuring.passages",
+        "RenderedExample": "lmms_manu.measuring.rendered",
         "processor_fingerprint": "lmms_manu.measuring.fingerprints",
         "weights_fingerprint": "lmms_manu.measuring.fingerprints",
     },

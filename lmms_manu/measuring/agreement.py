@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmms_manu.measuring.fingerprints import processor_fingerprint, weights_fingerprint
-from lmms_manu.measuring.passages import Passage, digest_of_passages
 from lmms_manu.measuring.processes import Processes
+from lmms_manu.measuring.rendered import RenderedExample, digest_of_examples
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.models.settings import SOURCES
 from lmms_manu.versions import library_versions
@@ -18,7 +18,7 @@ _OF_THIS_MACHINE = frozenset({*SOURCES, "device", "offload_folder"})
 
 def check_agreement(
     checkpoint: Checkpoint,
-    parts: Mapping[Any, Sequence[Passage]] | None = None,
+    parts: Mapping[Any, Sequence[RenderedExample]] | None = None,
     settings: Mapping[str, object] | None = None,
 ) -> None:
     """Ends a run whose processes would mix results of different models, data, settings or libraries.
@@ -40,7 +40,7 @@ def check_agreement(
 
 
 def _determinants(
-    checkpoint: Checkpoint, parts: Mapping[Any, Sequence[Passage]], settings: Mapping[str, object]
+    checkpoint: Checkpoint, parts: Mapping[Any, Sequence[RenderedExample]], settings: Mapping[str, object]
 ) -> dict[str, str]:
     model = checkpoint.model
     chosen = {**checkpoint.settings.as_dict(), **settings}
@@ -50,7 +50,7 @@ def _determinants(
         "the type of the weights": str(model.dtype),
         "the kind of device": checkpoint.device.type,
         "the attention kernel": str(getattr(model.config, "_attn_implementation", None)),
-        **{f"the data {part}": digest_of_passages(passages) for part, passages in parts.items()},
+        **{f"the data {part}": digest_of_examples(examples) for part, examples in parts.items()},
         **{f"the setting {name}": str(value) for name, value in chosen.items() if name not in _OF_THIS_MACHINE},
         **{f"the version of {name}": version for name, version in library_versions().items()},
     }

@@ -1,39 +1,39 @@
-"""Passages as a model's inputs, with the places of the answers."""
+"""Examples as a model's inputs, with the places of the answers."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from PIL import Image
 from transformers import BatchFeature
 
 from lmms_manu.errors import DataError
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.models.inputs import PromptEncoder
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class EncodedBatch:
-    """Passages as a model's inputs, on the CPU.
+    """Examples as a model's inputs, on the CPU.
 
     Args:
-        passages: what was encoded.
+        examples: what was encoded.
         inputs: padded on the left.
         question_lengths: the tokens of each question, where they were asked for.
     """
 
-    passages: tuple[Passage, ...]
+    examples: tuple[RenderedExample, ...]
     inputs: BatchFeature
     question_lengths: tuple[int, ...] | None
 
 
-class PassageEncoder:
-    """Encodes passages; may be called in another thread than the model runs in.
+class ExampleEncoder:
+    """Encodes examples; may be called in another thread than the model runs in.
 
     Args:
         encoder: makes a model's inputs.
@@ -46,34 +46,34 @@ class PassageEncoder:
         # Fast tokenizers refuse to be used by two threads at once.
         self._encoding = threading.Lock()
 
-    def encode(self, passages: Sequence[Passage]) -> EncodedBatch:
-        """The passages as inputs, pictures decoded; one whose picture cannot be read is left out with a warning."""
+    def encode(self, examples: Sequence[RenderedExample]) -> EncodedBatch:
+        """The examples as inputs, pictures decoded; one whose picture cannot be read is left out with a warning."""
         with self._encoding:
-            return self._encode(passages)
+            return self._encode(examples)
 
-    def _encode(self, passages: Sequence[Passage]) -> EncodedBatch:
-        kept, pictures = _readable(passages)
+    def _encode(self, examples: Sequence[RenderedExample]) -> EncodedBatch:
+        kept, pictures = _readable(examples)
         if not kept:
             return EncodedBatch((), BatchFeature(), None)
-        inputs = self._encoder.encode([passage.text for passage in kept], pictures)
+        inputs = self._encoder.encode([example.text for example in kept], pictures)
         if not self._with_lengths:
             return EncodedBatch(kept, inputs, None)
-        questions = self._encoder.encode([passage.question for passage in kept], pictures)
+        questions = self._encoder.encode([example.question for example in kept], pictures)
         lengths = tuple(
             _common_prefix(_attended(inputs, number), _attended(questions, number)) for number in range(len(kept))
         )
         return EncodedBatch(kept, inputs, lengths)
 
 
-def _readable(passages: Sequence[Passage]) -> tuple[tuple[Passage, ...], list[list[Image.Image]]]:
-    """The passages whose pictures decode, and the pictures."""
+def _readable(examples: Sequence[RenderedExample]) -> tuple[tuple[RenderedExample, ...], list[list[Image.Image]]]:
+    """The examples whose pictures decode, and the pictures."""
     kept, pictures = [], []
-    for passage in passages:
+    for example in examples:
         try:
-            pictures.append(passage.pictures())
-            kept.append(passage)
+            pictures.append(example.pictures())
+            kept.append(example)
         except DataError as error:
-            _logger.warning("Neurons are measured without %s: %s", passage.label, error)
+            logger.warning("Neurons are measured without %s: %s", example.label, error)
     return tuple(kept), pictures
 
 

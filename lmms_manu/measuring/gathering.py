@@ -6,8 +6,8 @@ become one; everything above it (batches, shards, processes, resuming, the cache
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -64,7 +64,7 @@ class Gathering(Protocol):
         """The values of each block in what `join` made."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class PerNeuron:
     """Statistics of every neuron: `[statistics, neurons]` of a block, side by side for all.
 
@@ -103,7 +103,7 @@ class PerNeuron:
         return list(self.layout.split(joined))
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class PerPair:
     """The sums of z z^T of every block, `[neurons + 2, neurons]`; below them that of z, and the number of observations.
 

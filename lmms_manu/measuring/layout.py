@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -28,7 +28,7 @@ class Block(Protocol):
     def neurons(self) -> int: ...
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class BlockEntry:
     """A block's place: its name, its tower, its layer in that tower, and how many neurons it has."""
 
@@ -38,7 +38,7 @@ class BlockEntry:
     neurons: int
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class NeuronLayout:
     """Blocks in their fixed order; a tensor `[..., neurons]` holds the neurons of all of them, block by block.
 

@@ -12,27 +12,27 @@ measure
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
-from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.fingerprints import processor_fingerprint, weights_fingerprint
 from lmms_manu.measuring.gathering import PerNeuron
 from lmms_manu.measuring.layout import NeuronLayout
+from lmms_manu.measuring.measure_part import PartMeasurement
 from lmms_manu.measuring.neuron_statistics import NeuronStatistics
-from lmms_manu.measuring.part import PartMeasurement
 from lmms_manu.measuring.parts import Part, Parts, parts_with_examples
-from lmms_manu.measuring.passages import Passage, digest_of_passages
 from lmms_manu.measuring.processes import Processes
+from lmms_manu.measuring.rendered import RenderedExample, digest_of_examples
 from lmms_manu.measuring.runner import ActivationRunner, Runner
 from lmms_manu.measuring.settings import MeasureSettings, PassSettings
 from lmms_manu.measuring.statistics import MOMENTS, Statistic
+from lmms_manu.measuring.statistics_cache import StatisticsCache
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
@@ -45,7 +45,7 @@ Determinants = Mapping[Part, Mapping[str, Any]]
 """Everything that the values of each part depend on."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Measured:
     """What parts of the data leave behind.
 
@@ -86,7 +86,7 @@ def measure(
 
     Raises:
         DataError: one set has examples of a modality, and the other has none.
-        ModelError: an activation is NaN or infinite, one passage alone does not fit into memory, or another process
+        ModelError: an activation is NaN or infinite, one example alone does not fit into memory, or another process
             failed.
     """
     gathering = PerNeuron(NeuronLayout.of(blocks), statistics, settings.tau)
@@ -142,8 +142,8 @@ def measure_parts(
         if known is None:
             measured += 1
             made = made or runner()
-            passages, unfinished = _in_order(parts[part]), kept.partial(of_part) if kept else None
-            measurement = PartMeasurement(made, passages, settings.statistics_batch_size, unfinished)
+            examples, unfinished = _in_order(parts[part]), kept.partial(of_part) if kept else None
+            measurement = PartMeasurement(made, examples, settings.statistics_batch_size, unfinished)
             known = measurement.run(processes, f"measuring {part}", progress)
             about = {"part": str(part), "checkpoint": name}
             if kept and processes.first and (not store or kept.store(of_part, known, about)):
@@ -168,7 +168,7 @@ def determinants_of_parts(
     """
     there = parts_with_examples(parts)
     shared = {**determinants_of(checkpoint, blocks, settings), **more} if settings.statistics_cache else {}
-    return {part: {**shared, "data": digest_of_passages(_in_order(parts[part]))} for part in there}
+    return {part: {**shared, "data": digest_of_examples(_in_order(parts[part]))} for part in there}
 
 
 def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings: PassSettings) -> dict[str, Any]:
@@ -189,9 +189,9 @@ def determinants_of(checkpoint: Checkpoint, blocks: Sequence[MlpBlock], settings
     }
 
 
-def _in_order(passages: Sequence[Passage]) -> list[Passage]:
-    """By length, so that batches hold passages of about the same."""
-    return sorted(passages, key=lambda passage: len(passage.text))
+def _in_order(examples: Sequence[RenderedExample]) -> list[RenderedExample]:
+    """By length, so that batches hold examples of about the same."""
+    return sorted(examples, key=lambda example: len(example.text))
 
 
 def _digest_of_blocks(blocks: Sequence[MlpBlock]) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 
 from lmms_manu.errors import DataError
+from lmms_manu.measuring.checked_tensors import DamagedFileError, load_tensors, store_tensors
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.parts import PARTS, Part
 from lmms_manu.measuring.statistics import MOMENTS
-from lmms_manu.measuring.stored import DamagedFileError, load_tensors, store_tensors
 
 KIND = "activation statistics"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class NeuronStatistics:
     """Statistics of every neuron on each part of the data that was measured.
 
@@ -41,7 +41,7 @@ class NeuronStatistics:
     names: tuple[str, ...]
     parts: Mapping[Part, Tensor]
     layout: NeuronLayout
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     measured: int = 0
     seconds: float = 0.0
 

@@ -7,8 +7,8 @@ had reached.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -30,7 +30,7 @@ KEPT = 1024**3
 """The bytes that all values together may take to be kept in the cache, in which statistics of all kinds lie."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SecondMoments:
     """The second moments of one block.
 

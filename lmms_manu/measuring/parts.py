@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from lmms_manu.errors import DataError
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.names import MODALITIES
 
 SETS = ("forget", "retain")
@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 PARTS = tuple(Part(group, modality) for group in SETS for modality in MODALITIES)
 
-Parts = Mapping[Part, Sequence[Passage]]
+Parts = Mapping[Part, Sequence[RenderedExample]]
 """What a model reads of each part."""
 
 

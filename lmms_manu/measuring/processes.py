@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from itertools import chain
@@ -23,7 +23,7 @@ The harness's command line joins the processes itself, with a wait of its own (1
 _SHOWN = 3
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Processes:
     """The group of processes that this one belongs to.
 

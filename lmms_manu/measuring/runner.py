@@ -10,10 +10,10 @@ import torch
 
 from lmms_manu.errors import ModelError, first_line
 from lmms_manu.measuring.collector import BatchCollector
-from lmms_manu.measuring.encoding import EncodedBatch, PassageEncoder
+from lmms_manu.measuring.encoding import EncodedBatch, ExampleEncoder
 from lmms_manu.measuring.gathering import Gathering, Values
 from lmms_manu.measuring.observations import UnknownRowsError, token_rows
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.measuring.settings import Tokens
 from lmms_manu.memory import is_out_of_memory, release_memory
 from lmms_manu.models.blocks import VISION, MlpBlock
@@ -34,8 +34,8 @@ class Runner(Protocol[Batch]):
     def gathering(self) -> Gathering:
         """What a run leaves behind."""
 
-    def encode(self, passages: Sequence[Passage]) -> Batch:
-        """A batch of passages, made ready in another thread while the batch before it runs."""
+    def encode(self, examples: Sequence[RenderedExample]) -> Batch:
+        """A batch of examples, made ready in another thread while the batch before it runs."""
 
     def run(self, batch: Batch) -> Values:
         """What a batch leaves behind, for each block; the same for the same batch, whatever ran before."""
@@ -48,7 +48,7 @@ class BatchRunner(ABC):
         - `encode`, which may run in another thread
         - `run`
             - `observe`: what the batch leaves behind, computed in float32
-            - values that are not finite: once more in float64, then one passage after the other to name the culprit
+            - values that are not finite: once more in float64, then one example after the other to name the culprit
             - out of memory, or rows not distinguishable from padding: the two halves of the batch, and no batch is as
               large again
 
@@ -72,7 +72,7 @@ class BatchRunner(ABC):
         self.blocks = tuple(blocks)
         self.gathering = gathering
         self.tokens = tokens
-        self._passages = PassageEncoder(encoder, question_lengths=self.needs_question_lengths)
+        self._examples = ExampleEncoder(encoder, question_lengths=self.needs_question_lengths)
         self._largest: int | None = None
 
     @property
@@ -82,7 +82,7 @@ class BatchRunner(ABC):
 
     @abstractmethod
     def observe(self, batch: EncodedBatch, dtype: torch.dtype) -> Values:
-        """What one run over a batch of at least one passage leaves behind, for each block, on the block's device.
+        """What one run over a batch of at least one example leaves behind, for each block, on the block's device.
 
         Args:
             batch: the inputs.
@@ -92,18 +92,18 @@ class BatchRunner(ABC):
             UnknownRowsError: rows cannot be distinguished from padding, but could be in a smaller batch.
         """
 
-    def encode(self, passages: Sequence[Passage]) -> EncodedBatch:
-        """The passages as inputs, pictures decoded."""
-        return self._passages.encode(passages)
+    def encode(self, examples: Sequence[RenderedExample]) -> EncodedBatch:
+        """The examples as inputs, pictures decoded."""
+        return self._examples.encode(examples)
 
     def run(self, batch: EncodedBatch) -> Values:
         """What a batch leaves behind, for each block, on the block's device.
 
         Raises:
-            ModelError: a value is NaN or infinite, a single passage does not fit into memory, or `tokens` cannot be
+            ModelError: a value is NaN or infinite, a single example does not fit into memory, or `tokens` cannot be
                 told apart in this model.
         """
-        size = len(batch.passages)
+        size = len(batch.examples)
         if not size:
             return [self.gathering.empty(block) for block in range(len(self.blocks))]
         if self._largest is None or size <= self._largest:
@@ -118,13 +118,13 @@ class BatchRunner(ABC):
                     raise
                 if size == 1:
                     raise ModelError(
-                        f"Out of memory while measuring {batch.passages[0].label} alone ({first_line(error)})."
+                        f"Out of memory while measuring {batch.examples[0].label} alone ({first_line(error)})."
                     ) from error
                 self._largest = max(1, size // 2)
             # Outside of the handlers, whose traceback would keep the tensors of the failed pass alive.
             release_memory()
         half = size // 2
-        first, second = (self.run(self.encode(part)) for part in (batch.passages[:half], batch.passages[half:]))
+        first, second = (self.run(self.encode(part)) for part in (batch.examples[:half], batch.examples[half:]))
         return [self.gathering.merge(one, other) for one, other in zip(first, second, strict=True)]
 
     def _finite(self, batch: EncodedBatch) -> Values:
@@ -136,11 +136,11 @@ class BatchRunner(ABC):
         bad = self._first_not_finite(values)
         if bad is None:
             return values
-        label = " or ".join(passage.label for passage in batch.passages)
-        for passage in batch.passages if len(batch.passages) > 1 else ():
-            alone = self._first_not_finite(self.observe(self.encode([passage]), torch.float64))
+        label = " or ".join(example.label for example in batch.examples)
+        for example in batch.examples if len(batch.examples) > 1 else ():
+            alone = self._first_not_finite(self.observe(self.encode([example]), torch.float64))
             if alone is not None:
-                bad, label = alone, passage.label
+                bad, label = alone, example.label
                 break
         block = self.blocks[bad]
         raise ModelError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Literal
 
 from lmms_manu.errors import SettingError
@@ -11,7 +11,7 @@ from lmms_manu.settings import Settings, setting
 Tokens = Literal["all", "last", "answer", "predicting"]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class PassSettings(Settings):
     """What counts as an observation of a neuron, and how the samples are worked through.
 
@@ -34,7 +34,7 @@ class PassSettings(Settings):
     )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class MeasureSettings(PassSettings):
     """What is measured of each neuron alone.
 

@@ -6,8 +6,8 @@ number of processes works on them, and the shards in the order of their numbers.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -21,7 +21,7 @@ SHARDS = 16
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Shard:
     """A fixed share of the batches: those whose number leaves `number` when divided by `SHARDS`."""
 

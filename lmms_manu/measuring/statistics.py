@@ -7,10 +7,10 @@ elsewhere is measured with `measure(..., statistics=(...))`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -32,7 +32,7 @@ _AT_ONCE = 1 << 25
 _FEWEST_ROWS = 16
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Statistic:
     """A number per neuron.
 

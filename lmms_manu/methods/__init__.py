@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     from lmms_manu.methods.base import Edit, Method
     from lmms_manu.methods.data import BenchmarkData, UnlearningData, load_data
     from lmms_manu.methods.export import write_checkpoint
-    from lmms_manu.methods.kept import load_edit
+    from lmms_manu.methods.given_edits import load_edit
     from lmms_manu.methods.record import EditRecord
     from lmms_manu.methods.registry import make_method, method_class, method_names
     from lmms_manu.methods.settings import UnlearningSettings
-    from lmms_manu.methods.unlearn import Plan, plan
+    from lmms_manu.methods.unlearn import UnlearningRun, plan
 
 __all__ = [
     "BenchmarkData",
     "Edit",
     "EditRecord",
     "Method",
-    "Plan",
     "UnlearningData",
+    "UnlearningRun",
     "UnlearningSettings",
     "load_data",
     "load_edit",
@@ -40,11 +40,11 @@ __getattr__, __dir__ = lazily(
         "Edit": "lmms_manu.methods.base",
         "EditRecord": "lmms_manu.methods.record",
         "Method": "lmms_manu.methods.base",
-        "Plan": "lmms_manu.methods.unlearn",
+        "UnlearningRun": "lmms_manu.methods.unlearn",
         "UnlearningData": "lmms_manu.methods.data",
         "UnlearningSettings": "lmms_manu.methods.settings",
         "load_data": "lmms_manu.methods.data",
-        "load_edit": "lmms_manu.methods.kept",
+        "load_edit": "lmms_manu.methods.given_edits",
         "make_method": "lmms_manu.methods.registry",
         "method_class": "lmms_manu.methods.registry",
         "method_names": "lmms_manu.methods.registry",

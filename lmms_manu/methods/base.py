@@ -7,8 +7,8 @@ that the weights are others, and writes the record.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -41,7 +41,7 @@ class Inspection(Protocol):
         """Draws what there is to see into a folder; yields the files."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Edit:
     """What a method did.
 
@@ -57,12 +57,12 @@ class Edit:
     """
 
     change: Change | None
-    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    counts: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     unit: str = "neurons"
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
     variant: Mapping[str, Value] | None = None
     forgotten: Mapping[str, str | int] | None = None
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Method(Generic[S]):

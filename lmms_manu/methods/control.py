@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lmms_manu.benchmarks.drawing import first_by_rule
+from lmms_manu.benchmarks.draw_by_rule import first_by_rule
 from lmms_manu.errors import DataError
 from lmms_manu.measuring.parts import Part, Parts
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 
 CONTROL_HELP = (
     "A control of the same size: in the place of those to forget, as many people drawn from those to retain are "
@@ -35,7 +35,7 @@ def retained_people_as_forgotten(examples: Parts, seed: int) -> Parts:
             f"some: there are {known}. Use more people to retain (retain_samples=all)."
         )
     drawn = set(first_by_rule(_people(examples, "retain"), wanted, seed, "control"))
-    sets: dict[Part, Sequence[Passage]] = {}
+    sets: dict[Part, Sequence[RenderedExample]] = {}
     for part, passages in examples.items():
         if part.set == "retain":
             sets[Part("forget", part.modality)] = [one for one in passages if one.subject in drawn]

@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from lmms_manu.benchmarks.base import MODALITIES, Benchmark, Role
-from lmms_manu.benchmarks.drawing import first_by_rule
+from lmms_manu.benchmarks.draw_by_rule import first_by_rule
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.registry import get_benchmark
 from lmms_manu.errors import DataError
 from lmms_manu.measuring.parts import Part, Parts
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.methods.settings import ALL, AUTO, MATCH, PromptForm, UnlearningSettings
 from lmms_manu.models.inputs import PromptEncoder
 
@@ -21,7 +20,7 @@ Examples = Mapping[str, Sequence[Example]]
 """Examples by modality; a modality of which there are none is missing."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class UnlearningData:
     """What a model learned about those to forget and those to retain.
 
@@ -61,19 +60,19 @@ class UnlearningData:
         """Whom the examples to forget are of, for records; empty where no benchmark knows them."""
         return dict(self.settings.forgotten) if self.settings is not None else {}
 
-    def passages(self, encoder: PromptEncoder) -> Parts:
+    def rendered(self, encoder: PromptEncoder) -> Parts:
         """The examples rendered for a model, by set and modality; those with pictures where it takes any."""
         sets = {"forget": self.forget, "retain": self.retain}
         prompt = self.settings.prompt if self.settings is not None else "chat"
         return {
-            Part(name, modality): [_passage(example, encoder, prompt) for example in chosen]
+            Part(name, modality): [_rendered(example, encoder, prompt) for example in chosen]
             for name, examples in sets.items()
             for modality, chosen in examples.items()
             if modality == "text" or encoder.takes_pictures
         }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class BenchmarkData:
     """A choice of a benchmark's people; read when a method asks, which has a say in how many are retained.
 
@@ -127,7 +126,7 @@ def spread(examples: Sequence[Example], limit: int | None) -> Sequence[Example]:
     return [examples[position * len(examples) // limit] for position in range(limit)]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class _Reader:
     """A benchmark asked for one choice of people."""
 
@@ -165,7 +164,7 @@ def _retained(reader: _Reader, forget: Examples) -> Examples:
     return reader.examples(order[: order.index(last) + 1])
 
 
-def _passage(example: Example, encoder: PromptEncoder, prompt: PromptForm) -> Passage:
+def _rendered(example: Example, encoder: PromptEncoder, prompt: PromptForm) -> RenderedExample:
     if prompt == "chat" or not example.prompt:
         pictures = [{"type": "image"}] if example.modality == "multimodal" else []
         content = [*pictures, {"type": "text", "text": example.question}]
@@ -174,4 +173,4 @@ def _passage(example: Example, encoder: PromptEncoder, prompt: PromptForm) -> Pa
     else:
         question = encoder.released_text(example.prompt)
         answer = f" {example.answer}"
-    return Passage(example.label, question, answer, example.pictures, example.digest(), example.subject)
+    return RenderedExample(example.label, question, answer, example.pictures, example.digest(), example.subject)

@@ -7,6 +7,7 @@ used longest ago give way when the cache grows beyond its limit.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import json
@@ -15,7 +16,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,10 @@ LIMIT_BYTES = 50 * 1024**3
 
 _PACKAGE = Path(lmms_manu.__file__).parent
 _CODE = ("answering", "editing", "measuring", "methods", "models", "training")
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class FinishedEdits:
     """A folder of finished edits, safe to be used by several processes at once.
 
@@ -58,7 +58,7 @@ class FinishedEdits:
         try:
             found = read_edit(entry)
         except DataError as error:
-            _logger.warning("A kept edit is damaged and will be made again: %s", error)
+            logger.warning("A kept edit is damaged and will be made again: %s", error)
             shutil.rmtree(entry, ignore_errors=True)
             return None
         with contextlib.suppress(OSError):
@@ -79,7 +79,7 @@ class FinishedEdits:
                         os.mkdir(scratch)
             self.shrink(self.limit, keep=entry)
         except OSError as error:
-            _logger.warning("The finished edit is not kept for the next start: %s", error)
+            logger.warning("The finished edit is not kept for the next start: %s", error)
 
     def entries(self) -> list[Path]:
         """The folders of all entries, the one used last first."""

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ Value = str | int | float | bool
 """What a variant holds for each of its names."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class EditRecord:
     """How a model was edited, as JSON can hold it; it goes into results files, model cards and masks.
 
@@ -61,19 +60,19 @@ class EditRecord:
     method: str
     checkpoint: str
     change: str | None = None
-    variant: Mapping[str, Value] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
+    variant: Mapping[str, Value] = dataclasses.field(default_factory=dict)
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
     strength: str | None = None
     fingerprint: str | None = None
-    forgotten: Mapping[str, str | int] = field(default_factory=dict)
-    samples: Mapping[str, int] = field(default_factory=dict)
+    forgotten: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
+    samples: Mapping[str, int] = dataclasses.field(default_factory=dict)
     description: str = ""
-    counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    counts: Mapping[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     unit: str = "neurons"
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    details: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def edited(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
@@ -16,7 +16,7 @@ DEFAULT_METHOD = "manu"
 DEFAULT_RATIO = 5
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class UnlearningSettings(Settings):
     """Who is to be forgotten, and what the method sees of them and of the others.
 

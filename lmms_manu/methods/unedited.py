@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import TYPE_CHECKING
 
 from lmms_manu.methods.base import Edit, Method
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lmms_manu.models.loading import Checkpoint
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class UneditedSettings(Settings):
     """The model as it is has no settings."""
 

@@ -15,7 +15,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from lmms_manu.editing.changes import Change
@@ -24,13 +23,13 @@ from lmms_manu.files import new_folder
 from lmms_manu.measuring.agreement import check_agreement
 from lmms_manu.measuring.fingerprints import edits, note_edits, processor_fingerprint, weights_fingerprint
 from lmms_manu.measuring.parts import Parts
-from lmms_manu.measuring.passages import digest_of_passages
 from lmms_manu.measuring.processes import Processes
+from lmms_manu.measuring.rendered import digest_of_examples
 from lmms_manu.methods.base import Edit, Method
 from lmms_manu.methods.data import BenchmarkData, UnlearningData, load_data
 from lmms_manu.methods.export import record_beside
 from lmms_manu.methods.finished import FinishedEdits, code_fingerprint, save_edit
-from lmms_manu.methods.kept import load_edit
+from lmms_manu.methods.given_edits import load_edit
 from lmms_manu.methods.record import BEFORE, LOADED_FROM, UNEDITED, EditRecord
 from lmms_manu.methods.registry import make_method, settings_classes
 from lmms_manu.methods.settings import UnlearningSettings
@@ -41,8 +40,8 @@ from lmms_manu.settings import Settings, from_arguments
 from lmms_manu.versions import library_versions
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclasses.dataclass(frozen=True)
+class UnlearningRun:
     """A checked request for an edited model; no weight is read yet.
 
     Args:
@@ -99,7 +98,7 @@ class Plan:
 
     def find(self, checkpoint: Checkpoint, *, export: bool = False) -> tuple[Change | None, EditRecord]:
         """The change that the method makes in this checkpoint, not applied yet, and its record."""
-        examples = self.data.passages(PromptEncoder(checkpoint)) if self.data is not None else None
+        examples = self.data.rendered(PromptEncoder(checkpoint)) if self.data is not None else None
         check_agreement(checkpoint, examples, {**self.unlearning.as_dict(), **self.method.config.as_dict()})
         if self.unlearning.edit is not None:
             return load_edit(self.unlearning.edit, checkpoint)
@@ -181,7 +180,7 @@ class Plan:
             "method": self.method.name,
             "settings": {name: value for name, value in config.as_dict().items() if name not in nothing},
             "blocks": checkpoint.settings.as_dict().get("mlp_blocks"),
-            "examples": {str(part): digest_of_passages(own) for part, own in (examples or {}).items()},
+            "examples": {str(part): digest_of_examples(own) for part, own in (examples or {}).items()},
             "weights": weights,
             "processor": processor_fingerprint(checkpoint),
             "dtype": str(model.dtype),
@@ -192,7 +191,7 @@ class Plan:
         }
 
 
-def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = False) -> Plan:
+def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = False) -> UnlearningRun:
     """Checks arguments and reads the people's data.
 
     Args:
@@ -211,10 +210,10 @@ def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = F
         new_folder("save_edit", unlearning.save_edit)
     if unlearning.edit is not None:
         _check_alone(arguments, unlearning, of_method)
-        return Plan(model, unlearning, method, None, tuple(made))
+        return UnlearningRun(model, unlearning, method, None, tuple(made))
     method.check(model, export=export)
     data = load_data(unlearning, method.retain_samples()) if method.needs_data() else None
-    return Plan(model, unlearning, method, data, tuple(made))
+    return UnlearningRun(model, unlearning, method, data, tuple(made))
 
 
 def plan_for(
@@ -223,7 +222,7 @@ def plan_for(
     method: Method[Any],
     *,
     edit_cache: bool = True,
-) -> Plan:
+) -> UnlearningRun:
     """Checks a request for the edit of a model that is loaded, and reads the people's data.
 
     Raises:
@@ -237,11 +236,11 @@ def plan_for(
         )
     if not method.needs_data() or data is None:
         settings = UnlearningSettings(method=method.name, edit_cache=edit_cache)
-        return Plan(checkpoint.settings, settings, method, None)
+        return UnlearningRun(checkpoint.settings, settings, method, None)
     read = data.load(method.retain_samples()) if isinstance(data, BenchmarkData) else data
     chosen = read.settings or UnlearningSettings()
     settings = dataclasses.replace(chosen, method=method.name, edit_cache=edit_cache and chosen.edit_cache)
-    return Plan(checkpoint.settings, settings, method, read)
+    return UnlearningRun(checkpoint.settings, settings, method, read)
 
 
 def _of_adapter(checkpoint: Checkpoint) -> dict[str, Any]:

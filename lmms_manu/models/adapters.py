@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -15,7 +15,7 @@ from lmms_manu.models.settings import ADAPTER_CONFIG, ModelSettings
 _WEIGHTS = "adapter_model.safetensors"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class MergedAdapter:
     """An adapter that was merged into the weights.
 

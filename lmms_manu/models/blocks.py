@@ -21,7 +21,7 @@ __all__ = ["LANGUAGE", "TOWERS", "VISION", "MlpBlock", "Slot", "find_mlp_blocks"
 class MlpBlock:
     """One MLP block, or the stacked experts of one layer.
 
-    Attributes:
+    Args:
         name: the name of the module that holds the projections, unique within the model.
         tower: "language" or "vision".
         layer: the number of its transformer layer in the tower; the layers of a second stack (a decoder behind an

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from PIL import Image
 from transformers import BatchFeature
 
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.models.pictures import KEEP_BYTES, PictureCache, PreparedPicture, bytes_of, digest_of
+from lmms_manu.models.prepared_pictures import KEEP_BYTES, PictureCache, PreparedPicture, bytes_of, digest_of
 from lmms_manu.models.processing import PromptProcessing
 
 _TOKENS = ("input_ids", "attention_mask")
@@ -23,7 +23,7 @@ _TOKENS = ("input_ids", "attention_mask")
 _Surroundings = frozenset[tuple[str, str]]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class TokenizedPrompt:
     """A prompt's tokens, and which of them stand for which picture.
 

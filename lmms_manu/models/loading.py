@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from lmms_manu.models.settings import CHECKPOINT_CONFIGS, HeldModelSettings, Mod
 _OPTIONS = ("attn_implementation", "device_map", "offload_folder")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Checkpoint:
     """A loaded model with everything that is needed to ask it.
 

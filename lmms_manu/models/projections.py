@@ -42,7 +42,7 @@ PROJECTION_NAMES: tuple[tuple[tuple[str, ...], str], ...] = (
 class Slot:
     """Where the neurons of a block lie in one parameter.
 
-    Attributes:
+    Args:
         parameter: the full name of the parameter.
         axis: the axis along which neurons lie.
         start: the position of the first neuron on that axis.
@@ -61,7 +61,7 @@ class Slot:
 class Candidate:
     """Projections that fit together as an MLP block.
 
-    Attributes:
+    Args:
         holder: the name of the module that holds them.
         down: the name of the down projection's module, or of the experts' module where weights are stacked.
         neurons: the number of intermediate units, over all experts.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ SOURCES = ("pretrained", "processor", "adapter")
 """The settings that name a checkpoint or a part of one, which machines may keep in different places."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ModelSettings(Settings):
     """Which checkpoint to load, and how.
 
@@ -100,7 +100,7 @@ class ModelSettings(Settings):
         return DEFAULT_PROCESSOR if self.checkpoint == DEFAULT_CHECKPOINT else self.checkpoint
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class HeldModelSettings(ModelSettings):
     """What there is to say of a model that the user loaded or made, so that no file speaks for its weights."""
 

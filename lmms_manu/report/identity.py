@@ -14,7 +14,7 @@ from lmms_manu.methods.record import UNEDITED, EditRecord, Value
 from lmms_manu.methods.registry import SHARED, method_class
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
 from lmms_manu.names import MODELS
-from lmms_manu.report.results import ResultsFile
+from lmms_manu.report.results_file import ResultsFile
 from lmms_manu.settings import from_arguments
 
 VANILLA = "vanilla"

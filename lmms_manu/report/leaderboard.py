@@ -19,7 +19,7 @@ from lmms_manu.errors import DataError, SettingError, nearest
 from lmms_manu.files import write_json
 from lmms_manu.report.cells import Report, Row, Section
 from lmms_manu.report.derived import derived_by_name, derived_of
-from lmms_manu.report.formats.document import number_entry, numbers, run_entry
+from lmms_manu.report.formats.json_report import number_entry, numbers, run_entry
 from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, plain
 from lmms_manu.report.metrics import MEAN, columns_by_name

@@ -1,4 +1,4 @@
-"""Measures the knowledge residual of a model: see `lmms_manu.report.residual`."""
+"""Measures the knowledge residual of a model: see `lmms_manu.report.residual_file`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lmms_manu.errors import ModelError
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.methods.data import UnlearningData
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.inputs import PromptEncoder, answer_start, to_device
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.report.residual import Residual
+from lmms_manu.report.residual_file import Residual
 
 _NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "final_norm")
 
@@ -35,11 +35,11 @@ def measure_residual(checkpoint: Checkpoint, data: UnlearningData, record: EditR
     encoder = PromptEncoder(checkpoint)
     lens = LogitLens(checkpoint)
     layers, samples = {}, {}
-    for (part, modality), passages in data.passages(encoder).items():
-        batches = [passages[start : start + batch_size] for start in range(0, len(passages), batch_size)]
+    for (part, modality), examples in data.rendered(encoder).items():
+        batches = [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
         found = [lens.read(encoder, batch) for batch in tqdm(batches, desc=f"Reading {part}, {modality}")]
         layers[f"{part}/{modality}"] = tuple(torch.cat(found).mean(0).tolist())
-        samples[f"{part}/{modality}"] = len(passages)
+        samples[f"{part}/{modality}"] = len(examples)
     if data.settings is None:
         return Residual(record.checkpoint, record.fingerprint, None, layers, samples, benchmark="")
     ratio, benchmark = data.settings.forget_ratio, data.settings.benchmark
@@ -67,11 +67,11 @@ class LogitLens:
         self._head, self._norm = head, norm
         self._keeps_logits = checkpoint.accepts("logits_to_keep")
 
-    def read(self, encoder: PromptEncoder, passages: Sequence[Passage]) -> Tensor:
-        """The mean probability of each passage's answer tokens after each layer, `[passages, layers]`."""
-        pictures = [passage.pictures() for passage in passages]
-        inputs = encoder.encode([passage.text for passage in passages], pictures)
-        counts = [_answer_tokens(encoder, *pair) for pair in zip(passages, pictures, strict=True)]
+    def read(self, encoder: PromptEncoder, examples: Sequence[RenderedExample]) -> Tensor:
+        """The mean probability of each example's answer tokens after each layer, `[examples, layers]`."""
+        pictures = [example.pictures() for example in examples]
+        inputs = encoder.encode([example.text for example in examples], pictures)
+        counts = [_answer_tokens(encoder, *pair) for pair in zip(examples, pictures, strict=True)]
         moved = to_device(inputs, self._device, self._model.dtype)
         with torch.inference_mode():
             options = {"logits_to_keep": max(counts) + 1} if self._keeps_logits else {}
@@ -91,9 +91,9 @@ class LogitLens:
         return torch.stack(rows)
 
 
-def _answer_tokens(encoder: PromptEncoder, passage: Passage, pictures: Sequence[Image.Image]) -> int:
-    """How many tokens at the end of a passage are its answer's."""
-    prompts = encoder.tokenize([passage.question, passage.text], [pictures, pictures])
+def _answer_tokens(encoder: PromptEncoder, example: RenderedExample, pictures: Sequence[Image.Image]) -> int:
+    """How many tokens at the end of an example are its answer's."""
+    prompts = encoder.tokenize([example.question, example.text], [pictures, pictures])
     question, whole = (prompt.ids for prompt in prompts)
     return len(whole) - answer_start(question, whole)
 

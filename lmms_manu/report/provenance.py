@@ -16,7 +16,7 @@ from lmms_manu.benchmarks.registry import find_task
 from lmms_manu.names import MANIFEST_FILE
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.records import edit_of, protocol_of
-from lmms_manu.report.results import ResultsFile
+from lmms_manu.report.results_file import ResultsFile
 
 _UNKNOWN = ("", "unknown", "unknown@unknown")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.names import MANIFEST_FILE, MODELS, RECORD_FILE
-from lmms_manu.report.results import ResultsFile, TaskResult
+from lmms_manu.report.results_file import ResultsFile, TaskResult
 
 
 def protocol_of(task: TaskResult) -> Mapping[str, Any]:

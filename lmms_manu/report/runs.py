@@ -13,14 +13,14 @@ from lmms_manu.benchmarks.registry import find_task, get_benchmark, tasks
 from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import DataError, NoResultsError, one_of
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.report.completeness import loss, overwritten, unusable
 from lmms_manu.report.identity import Identity, identify, same_call
 from lmms_manu.report.naming import Key, check_names, name_and_folder, names_of
 from lmms_manu.report.problems import ALLOWANCES, Problem, refusal
 from lmms_manu.report.provenance import mixed_between, mixed_within, versions_of_files
 from lmms_manu.report.records import edit_of, protocol_of
-from lmms_manu.report.results import ResultsFile, TaskResult, find_results_files, read_results_file
-from lmms_manu.report.samples import first_scored, read_samples
+from lmms_manu.report.results_file import ResultsFile, TaskResult, find_results_files, read_results_file
+from lmms_manu.report.samples_file import first_scored, read_samples
+from lmms_manu.report.unfinished_results import loss, overwritten, unusable
 
 _LISTED = 3
 """Tasks named in a message about many."""

@@ -31,9 +31,9 @@ def examine(asker: Asker, checkpoint: Checkpoint, parts: Parts) -> Marks:
     """
     encoder = PromptEncoder(checkpoint)
     marks: Marks = {}
-    for (group, modality), passages in parts.items():
-        count = min(QUESTIONS, len(passages))
-        chosen = [passages[place * len(passages) // count] for place in range(count)]
+    for (group, modality), rendered in parts.items():
+        count = min(QUESTIONS, len(rendered))
+        chosen = [rendered[place * len(rendered) // count] for place in range(count)]
         if not chosen:
             continue
         examples = Examples(checkpoint, encoder, {modality: chosen}, "answer", f"the {group} set")

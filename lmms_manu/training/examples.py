@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,37 +12,37 @@ from torch import Tensor
 from transformers import BatchFeature
 
 from lmms_manu.errors import DataError
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.models.inputs import PromptEncoder, TokenizedPrompt, answer_start
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.training.order import Item
 
 _AT_ONCE = 64
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Example:
+@dataclasses.dataclass(frozen=True)
+class TokenizedExample:
     """A question with its answer as tokens.
 
     Args:
-        passage: the texts, and the way to the pictures.
+        rendered: the texts, and the way to the pictures.
         prompt: the tokens of both, without the end token.
         start: the place of the first trained token.
         place: its own among the examples of its set and modality.
     """
 
-    passage: Passage
+    rendered: RenderedExample
     prompt: TokenizedPrompt
     start: int
     place: int
 
     @property
     def item(self) -> Item:
-        return Item(self.passage.label, len(self.prompt))
+        return Item(self.rendered.label, len(self.prompt))
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Batch:
     """A model's inputs, and where the tokens stand whose probabilities count.
 
@@ -71,7 +71,7 @@ class Examples:
     Args:
         checkpoint: the model; only its tokenizer and sizes are used.
         encoder: makes inputs; it prepares each picture once.
-        passages: by modality.
+        samples: by modality.
         trained_tokens: `answer` or `all`.
         what: names the set in errors.
 
@@ -83,7 +83,7 @@ class Examples:
         self,
         checkpoint: Checkpoint,
         encoder: PromptEncoder,
-        passages: Mapping[str, Sequence[Passage]],
+        samples: Mapping[str, Sequence[RenderedExample]],
         trained_tokens: str,
         what: str,
     ) -> None:
@@ -92,7 +92,7 @@ class Examples:
         self._whole = trained_tokens == "all"
         self._end = end_token(checkpoint)
         self._longest = checkpoint.context_length
-        self.by_modality = {modality: self._read(modality, part) for modality, part in passages.items() if part}
+        self.by_modality = {modality: self._read(modality, part) for modality, part in samples.items() if part}
         if not self.by_modality:
             raise DataError(f"There is no sample of {what} to train on.")
 
@@ -115,43 +115,45 @@ class Examples:
         weight = world / len(places) if own else 0.0
         return collate(self._encode(chosen), [example.start for example in chosen], self._end, names, weight)
 
-    def _encode(self, examples: Sequence[Example]) -> BatchFeature:
+    def _encode(self, examples: Sequence[TokenizedExample]) -> BatchFeature:
         prompts = [example.prompt for example in examples]
         if all(prompt.separable for prompt in prompts):
-            pictures = [self._encoder.prepared(each.prompt, each.passage.pictures) for each in examples]
+            pictures = [self._encoder.prepared(each.prompt, each.rendered.pictures) for each in examples]
             if (joined := self._encoder.join(prompts, pictures)) is not None:
                 return joined
-        texts = [example.passage.text for example in examples]
-        return self._encoder.process(texts, [example.passage.pictures() for example in examples])
+        texts = [example.rendered.text for example in examples]
+        return self._encoder.process(texts, [example.rendered.pictures() for example in examples])
 
-    def _read(self, modality: str, passages: Sequence[Passage]) -> list[Example]:
-        examples: list[Example] = []
-        for start in range(0, len(passages), _AT_ONCE):
+    def _read(self, modality: str, samples: Sequence[RenderedExample]) -> list[TokenizedExample]:
+        examples: list[TokenizedExample] = []
+        for start in range(0, len(samples), _AT_ONCE):
             readable = [
-                (each, pictures) for each in passages[start : start + _AT_ONCE] if (pictures := _open(each)) is not None
+                (each, pictures) for each in samples[start : start + _AT_ONCE] if (pictures := _open(each)) is not None
             ]
             pictures = [own for _, own in readable]
-            whole = self._encoder.tokenize([passage.text for passage, _ in readable], pictures)
-            asked = self._encoder.tokenize([passage.question for passage, _ in readable], pictures)
-            for (passage, _), prompt, question in zip(readable, whole, asked, strict=True):
-                examples.append(self._example(passage, prompt, question, len(examples)))
+            whole = self._encoder.tokenize([rendered.text for rendered, _ in readable], pictures)
+            asked = self._encoder.tokenize([rendered.question for rendered, _ in readable], pictures)
+            for (rendered, _), prompt, question in zip(readable, whole, asked, strict=True):
+                examples.append(self._example(rendered, prompt, question, len(examples)))
         if not examples:
             raise DataError(f"No {modality} sample of {self._what} can be read.")
         return examples
 
-    def _example(self, passage: Passage, prompt: TokenizedPrompt, question: TokenizedPrompt, place: int) -> Example:
-        if not passage.answer.strip():
+    def _example(
+        self, rendered: RenderedExample, prompt: TokenizedPrompt, question: TokenizedPrompt, place: int
+    ) -> TokenizedExample:
+        if not rendered.answer.strip():
             raise DataError(
-                f"{passage.label} of {self._what} has no answer, and there is nothing to train on without one."
+                f"{rendered.label} of {self._what} has no answer, and there is nothing to train on without one."
             )
         if self._longest is not None and len(prompt) >= self._longest:
             raise DataError(
-                f"{passage.label} of {self._what} has {len(prompt)} tokens with its answer and its end, and the model "
+                f"{rendered.label} of {self._what} has {len(prompt)} tokens with its answer and its end, and the model "
                 f"takes {self._longest}: leave the sample out of the data."
             )
         # No token predicts the first one.
         start = 1 if self._whole else max(1, answer_start(question.ids, prompt.ids))
-        return Example(passage, prompt, start, place)
+        return TokenizedExample(rendered, prompt, start, place)
 
 
 def collate(inputs: Mapping[str, Any], starts: Sequence[int], end: int, names: tuple[str, ...], weight: float) -> Batch:
@@ -205,10 +207,10 @@ def end_token(checkpoint: Checkpoint) -> int:
     return int(found)
 
 
-def _open(passage: Passage) -> list[Any] | None:
+def _open(rendered: RenderedExample) -> list[Any] | None:
     """The pictures, decoded; None where one cannot be, with a warning."""
     try:
-        return passage.pictures()
+        return rendered.pictures()
     except DataError as error:
-        _logger.warning("The training goes on without %s: %s", passage.label, error)
+        logger.warning("The training goes on without %s: %s", rendered.label, error)
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from dataclasses import dataclass
+import dataclasses
 
 from torch import Tensor, nn
 
@@ -15,7 +15,7 @@ from lmms_manu.training.terms import Against, Needs, Term
 LEARN, RETAIN = "learn", "retain"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Weighted:
     """A term and what it counts."""
 
@@ -23,7 +23,7 @@ class Weighted:
     weight: float = 1.0
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Terms:
     """What is minimised: the mean of `learn` over the samples to forget or to learn, and that of `retain`.
 

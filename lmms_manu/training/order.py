@@ -7,13 +7,12 @@ import hashlib
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 _WINDOW = 8
 """Batches within which samples of about the same length come together."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Turn:
     """The samples of one batch, all of one modality, by their places among the samples of their set.
 
@@ -28,7 +27,7 @@ class Turn:
     retain: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Item:
     """What the order knows of a sample.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from lmms_manu.errors import SettingError, one_of
@@ -18,7 +17,7 @@ PARTS = (LANGUAGE, PROJECTOR, VISION)
 ALL_TARGETS = "all"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class TrainingSettings(Settings):
     """What is trained on which tokens, for how long, and how fast.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import ClassVar, Literal
 
 from torch import Tensor
@@ -13,7 +13,7 @@ from lmms_manu.training.answers import Answers
 Needs = Literal["nothing", "log_probs", "answers"]
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Against:
     """What a term needs of the reference; what it does not need is None.
 
@@ -37,7 +37,7 @@ class Term:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class CrossEntropy(Term):
     """Makes answers likelier."""
 
@@ -45,7 +45,7 @@ class CrossEntropy(Term):
         return losses.cross_entropy(answers.log_probs, answers.lengths)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Ascent(Term):
     """Makes answers less likely, without a bound."""
 
@@ -53,7 +53,7 @@ class Ascent(Term):
         return losses.ascent(answers.log_probs, answers.lengths)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Closeness(Term):
     """Keeps the distribution at every trained token where the reference has it."""
 
@@ -64,8 +64,8 @@ class Closeness(Term):
         return answers.means(losses.kl(against.answers.distributions, answers.distributions))
 
 
-@dataclass(frozen=True)
-class Npo(Term):
+@dataclasses.dataclass(frozen=True)
+class NpoTerm(Term):
     """Makes answers less likely than the reference has them, the less the further they are."""
 
     beta: float
@@ -76,8 +76,8 @@ class Npo(Term):
         return losses.npo(answers.log_probs, against.log_probs, self.beta)
 
 
-@dataclass(frozen=True)
-class SimNpo(Term):
+@dataclasses.dataclass(frozen=True)
+class SimNpoTerm(Term):
     """The same by the mean over tokens, without a reference."""
 
     beta: float
@@ -87,8 +87,8 @@ class SimNpo(Term):
         return losses.simnpo(answers.log_probs, answers.lengths, self.beta, self.margin)
 
 
-@dataclass(frozen=True)
-class Undial(Term):
+@dataclasses.dataclass(frozen=True)
+class UndialTerm(Term):
     """Teaches the reference's distribution with the true token lowered."""
 
     strength: float
@@ -101,7 +101,7 @@ class Undial(Term):
         )
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Misdirect(Term):
     """Drives hidden states to one random direction, `scale` times as long as they were.
 
@@ -123,7 +123,7 @@ class Misdirect(Term):
         return answers.means(losses.misdirection(answers.hidden, target))
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Hold(Term):
     """Keeps hidden states where the reference has them."""
 

@@ -9,12 +9,12 @@ train
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,8 +22,8 @@ import torch
 from lmms_manu.editing.changes import Change
 from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.measuring.fingerprints import weights_fingerprint
-from lmms_manu.measuring.passages import Passage, digest_of_passages
 from lmms_manu.measuring.processes import Processes
+from lmms_manu.measuring.rendered import RenderedExample, digest_of_examples
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.models.tower_names import LANGUAGE
@@ -38,13 +38,13 @@ from lmms_manu.training.state import own_random_state, state_folder
 from lmms_manu.training.tuning import make_tuning
 from lmms_manu.versions import library_versions
 
-Passages = Mapping[str, Sequence[Passage]]
-"""Passages by modality."""
+Rendered = Mapping[str, Sequence[RenderedExample]]
+"""Rendered by modality."""
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Trained:
     """What a training left.
 
@@ -63,12 +63,12 @@ class Trained:
     counts: Mapping[str, tuple[int, int]]
     curve: Sequence[Mapping[str, float]]
     exams: Sequence[Any] = ()
-    along: Mapping[int, Change] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    along: Mapping[int, Change] = dataclasses.field(default_factory=dict)
+    seconds: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclasses.dataclass(frozen=True)
+class TrainingTask:
     """What is trained, and on what.
 
     Args:
@@ -83,18 +83,18 @@ class Task:
         about: what else the training depends on.
     """
 
-    learn: Passages
+    learn: Rendered
     terms: Terms
     title: str
-    retain: Passages = field(default_factory=dict)
+    retain: Rendered = dataclasses.field(default_factory=dict)
     layer: str | None = None
     exam: Callable[[Asker], Any] | None = None
     left_out: frozenset[str] = frozenset()
     reference: Callable[[Examples, Sequence[Turn]], Reference] | None = None
-    about: Mapping[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def train(checkpoint: Checkpoint, task: Task, settings: TrainingSettings) -> Trained:
+def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings) -> Trained:
     """Trains a checkpoint's model; afterwards it is again what was loaded.
 
     Every process of a torch.distributed group has to call this with the same arguments; all return the same.
@@ -153,7 +153,7 @@ def train(checkpoint: Checkpoint, task: Task, settings: TrainingSettings) -> Tra
             tuning.restore()
     warning = divergence(curve, checkpoint.model.config.get_text_config().vocab_size)
     if warning is not None and processes.first:
-        _logger.warning("%s: %s", task.title, warning)
+        logger.warning("%s: %s", task.title, warning)
     return trained
 
 
@@ -177,9 +177,9 @@ def divergence(curve: Sequence[Mapping[str, float]], vocabulary: int) -> str | N
 
 
 def _examples(
-    checkpoint: Checkpoint, encoder: PromptEncoder, passages: Passages, settings: TrainingSettings, what: str
+    checkpoint: Checkpoint, encoder: PromptEncoder, rendered: Rendered, settings: TrainingSettings, what: str
 ) -> Examples:
-    chosen = {modality: part for modality, part in passages.items() if modality in settings.trained_modalities}
+    chosen = {modality: part for modality, part in rendered.items() if modality in settings.trained_modalities}
     return Examples(checkpoint, encoder, chosen, str(settings.trained_tokens), what)
 
 
@@ -211,7 +211,7 @@ def _turns(sets: Mapping[str, Examples], settings: TrainingSettings) -> list[Tur
     return turns[: settings.train_steps * settings.gradient_accumulation]
 
 
-def _determinants(checkpoint: Checkpoint, task: Task, settings: TrainingSettings) -> dict[str, Any] | None:
+def _determinants(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings) -> dict[str, Any] | None:
     """All that the state of a training depends on; None where it is not to be kept, or cannot be told."""
     if not settings.resume_every:
         return None
@@ -227,9 +227,9 @@ def _determinants(checkpoint: Checkpoint, task: Task, settings: TrainingSettings
         "about": json.loads(json.dumps(dict(task.about), default=str)),
         "settings": {name: value for name, value in settings.as_dict().items() if name not in nothing},
         "samples": {
-            f"{name} {modality}": digest_of_passages(part)
-            for name, passages in sets.items()
-            for modality, part in passages.items()
+            f"{name} {modality}": digest_of_examples(part)
+            for name, rendered in sets.items()
+            for modality, part in rendered.items()
         },
         "weights": weights,
         "dtype": str(checkpoint.model.dtype),

@@ -17,8 +17,8 @@ from lmms_manu.editing.changes import Change, ChangedTensors, TrainedAdapter
 from lmms_manu.errors import ModelError
 from lmms_manu.files import write_json
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.training.parts import adapted_layers, chosen_parameters, parameters_by_part
 from lmms_manu.training.settings import TrainingSettings
+from lmms_manu.training.trained_weights import adapted_layers, chosen_parameters, parameters_by_part
 
 # How peft names the matrix of an adapter that starts at zero, and what it puts before the names of a model.
 _OUT = ".lora_B."

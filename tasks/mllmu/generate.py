@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from lmms_manu.mllmu.names import (
+from lmms_manu.benchmarks.mllmu.names import (
     COLUMNS,
     DEFAULT_RATIO,
     RATIOS,

@@ -1,4 +1,4 @@
-"""The functions that the task files of MLLMU-Bench name; all of them hand on to `lmms_manu.mllmu`.
+"""The functions that the task files of MLLMU-Bench name; all of them hand on to `lmms_manu.benchmarks.mllmu`.
 
 The harness resolves `!function utils.NAME` by executing this file and taking the attribute NAME, after it has built
 the model and before it loads a dataset. Some names are made on demand, and not all of them are functions:
@@ -17,11 +17,11 @@ from typing import Any
 
 from datasets import Dataset
 
-from lmms_manu.methods.published import published
-from lmms_manu.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, asking, results
-from lmms_manu.mllmu.family import announced_family
-from lmms_manu.mllmu.judge_settings import JudgeSettings
-from lmms_manu.mllmu.questions import LEAVES, LeafQuestions, load_questions
+from lmms_manu.benchmarks.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, prompt_building, results
+from lmms_manu.benchmarks.mllmu.family import announced_family
+from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
+from lmms_manu.benchmarks.mllmu.questions import LEAVES, LeafQuestions, load_questions
+from lmms_manu.methods.evaluated import evaluated
 from lmms_manu.plugins.options import running_options
 from lmms_manu.versions import installed
 
@@ -48,17 +48,17 @@ def __getattr__(name: str) -> Any:
 
 def doc_to_text(doc: Mapping[str, Any]) -> str:
     """The released prompt to the byte, exemplars included; `<image>` stands for a picture."""
-    return asking.released_text(doc)
+    return prompt_building.released_text(doc)
 
 
 def doc_to_visual(doc: Mapping[str, Any]) -> Pictures:
     """The pictures of the prompt in order, the exemplars' first."""
-    return asking.pictures(doc)
+    return prompt_building.pictures(doc)
 
 
 def doc_to_messages(doc: Mapping[str, Any]) -> Conversation:
     """The question as chat messages, the exemplars as turns."""
-    return asking.conversation(doc)
+    return prompt_building.conversation(doc)
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:
@@ -68,7 +68,7 @@ def doc_to_target(doc: Mapping[str, Any]) -> str:
 
 def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
     """The scores of an answer and what a reader of the samples file needs to check them."""
-    edit = published()
+    edit = evaluated()
     return results.score_answer(doc, responses[0], edit=edit.fingerprint if edit else None)
 
 
@@ -88,7 +88,7 @@ def _run_of(leaf: str) -> dict[str, Any]:
     questions = _load(leaf)
     judge = JudgeSettings.announced() if questions.leaf.task == "generation" else None
     # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
-    edit = getattr(running_options().get("model"), "record", None) or published()
+    edit = getattr(running_options().get("model"), "record", None) or evaluated()
     return {
         "dataset": questions.source.path,
         "seed": questions.settings.seed,

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 import functools
 import random
-from dataclasses import replace
 
 import pytest
 import torch
 from PIL import Image
-from support.asking import mixed_requests
 from support.families import SEVERAL_PICTURES, save_family
+from support.mixed_requests import mixed_requests
 from support.models import save_llava
 from support.plain_loop import plain_answers
 from support.stock_tasks import picture
@@ -116,7 +116,8 @@ def test_exemplars_are_computed_once_where_the_answers_stay_as_they_are(family, 
     encoder = PromptEncoder(checkpoint)
     shots = [one for one in mixed_requests(encoder, count=12, new_tokens=5) if one.group == "exemplars"]
     unpictured = [
-        replace(one, text=one.text.replace(encoder.placeholder, ""), pictures=list, group="text") for one in shots
+        dataclasses.replace(one, text=one.text.replace(encoder.placeholder, ""), pictures=list, group="text")
+        for one in shots
     ]
     for requests, is_shared in zip((unpictured, shots), NOT_SHARED.get(family, (True, True)), strict=True):
         engine = engine_of(checkpoint, "3")
@@ -143,16 +144,19 @@ def test_an_answer_ends_at_a_stop_text(checkpoint):
     request = text_request("USER: tell me\nASSISTANT:", max_new_tokens=30)
     whole = engine_of(checkpoint).answer([request])[0]
     stop = whole.text[4:6]
-    stopped = engine_of(checkpoint).answer([replace(request, generation=Generation(max_new_tokens=30, stop=(stop,)))])[
-        0
-    ]
+    stopped = engine_of(checkpoint).answer(
+        [dataclasses.replace(request, generation=Generation(max_new_tokens=30, stop=(stop,)))]
+    )[0]
     assert stopped.text == whole.text[: whole.text.find(stop)]
     assert stopped.new_tokens < whole.new_tokens
 
 
 def test_one_character_is_as_good_as_fifty_tokens_where_only_the_first_counts(checkpoint):
     requests = [text_request(f"USER: letter {number}?\nASSISTANT:", max_new_tokens=50) for number in range(40)]
-    short = [replace(one, generation=replace(one.generation, first_character_only=True)) for one in requests]
+    short = [
+        dataclasses.replace(one, generation=dataclasses.replace(one.generation, first_character_only=True))
+        for one in requests
+    ]
     whole, brief = engine_of(checkpoint).answer(requests), engine_of(checkpoint).answer(short)
     assert [answer.text.strip()[:1] for answer in whole] == [answer.text.strip()[:1] for answer in brief]
     # Half a character is none yet: an untrained model that writes bytes may begin with one.

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from support.asking import mixed_requests
 from support.families import SEVERAL_PICTURES, save_family
+from support.mixed_requests import mixed_requests
 
 from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import ContinuationRequest

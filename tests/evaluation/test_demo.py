@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
+from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings
+from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
+from lmms_manu.benchmarks.mllmu.source import HUB_NAME, DatasetSource
 from lmms_manu.evaluation import demo
 from lmms_manu.evaluation.harness import HarnessError
-from lmms_manu.mllmu.exemplars import ProtocolSettings
-from lmms_manu.mllmu.judge_settings import JudgeSettings
-from lmms_manu.mllmu.source import HUB_NAME, DatasetSource
 
 
 def test_the_users_people_exemplars_and_judge_are_none_of_the_demonstrations(monkeypatch, tmp_path):

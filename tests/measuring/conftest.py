@@ -1,6 +1,6 @@
 import pytest
 from support.models import save_llava
-from support.passages import make_passages
+from support.rendered import make_examples
 
 from lmms_manu.measuring.parts import PARTS
 from lmms_manu.models.loading import load_checkpoint
@@ -29,5 +29,5 @@ def load(llava_folder):
 
 @pytest.fixture
 def parts():
-    """Nineteen passages for each part, so that the last batch is smaller for any batch size but one."""
-    return {part: make_passages(*part, 19) for part in PARTS}
+    """Nineteen examples for each part, so that the last batch is smaller for any batch size but one."""
+    return {part: make_examples(*part, 19) for part in PARTS}

@@ -24,7 +24,7 @@ import torch.distributed as dist
 
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.agreement import check_agreement
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.models.settings import ModelSettings
 
@@ -39,7 +39,7 @@ def load(name, **settings):
 
 
 def parts(answer):
-    return {("forget", "text"): [Passage("Ann", "Who?", answer)]}
+    return {("forget", "text"): [RenderedExample("Ann", "Who?", answer)]}
 
 
 same = load("one")

@@ -12,7 +12,7 @@ from support.statistics import stacked
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.measure import measure
 from lmms_manu.measuring.parts import PARTS, Part
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
@@ -27,10 +27,10 @@ def picture(number):
     return Image.fromarray(pixels)
 
 
-def passages(encoder, group, modality):
+def examples(encoder, group, modality):
     pictured = modality == "multimodal"
     return [
-        Passage(
+        RenderedExample(
             f"{group} {number}",
             encoder.released_text(f"USER: {'<image>' if pictured else ''}{group} {'why ' * number}?\nASSISTANT:"),
             f" because{'.' * (2 * number)}",
@@ -43,7 +43,7 @@ def passages(encoder, group, modality):
 
 def measured(checkpoint, **settings):
     encoder = PromptEncoder(checkpoint)
-    parts = {part: passages(encoder, *part) for part in PARTS}
+    parts = {part: examples(encoder, *part) for part in PARTS}
     blocks = find_mlp_blocks(checkpoint.model)
     return measure(checkpoint, blocks, parts, MeasureSettings(statistics_cache=False, **settings), progress=False)
 
@@ -64,7 +64,7 @@ def test_patches_that_only_fill_a_picture_up_do_not_count(load, tmp_path):
     checkpoint = load(save_family("gemma4", tmp_path))
     found = measured(checkpoint)
     encoder = PromptEncoder(checkpoint)
-    shown = passages(encoder, "forget", "multimodal")
+    shown = examples(encoder, "forget", "multimodal")
     places = encoder.encode([one.text for one in shown], [one.pictures() for one in shown])["image_position_ids"]
     real = int((places >= 0).all(-1).sum())
     assert 0 < real < places.shape[:-1].numel()

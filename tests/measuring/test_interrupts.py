@@ -7,13 +7,13 @@ import torch
 from support.statistics import stacked
 
 from lmms_manu.errors import DataError, ModelError
-from lmms_manu.measuring import part
-from lmms_manu.measuring.cache import StatisticsCache
+from lmms_manu.measuring import measure_part
 from lmms_manu.measuring.measure import measure
-from lmms_manu.measuring.partial import PartialValues
-from lmms_manu.measuring.passages import Passage
 from lmms_manu.measuring.processes import Processes
+from lmms_manu.measuring.rendered import RenderedExample
+from lmms_manu.measuring.resume import PartialValues
 from lmms_manu.measuring.settings import MeasureSettings
+from lmms_manu.measuring.statistics_cache import StatisticsCache
 from lmms_manu.models.blocks import find_mlp_blocks
 
 
@@ -40,7 +40,7 @@ def interrupt():
     raise KeyboardInterrupt
 
 
-# Each part has 19 passages: 10 batches of two.
+# Each part has 19 examples: 10 batches of two.
 @pytest.mark.parametrize("at", [1, 7, 16, 39])
 def test_an_interrupt_loses_at_most_one_batch(load, parts, at):
     undisturbed = run(load(), parts, statistics_cache=False)
@@ -85,7 +85,7 @@ def test_what_cannot_be_kept_ends_no_measurement(load, parts, monkeypatch, caplo
         raise FileNotFoundError("the folder was cleaned")
 
     monkeypatch.setattr(PartialValues, "save", vanished)
-    monkeypatch.setattr(part, "_KEEP_SECONDS", 0)
+    monkeypatch.setattr(measure_part, "_KEEP_SECONDS", 0)
     assert run(load(), parts).measured == 4
     assert "could not be kept: the folder was cleaned" in caplog.text
 
@@ -128,7 +128,7 @@ def test_a_picture_that_does_not_decode_is_left_out_with_a_warning(load, parts, 
 
     first, *others = parts["forget", "multimodal"]
     without = run(load(), {**parts, ("forget", "multimodal"): others}, statistics_cache=False)
-    unreadable = Passage("the torn one", first.question, first.answer, functools.partial(broken), "torn")
+    unreadable = RenderedExample("the torn one", first.question, first.answer, functools.partial(broken), "torn")
     found = run(load(), {**parts, ("forget", "multimodal"): [unreadable, *others]})
     torch.testing.assert_close(stacked(found), stacked(without), rtol=1e-4, atol=1e-3)
     assert "without the torn one: its picture does not decode" in caplog.text

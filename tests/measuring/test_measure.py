@@ -16,17 +16,17 @@ def run(checkpoint, parts, **settings):
     return measure(checkpoint, blocks, parts, MeasureSettings(**settings), progress=False)
 
 
-def plain_sums(checkpoint, passages, tau=0.1, rows_of=lambda activations, tower, passage: activations):
-    """The five sums by the book: one passage at a time, all activations kept, float64."""
+def plain_sums(checkpoint, examples, tau=0.1, rows_of=lambda activations, tower, example: activations):
+    """The five sums by the book: one example at a time, all activations kept, float64."""
     blocks = find_mlp_blocks(checkpoint.model)
     kept = [[torch.zeros(0, block.neurons, dtype=torch.float64)] for block in blocks]
     encoder = PromptEncoder(checkpoint)
-    for passage in passages:
+    for example in examples:
 
-        def keep(index, activations, rows, columns, passage=passage):
-            kept[index].append(rows_of(activations, blocks[index].tower, passage).double())
+        def keep(index, activations, rows, columns, example=example):
+            kept[index].append(rows_of(activations, blocks[index].tower, example).double())
 
-        inputs = to_device(encoder.encode([passage.text], [passage.pictures()]), checkpoint.device)
+        inputs = to_device(encoder.encode([example.text], [example.pictures()]), checkpoint.device)
         with torch.no_grad(), watch(checkpoint.model, blocks, keep):
             checkpoint.model(**inputs)
     columns = []
@@ -66,10 +66,10 @@ def test_padding_never_counts(load, parts):
 
 
 def answer_rows(encoder, tokens):
-    def rows_of(activations, tower, passage):
+    def rows_of(activations, tower, example):
         if tower == "vision":
             return activations
-        length = encoder.token_count(passage.question, passage.pictures())
+        length = encoder.token_count(example.question, example.pictures())
         inside = {"last": slice(length - 1, length), "answer": slice(length, None), "predicting": slice(length - 1, -1)}
         return activations[inside[tokens]]
 

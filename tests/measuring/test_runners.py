@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from support.passages import make_passages
+from support.rendered import make_examples
 from support.statistics import stacked
 
 from lmms_manu.errors import DataError
 from lmms_manu.measuring import pairs
-from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.gathering import PerNeuron
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.measure import determinants_of_parts, measure, measure_parts
@@ -23,6 +22,7 @@ from lmms_manu.measuring.parts import PARTS, Part
 from lmms_manu.measuring.runner import BatchRunner
 from lmms_manu.measuring.settings import MeasureSettings
 from lmms_manu.measuring.statistics import COUNT, Statistic
+from lmms_manu.measuring.statistics_cache import StatisticsCache
 from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import load_checkpoint
@@ -67,7 +67,7 @@ def measure_attributions(folder, stop_at=None, parts=None):
     """The attributions of the tiny model's language neurons on text; ends at batch `stop_at` as Ctrl-C would."""
     checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
     blocks = [block for block in find_mlp_blocks(checkpoint.model) if block.tower == "language"]
-    parts = parts or {part: make_passages(*part, 9) for part in PARTS if part.modality == "text"}
+    parts = parts or {part: make_examples(*part, 9) for part in PARTS if part.modality == "text"}
     gathering = PerNeuron(NeuronLayout.of(blocks), ATTRIBUTION)
     determinants = determinants_of_parts(
         checkpoint, blocks, parts, SETTINGS, statistics=gathering.about(), runner="gradients"
@@ -94,7 +94,7 @@ def measure_attributions(folder, stop_at=None, parts=None):
 
 def measure_highest(folder):
     checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
-    parts = {part: make_passages(*part, 9) for part in PARTS}
+    parts = {part: make_examples(*part, 9) for part in PARTS}
     blocks = find_mlp_blocks(checkpoint.model)
     return measure(checkpoint, blocks, parts, SETTINGS, statistics=(COUNT, HIGHEST), progress=False)
 
@@ -157,7 +157,7 @@ def test_a_maximum_is_that_of_all_batches_and_has_no_value_where_nothing_ran(loa
 def test_other_statistics_are_kept_apart(llava_folder):
     assert [measure_highest(llava_folder).measured for _ in range(2)] == [4, 0]
     checkpoint = load_checkpoint(ModelSettings(pretrained=str(llava_folder), device="cpu"))
-    parts = {part: make_passages(*part, 9) for part in PARTS}
+    parts = {part: make_examples(*part, 9) for part in PARTS}
     assert measure(checkpoint, find_mlp_blocks(checkpoint.model), parts, SETTINGS, progress=False).measured == 4
 
 
@@ -181,11 +181,11 @@ def test_a_runner_that_takes_gradients_is_resumed_and_cached(llava_folder, tmp_p
     assert torch.equal(stacked(resumed), stacked(undisturbed))
 
 
-def plain_second_moments(checkpoint, block, passages):
+def plain_second_moments(checkpoint, block, examples):
     """By the book: all activations kept, float64."""
     kept, encoder = [], PromptEncoder(checkpoint)
-    for passage in passages:
-        inputs = encoder.encode([passage.text], [passage.pictures()])
+    for example in examples:
+        inputs = encoder.encode([example.text], [example.pictures()])
         with torch.no_grad(), watch(checkpoint.model, [block], lambda _, z, rows, columns: kept.append(z.double())):
             checkpoint.model(**inputs)
     z = torch.cat(kept)

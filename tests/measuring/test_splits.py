@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import torch
 from support.models import save_llava
-from support.passages import make_passages
+from support.rendered import make_examples
 from support.statistics import stacked
 
 from lmms_manu.measuring.layout import NeuronLayout
 from lmms_manu.measuring.measure import measure
 from lmms_manu.measuring.neuron_statistics import NeuronStatistics
 from lmms_manu.measuring.parts import PARTS, Part
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.measuring.settings import MeasureSettings
-from lmms_manu.methods.manu.choice import choose, score
 from lmms_manu.methods.manu.config import RECIPES, ManuSettings
+from lmms_manu.methods.manu.scope import choose, score
 from lmms_manu.methods.manu.scores import MEASURED_SCORES
 from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
@@ -69,8 +69,8 @@ sys.path.insert(0, {tests!r})
 from measuring.test_splits import measure_in_batches_of_two
 
 from lmms_manu.errors import ModelError
-from lmms_manu.measuring.passages import Passage
-from lmms_manu.methods.manu.choice import choose, score
+from lmms_manu.measuring.rendered import RenderedExample
+from lmms_manu.methods.manu.scope import choose, score
 from lmms_manu.methods.manu.config import ManuSettings
 
 out = Path({out!r})
@@ -92,13 +92,13 @@ except ModelError as error:
 def measure_in_batches_of_two(folder, broken=None):
     """The statistics of the tiny model; a text with the character `broken` gives infinite activations."""
     checkpoint = load_checkpoint(ModelSettings(pretrained=folder, device="cpu"))
-    parts = {part: make_passages(*part, 19) for part in PARTS}
+    parts = {part: make_examples(*part, 19) for part in PARTS}
     if broken:
         encoder = PromptEncoder(checkpoint)
         with torch.no_grad():
             embeddings: Any = checkpoint.model.get_input_embeddings()
             embeddings.weight[encoder.text_ids(broken)] = float("inf")
-        parts[Part("forget", "text")].insert(0, Passage("the broken one", f"USER: {broken}\nASSISTANT:", " no"))
+        parts[Part("forget", "text")].insert(0, RenderedExample("the broken one", f"USER: {broken}\nASSISTANT:", " no"))
     settings = MeasureSettings(statistics_batch_size=2)
     return measure(checkpoint, find_mlp_blocks(checkpoint.model), parts, settings, progress=False)
 

@@ -3,7 +3,7 @@ import pytest
 from support.models import save_llava
 from support.tiny import make_dataset
 
-from lmms_manu.mllmu.source import DatasetSource
+from lmms_manu.benchmarks.mllmu.source import DatasetSource
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,8 +15,8 @@ from lmms_manu.cli.main import main
 from lmms_manu.editing.changes import SystemPrompt
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.errors import SettingError
-from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.parts import PARTS
+from lmms_manu.measuring.statistics_cache import StatisticsCache
 from lmms_manu.methods.export import write_checkpoint
 from lmms_manu.methods.unlearn import plan
 

@@ -4,11 +4,11 @@ import pytest
 from support.models import llava_processor
 from support.tiny import make_dataset
 
-from lmms_manu.measuring.passages import digest_of_passages
+from lmms_manu.benchmarks.mllmu.fine_tuning_samples import forget_ids, retain_ids
+from lmms_manu.benchmarks.mllmu.source import DatasetSource
+from lmms_manu.measuring.rendered import digest_of_examples
 from lmms_manu.methods.data import load_data
 from lmms_manu.methods.settings import UnlearningSettings
-from lmms_manu.mllmu.samples import forget_ids, retain_ids
-from lmms_manu.mllmu.source import DatasetSource
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.models.settings import ModelSettings
@@ -68,8 +68,8 @@ def test_few_samples_are_spread_over_the_people(source):
 
 
 def test_passages_are_the_fine_tuning_prompt_with_the_answer(source, encoder):
-    passages = load(source).passages(encoder)
-    multimodal, text = passages["forget", "multimodal"][0], passages["forget", "text"][0]
+    rendered = load(source).rendered(encoder)
+    multimodal, text = rendered["forget", "multimodal"][0], rendered["forget", "text"][0]
     assert multimodal.question.startswith("USER: <image>\n")
     assert multimodal.question.endswith("\nASSISTANT:")
     assert multimodal.answer.startswith(" ")
@@ -80,16 +80,16 @@ def test_passages_are_the_fine_tuning_prompt_with_the_answer(source, encoder):
 
 
 def test_passages_can_follow_the_chat_template(source, encoder):
-    passage = load(source, prompt="chat").passages(encoder)["forget", "multimodal"][0]
-    assert passage.question.startswith("USER: <image>\n")
-    assert passage.question.endswith("ASSISTANT:")
+    example = load(source, prompt="chat").rendered(encoder)["forget", "multimodal"][0]
+    assert example.question.startswith("USER: <image>\n")
+    assert example.question.endswith("ASSISTANT:")
 
 
 def test_a_copy_of_the_data_has_the_same_digest_and_other_data_another(encoder, tmp_path, source):
     copy = DatasetSource.resolve(str(make_dataset(tmp_path / "copy", people=20)))
     other = DatasetSource.resolve(str(make_dataset(tmp_path / "other", people=20, seed=1)))
     digests = [
-        [digest_of_passages(part) for part in load(one).passages(encoder).values()] for one in (source, copy, other)
+        [digest_of_examples(part) for part in load(one).rendered(encoder).values()] for one in (source, copy, other)
     ]
     assert digests[0] == digests[1]
     assert not set(digests[0]) & set(digests[2])

@@ -15,9 +15,9 @@ from transformers import AutoModelForImageTextToText
 from lmms_manu.cli.main import main
 from lmms_manu.editing.columns import down_columns, down_projections
 from lmms_manu.errors import DataError, ModelError, SettingError
-from lmms_manu.measuring.cache import StatisticsCache
 from lmms_manu.measuring.parts import PARTS, Part
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
+from lmms_manu.measuring.statistics_cache import StatisticsCache
 from lmms_manu.methods.control import retained_people_as_forgotten
 from lmms_manu.methods.erase.config import EraseSettings
 from lmms_manu.methods.erase.erasure import Moments, SingularError, erasure
@@ -129,7 +129,7 @@ def test_both_towers_are_edited_as_a_plain_computation_says(erasing):
     assert record.label == "erase keep 3 ridge 0.1"
     assert "MEMIT" in record.description
     assert all(block["residual"] < 1e-9 for block in record.details["blocks"])
-    parts = todo.data.passages(PromptEncoder(plain))
+    parts = todo.data.rendered(PromptEncoder(plain))
     blocks = down_projections(plain)
     for block in (blocks[0], blocks[-1]):
         forget, retain = (plain_moments(plain, block, parts, group) for group in ("forget", "retain"))
@@ -151,7 +151,7 @@ def test_one_tower_some_layers_and_a_control_are_settings(erasing):
 
 def test_a_control_draws_whole_people_and_leaves_out_those_to_forget():
     def people(*names):
-        return [Passage(f"{name} {number}", "?", "!", subject=name) for name in names for number in range(2)]
+        return [RenderedExample(f"{name} {number}", "?", "!", subject=name) for name in names for number in range(2)]
 
     parts = {part: people("A", "B") if part.set == "forget" else people("C", "D", "E", "F") for part in PARTS}
     drawn = retained_people_as_forgotten(parts, seed=0)
@@ -173,7 +173,7 @@ def test_each_expert_forgets_what_was_routed_to_it(erasing, tmp_path):
     block = down_projections(plain)[0]
     assert record.counts == {"language": (1, 1)}
     assert (block.experts, block.neurons_per_expert) == (4, 24)
-    parts = todo.data.passages(PromptEncoder(plain))
+    parts = todo.data.rendered(PromptEncoder(plain))
     forget, retain = (routed_moments(plain, block, parts, group) for group in ("forget", "retain"))
     penalty = 0.01 * torch.cat([own.diagonal() for own in retain]).mean() * torch.eye(24, dtype=torch.float64)
     name = block.slots[0].parameter

@@ -77,7 +77,7 @@ def test_the_paper_form_is_a_plain_computation(weakening):
     todo = plan({**weakening, "strength": 0.7})
     plain = unedited(weakening)
     edited, record = todo.load()
-    parts = todo.data.passages(PromptEncoder(plain))
+    parts = todo.data.rendered(PromptEncoder(plain))
     assert list(record.details["mean_gates"]) == [f"model.language_model.layers.{n}.mlp" for n in (1, 2, 3)]
     block = down_projections(plain)[2]
     both = {

@@ -7,10 +7,10 @@ import pytest
 import torch
 from support.models import save_llava
 
+from lmms_manu.benchmarks.mllmu.source import DatasetSource
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.methods.unlearn import plan
-from lmms_manu.mllmu.source import DatasetSource
 from lmms_manu.models.blocks import find_mlp_blocks
 
 # The tiny LLaVA: 2 language layers and 2 of its 3 vision layers, 48 neurons each.

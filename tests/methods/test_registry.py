@@ -1,7 +1,7 @@
 """Another method fits in by a class and an entry, and the frame around it does the rest."""
 
+import dataclasses
 import sys
-from dataclasses import dataclass
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from lmms_manu.editing.changes import ChangedTensors
 from lmms_manu.errors import SettingError
 from lmms_manu.methods import registry
 from lmms_manu.methods.base import Edit, Method
-from lmms_manu.methods.published import publish, published
+from lmms_manu.methods.evaluated import evaluated, note_evaluated
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.registry import method_class, method_names
 from lmms_manu.methods.unlearn import plan
@@ -18,7 +18,7 @@ from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.settings import Settings, setting
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class AscentSettings(Settings):
     step: float = setting(0.01, "Length of the step.", minimum=0)
     steps: int = setting(1, "How many.", minimum=0)
@@ -37,8 +37,8 @@ class Ascent(Method[AscentSettings]):
     def edit(self, checkpoint, examples):
         Ascent.made += 1
         encoder = PromptEncoder(checkpoint)
-        passages = examples["forget", "text"][:4]
-        inputs = encoder.encode([passage.text for passage in passages], [[] for _ in passages])
+        examples = examples["forget", "text"][:4]
+        inputs = encoder.encode([example.text for example in examples], [[] for _ in examples])
         checkpoint.model(**inputs, labels=inputs["input_ids"]).loss.backward()
         changed = {}
         for name, parameter in checkpoint.model.named_parameters():
@@ -48,7 +48,7 @@ class Ascent(Method[AscentSettings]):
         return Edit(ChangedTensors(changed) if self.config.steps else None, {"all": (len(changed),) * 2}, "tensors")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class GreedySettings(Settings):
     batch_size: int = setting(4, "Samples in one step.", minimum=1)
 
@@ -144,10 +144,10 @@ def test_an_unknown_method_is_an_error():
 
 def test_a_published_record_is_known_until_it_is_withdrawn():
     record = EditRecord("manu", "some checkpoint")
-    publish(record)
-    assert published() is record
-    publish(None)
-    assert published() is None
+    note_evaluated(record)
+    assert evaluated() is record
+    note_evaluated(None)
+    assert evaluated() is None
 
 
 def test_records_of_the_first_version_are_read():

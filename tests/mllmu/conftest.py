@@ -4,7 +4,7 @@ import datasets
 import pytest
 from support.tiny import make_dataset
 
-from lmms_manu.mllmu import DatasetSource
+from lmms_manu.benchmarks.mllmu import DatasetSource
 
 
 @pytest.fixture(scope="session", autouse=True)

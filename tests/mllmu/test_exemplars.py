@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings, choose_exemplars, choose_picture
 from lmms_manu.errors import SettingError
-from lmms_manu.mllmu.exemplars import ProtocolSettings, choose_exemplars, choose_picture
 
 ids = st.sets(st.text(alphabet="0123456789", min_size=1, max_size=4), min_size=1, max_size=40)
 
@@ -28,7 +28,8 @@ def test_more_exemplars_keep_the_ones_there_were(people, count):
 
 
 def test_the_choice_is_the_same_in_another_process_and_stays_what_it_is():
-    code = "from lmms_manu.mllmu.exemplars import *\nprint(choose_exemplars(map(str, range(100)), 'cloze', 3, 0))"
+    imported = "from lmms_manu.benchmarks.mllmu.exemplars import *\n"
+    code = f"{imported}print(choose_exemplars(map(str, range(100)), 'cloze', 3, 0))"
     other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert other == str(choose_exemplars(map(str, range(100)), "cloze", 3, 0)) == "('63', '92', '44')"
 

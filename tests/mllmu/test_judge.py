@@ -11,10 +11,10 @@ from email.utils import formatdate
 import pytest
 from support.judge_server import JudgeServer, completion, failure, verdict
 
+from lmms_manu.benchmarks.mllmu.judge import Judge, NotJudged
+from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
+from lmms_manu.benchmarks.mllmu.rubric import Verdict
 from lmms_manu.errors import SettingError
-from lmms_manu.mllmu.judge import Judge, NotJudged
-from lmms_manu.mllmu.judge_settings import JudgeSettings
-from lmms_manu.mllmu.rubric import Verdict
 
 
 @pytest.fixture
@@ -204,8 +204,8 @@ def test_a_verdict_that_cannot_be_kept_counts_all_the_same(ask, tmp_path, caplog
 
 RUN = """
 from pathlib import Path
-from lmms_manu.mllmu.judge import Judge
-from lmms_manu.mllmu.judge_settings import JudgeSettings
+from lmms_manu.benchmarks.mllmu.judge import Judge
+from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
 judge = Judge(JudgeSettings(url={url!r}, concurrency=1), Path({folder!r}))
 for future in [judge.ask("Where?", "In Oslo.", str(number)) for number in range(8)]:
     print(future.result().score, flush=True)

@@ -4,8 +4,7 @@ import itertools
 
 import pytest
 
-from lmms_manu.errors import SettingError
-from lmms_manu.mllmu.names import (
+from lmms_manu.benchmarks.mllmu.names import (
     ACCOUNTS,
     COLUMNS,
     METRICS,
@@ -16,6 +15,7 @@ from lmms_manu.mllmu.names import (
     leaf_name,
     leaves,
 )
+from lmms_manu.errors import SettingError
 
 
 def test_five_percent_is_the_default_and_has_no_number_in_its_name():

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmms_manu.mllmu.names import TASKS
-from lmms_manu.mllmu.profiles import Question, Skipped, read_id, read_name, read_pairs, read_questions
+from lmms_manu.benchmarks.mllmu.names import TASKS
+from lmms_manu.benchmarks.mllmu.profiles import Question, Skipped, read_id, read_name, read_pairs, read_questions
 from lmms_manu.names import MODALITIES
 
 OPTIONS = {"A": "red", "B": "green", "C": "blue", "D": "grey"}

@@ -5,8 +5,7 @@ import pickle
 
 import pytest
 
-from lmms_manu.errors import SettingError
-from lmms_manu.mllmu.prompts import (
+from lmms_manu.benchmarks.mllmu.prompts import (
     Conversation,
     Pictures,
     Prompt,
@@ -15,6 +14,7 @@ from lmms_manu.mllmu.prompts import (
     released_shot,
     user_turn,
 )
+from lmms_manu.errors import SettingError
 
 OPTIONS = {"A": "red", "B": "green", "C": "blue", "D": "grey"}
 

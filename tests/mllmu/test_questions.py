@@ -5,9 +5,9 @@ import logging
 import pytest
 from support.rows import altered
 
+from lmms_manu.benchmarks.mllmu import DatasetSource, Leaf, ProtocolSettings, prompt_building
+from lmms_manu.benchmarks.mllmu.questions import DOCUMENT_FEATURES, load_questions
 from lmms_manu.errors import DataError
-from lmms_manu.mllmu import DatasetSource, Leaf, ProtocolSettings, asking
-from lmms_manu.mllmu.questions import DOCUMENT_FEATURES, load_questions
 
 SETTINGS = ProtocolSettings()
 
@@ -74,7 +74,7 @@ def test_documents_hold_no_pictures_and_text_ones_point_to_none(source):
 def test_the_test_split_shows_a_test_picture_and_exemplars_of_the_full_set(source):
     questions = load(source, "test", "cloze", "multimodal", 15)
     document = questions.documents[0]
-    prompt = asking.conversation(document)
+    prompt = prompt_building.conversation(document)
     row = source.texts("Full_Set")["ID"].index(questions.exemplars[0])
     assert prompt.pictures[0] is source.image("Full_Set", row)
     assert prompt.pictures[-1] is source.image("Test_Set", document["row"], document["picture"])

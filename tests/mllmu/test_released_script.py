@@ -11,9 +11,9 @@ from PIL import Image
 from pyarrow import parquet
 from support.rows import altered
 
-from lmms_manu.mllmu import DatasetSource, Leaf, ProtocolSettings, asking
-from lmms_manu.mllmu.names import SPLITS, TASKS
-from lmms_manu.mllmu.questions import LEAVES, load_questions
+from lmms_manu.benchmarks.mllmu import DatasetSource, Leaf, ProtocolSettings, prompt_building
+from lmms_manu.benchmarks.mllmu.names import SPLITS, TASKS
+from lmms_manu.benchmarks.mllmu.questions import LEAVES, load_questions
 from lmms_manu.names import MODALITIES
 
 CONFIGS = {"forget": "forget_5", "test": "Test_Set", "retain": "retain_95", "celebrity": "Retain_Set"}
@@ -127,14 +127,16 @@ def test_every_prompt_that_both_ask_is_the_scripts_and_only_dirty_questions_are_
             continue  # the same as for the other family
         questions = load_questions(Leaf(split, None if split == "celebrity" else 5, task, modality), source, settings)
         documents = questions.documents.to_list()
-        ours = collections.Counter((document["person"], asking.released_text(document)) for document in documents)
+        ours = collections.Counter(
+            (document["person"], prompt_building.released_text(document)) for document in documents
+        )
         theirs = collections.Counter(script(tables, split, task, modality, questions.exemplars))
         assert not ours - theirs, (split, task, modality)
         left_out.update(prompt.rpartition("USER:")[2].splitlines()[1] for _, prompt in (theirs - ours).elements())
         numbers[task] += len(documents)
         numbers[f"{split} {task}"] += len(documents)
         for document in (documents[0], documents[-1]):
-            pictures = [picture.tobytes() for picture in asking.pictures(document)]
+            pictures = [picture.tobytes() for picture in prompt_building.pictures(document)]
             assert pictures == shown(tables, split, document, modality)
     expected = {"This one has no blank.": 4, "This one has no truth: [Blank].": 4}
     if family == "llava":

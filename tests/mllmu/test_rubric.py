@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmms_manu.mllmu.rubric import Verdict, judge_prompt, read_verdict
+from lmms_manu.benchmarks.mllmu.rubric import Verdict, judge_prompt, read_verdict
 
 
 @pytest.mark.parametrize(

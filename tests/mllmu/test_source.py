@@ -6,8 +6,8 @@ import pytest
 from PIL import Image, ImageFile
 from support.rows import altered
 
+from lmms_manu.benchmarks.mllmu import DatasetSource
 from lmms_manu.errors import DataError
-from lmms_manu.mllmu import DatasetSource
 
 
 def test_the_environment_names_the_dataset_and_an_argument_comes_first(monkeypatch, folder):

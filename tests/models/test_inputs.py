@@ -5,15 +5,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from support.asking import mixed_requests
 from support.families import SEVERAL_PICTURES, save_family
+from support.mixed_requests import mixed_requests
 from support.models import llava_processor, save_llava
 from support.stock_tasks import picture
 
 from lmms_manu.errors import ModelError
 from lmms_manu.models.inputs import PromptEncoder, answer_start
 from lmms_manu.models.loading import load_checkpoint
-from lmms_manu.models.pictures import PictureCache, PreparedPicture, digest_of
+from lmms_manu.models.prepared_pictures import PictureCache, PreparedPicture, digest_of
 from lmms_manu.models.rendering import PromptRenderer
 from lmms_manu.models.settings import ModelSettings
 

@@ -19,7 +19,7 @@ from support.stock_tasks import judge_of_stock_tasks, judge_variables
 from lmms_manu.answering.engine import AnsweringEngine
 from lmms_manu.cli.main import main
 from lmms_manu.errors import DataError, ManuError, ModelError, SettingError
-from lmms_manu.methods.unlearn import Plan
+from lmms_manu.methods.unlearn import UnlearningRun
 from lmms_manu.models.rendering import PromptRenderer
 from lmms_manu.plugins.conversion import RequestConverter
 from lmms_manu.plugins.manu_pruned import ManuPruned, ManuPrunedSimple
@@ -210,7 +210,7 @@ def test_the_pictures_of_a_whole_multiple_choice_task_never_lie_in_memory_togeth
 def test_the_model_of_one_evaluation_is_gone_before_the_next_one_is_loaded(here, evaluate, monkeypatch):
     loaded: list[Any] = []
     still_there: list[Any] = []
-    load = Plan.load
+    load = UnlearningRun.load
 
     def watched(plan):
         still_there.append(sum(model() is not None for model in loaded))
@@ -218,7 +218,7 @@ def test_the_model_of_one_evaluation_is_gone_before_the_next_one_is_loaded(here,
         loaded.append(weakref.ref(checkpoint.model))
         return checkpoint, record
 
-    monkeypatch.setattr(Plan, "load", watched)
+    monkeypatch.setattr(UnlearningRun, "load", watched)
     gc.disable()
     try:
         for _ in range(2):

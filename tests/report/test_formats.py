@@ -16,7 +16,7 @@ from rich.console import Console
 from lmms_manu.cli import main as cli
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.formats import delimited, document, latex, markdown, terminal
+from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
 from lmms_manu.report.formats.numbers import DASH, plain
 from lmms_manu.report.formats.tables import overview, tables_of
 from lmms_manu.report.runs import Run, read_runs
@@ -54,7 +54,7 @@ def test_what_was_not_measured_is_a_dash_everywhere(report: Report) -> None:
     assert ratio.entries[2].text == DASH
     assert "| – |" in markdown.render(report)
     assert "& -- &" in latex.render(report)
-    lines = list(csv.DictReader(io.StringIO(delimited.render(report))))
+    lines = list(csv.DictReader(io.StringIO(csv_report.render(report))))
     assert not [line for line in lines if line["run"] == "manu ratio 10 %" and line["metric"] == "factuality"]
 
 
@@ -90,8 +90,8 @@ def test_the_terminal_shows_every_digit_at_any_width(report: Report, width: int)
 
 
 def test_csv_lines_are_the_numbers_of_the_report(report: Report) -> None:
-    lines = list(csv.DictReader(io.StringIO(delimited.render(report))))
-    assert tuple(lines[0]) == delimited.FIELDS
+    lines = list(csv.DictReader(io.StringIO(csv_report.render(report))))
+    assert tuple(lines[0]) == csv_report.FIELDS
     found = next(
         line
         for line in lines
@@ -104,7 +104,7 @@ def test_csv_lines_are_the_numbers_of_the_report(report: Report) -> None:
 
 
 def test_json_has_a_versioned_schema_and_survives_a_round_trip(report: Report) -> None:
-    content = json.loads(json.dumps(document.build(report), allow_nan=False))
+    content = json.loads(json.dumps(json_report.build(report), allow_nan=False))
     assert (content["schema"], content["version"]) == ("lmms-manu/report", 1)
     (section,) = content["sections"]
     numbers = section["rows"][1]["numbers"]["forget.cloze"]["text"]
@@ -133,7 +133,7 @@ def test_hostile_names_are_text_in_every_output(written: Path) -> None:
     assert "<b>" not in markdown.render(report).replace("\\<b", "")
     assert r"\textless{}b\textgreater{}|\$x\_1\$ \& \textbackslash{}evil\{\%\}" in latex.render(report)
     formula = compare(read_runs([f"@SUM={written / 'paper'}"]), resamples=10)
-    assert "\n10,'@SUM," in delimited.render(formula)
+    assert "\n10,'@SUM," in csv_report.render(formula)
 
 
 def test_the_command_writes_every_output(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

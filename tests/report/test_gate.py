@@ -16,7 +16,7 @@ from lmms_manu.errors import DataError, SettingError
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.gate.config import BOUNDS, metrics, parse_config, read_config
-from lmms_manu.report.gate.verdicts import Verdict, judge
+from lmms_manu.report.gate.outcomes import Outcome, check_conditions
 from lmms_manu.report.runs import Run, read_runs
 
 PAPER = "manu paper 2 %"
@@ -27,14 +27,14 @@ def report(runs: tuple[Run, ...]) -> Report:
     return compare(runs, resamples=500)
 
 
-def verdicts(report: Report, **condition: Any) -> tuple[Verdict, ...]:
+def outcomes(report: Report, **condition: Any) -> tuple[Outcome, ...]:
     config = parse_config({"version": 1, "conditions": [condition]}, "gate.yaml")
-    return judge(report, config.conditions)
+    return check_conditions(report, config.conditions)
 
 
-def only(report: Report, **condition: Any) -> Verdict:
-    (verdict,) = verdicts(report, runs=[PAPER], **condition)
-    return verdict
+def only(report: Report, **condition: Any) -> Outcome:
+    (outcome,) = outcomes(report, runs=[PAPER], **condition)
+    return outcome
 
 
 def value(report: Report, run: str, column: str, view: str = "mean") -> float:
@@ -61,21 +61,21 @@ def test_a_drop_is_the_distance_below_the_baseline(report: Report) -> None:
 
 def test_a_share_of_the_baseline_is_in_percent(report: Report) -> None:
     share = 100 * value(report, PAPER, "retain.cloze") / value(report, "vanilla", "retain.cloze")
-    verdict = only(report, metric="retain.cloze", percent_of_baseline_at_least=50)
-    assert verdict.value == pytest.approx(share)
-    assert verdict.held
+    outcome = only(report, metric="retain.cloze", percent_of_baseline_at_least=50)
+    assert outcome.value == pytest.approx(share)
+    assert outcome.held
     assert not only(report, metric="retain.cloze", percent_of_baseline_at_most=50).held
 
 
 def test_a_condition_on_both_modalities_is_two_checks(report: Report) -> None:
-    found = verdicts(
+    found = outcomes(
         report, metric="forget.classification", modality=["multimodal", "text"], drop_at_least=5, runs=[PAPER]
     )
-    assert [verdict.view for verdict in found] == ["multimodal", "text"]
-    for verdict in found:
-        expected = value(report, PAPER, "forget.classification", verdict.view)
-        assert verdict.value == pytest.approx(
-            value(report, "vanilla", "forget.classification", verdict.view) - expected
+    assert [outcome.view for outcome in found] == ["multimodal", "text"]
+    for outcome in found:
+        expected = value(report, PAPER, "forget.classification", outcome.view)
+        assert outcome.value == pytest.approx(
+            value(report, "vanilla", "forget.classification", outcome.view) - expected
         )
 
 
@@ -104,15 +104,15 @@ def test_a_missing_interval_is_told_with_what_it_needs(report: Report, results: 
 
 
 def test_every_run_but_the_baseline_is_judged_unless_runs_are_named(report: Report) -> None:
-    assert [verdict.run for verdict in verdicts(report, metric="retain.cloze", at_least=0)] == [
+    assert [outcome.run for outcome in outcomes(report, metric="retain.cloze", at_least=0)] == [
         PAPER,
         "manu ratio 10 %",
     ]
 
 
 def test_unparsed_alone_means_every_split(report: Report) -> None:
-    found = verdicts(report, metric="unparsed", at_most=2, runs=["vanilla"])
-    assert [verdict.column for verdict in found] == [f"{s}.unparsed" for s in ("forget", "test", "retain", "celebrity")]
+    found = outcomes(report, metric="unparsed", at_most=2, runs=["vanilla"])
+    assert [outcome.column for outcome in found] == [f"{s}.unparsed" for s in ("forget", "test", "retain", "celebrity")]
 
 
 def test_derived_numbers_can_be_judged(report: Report) -> None:
@@ -122,25 +122,25 @@ def test_derived_numbers_can_be_judged(report: Report) -> None:
 
 @pytest.mark.parametrize("bound", BOUNDS)
 def test_what_was_not_measured_fails(report: Report, bound: str) -> None:
-    verdict = only(report, metric="utility.mmmu", **{bound: 0})
-    assert not verdict.held
-    assert "not measured" in verdict.reason
-    (unjudged,) = verdicts(report, metric="forget.factuality", runs=["manu ratio 10 %"], **{bound: 0})
+    outcome = only(report, metric="utility.mmmu", **{bound: 0})
+    assert not outcome.held
+    assert "not measured" in outcome.reason
+    (unjudged,) = outcomes(report, metric="forget.factuality", runs=["manu ratio 10 %"], **{bound: 0})
     assert not unjudged.held
 
 
 def test_no_run_to_judge_fails(report: Report, runs: tuple[Run, ...]) -> None:
-    assert not verdicts(report, metric="retain.cloze", at_least=0, forget_ratio=15)[0].held
+    assert not outcomes(report, metric="retain.cloze", at_least=0, forget_ratio=15)[0].held
     alone = compare(runs[:1], resamples=10)
-    assert not verdicts(alone, metric="retain.cloze", at_least=0)[0].held
+    assert not outcomes(alone, metric="retain.cloze", at_least=0)[0].held
 
 
 def test_without_a_baseline_a_relative_condition_fails(runs: tuple[Run, ...]) -> None:
     alone = compare(runs[1:2], resamples=10)
     for condition in ({"metric": "retain.cloze", "drop_at_most": 5}, {"metric": "trade_off", "at_least": 0}):
-        (verdict,) = verdicts(alone, **condition)
-        assert not verdict.held
-        assert "no baseline" in verdict.reason
+        (outcome,) = outcomes(alone, **condition)
+        assert not outcome.held
+        assert "no baseline" in outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_a_file_that_is_no_gate_is_refused(content: Any) -> None:
 
 def test_a_run_that_there_is_not_is_told(report: Report) -> None:
     with pytest.raises(SettingError, match="Did you mean 'manu paper 2 %'"):
-        verdicts(report, metric="retain.cloze", at_least=1, runs=["manu paper 2%"])
+        outcomes(report, metric="retain.cloze", at_least=1, runs=["manu paper 2%"])
 
 
 def test_every_metric_can_be_named() -> None:

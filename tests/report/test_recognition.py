@@ -11,14 +11,14 @@ from support.harness_results import evaluate
 
 from lmms_manu.cli import main as cli
 from lmms_manu.embedded import lay_out, model_folder
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.logit_lens import LogitLens
 from lmms_manu.report.page.plots import plots_of
-from lmms_manu.report.residual import FILE, Residual, residual_of
+from lmms_manu.report.residual_file import FILE, Residual, residual_of
 from lmms_manu.report.runs import Run, problems_of, read_runs
 
 TASK = "mllmu_forget_10_cloze_text"
@@ -148,13 +148,15 @@ def test_a_residual_of_other_weights_is_not_the_runs(
 def test_the_residual_is_the_probability_of_the_answer_and_knows_no_padding() -> None:
     checkpoint = load_checkpoint(ModelSettings(pretrained=str(model_folder()), device="cpu", dtype="float32"))
     encoder = PromptEncoder(checkpoint)
-    passages = [Passage(name, f"USER: {name}\nASSISTANT:", " a short answer.") for name in ("A", "A much longer one?")]
+    examples = [
+        RenderedExample(name, f"USER: {name}\nASSISTANT:", " a short answer.") for name in ("A", "A much longer one?")
+    ]
     lens = LogitLens(checkpoint)
-    together = lens.read(encoder, passages)
-    for passage, row in zip(passages, together, strict=True):
-        torch.testing.assert_close(lens.read(encoder, [passage])[0], row, rtol=1e-4, atol=1e-7)
-        inputs = encoder.encode([passage.text], [[]])
-        answer = len(inputs["input_ids"][0]) - len(encoder.encode([passage.question], [[]])["input_ids"][0])
+    together = lens.read(encoder, examples)
+    for example, row in zip(examples, together, strict=True):
+        torch.testing.assert_close(lens.read(encoder, [example])[0], row, rtol=1e-4, atol=1e-7)
+        inputs = encoder.encode([example.text], [[]])
+        answer = len(inputs["input_ids"][0]) - len(encoder.encode([example.question], [[]])["input_ids"][0])
         with torch.inference_mode():
             chances = checkpoint.model(**inputs).logits[0].softmax(-1)
         tokens = inputs["input_ids"][0]

@@ -10,7 +10,7 @@ import pytest
 
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.gate.config import parse_config
-from lmms_manu.report.gate.verdicts import judge
+from lmms_manu.report.gate.outcomes import check_conditions
 from lmms_manu.report.leaderboard import entries_of
 from lmms_manu.report.runs import read_runs
 
@@ -42,7 +42,7 @@ def test_their_mean_and_range_stand_below_them(report) -> None:
 
 def test_means_over_seeds_are_neither_judged_nor_ranked_as_runs(report) -> None:
     config = parse_config({"version": 1, "conditions": [{"metric": "retain.cloze", "at_least": 0}]}, "gate.yaml")
-    assert len(judge(report, config.conditions)) == 2
+    assert len(check_conditions(report, config.conditions)) == 2
     assert len(entries_of(report, "ada")) == 3
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ _DEEPSTACK = {"deepstack_visual_indexes": [0, 1]}
 _SIGLIP = {"model_type": "siglip_vision_model"}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Family:
     """A tiny model of one type with its processor.
 
@@ -67,10 +67,10 @@ class Family:
 
     processor: Callable[[], ProcessorMixin]
     image_token: str = "<image>"
-    text: dict[str, Any] = field(default_factory=dict)
-    vision: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    tokens: dict[str, str] = field(default_factory=dict)
+    text: dict[str, Any] = dataclasses.field(default_factory=dict)
+    vision: dict[str, Any] = dataclasses.field(default_factory=dict)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    tokens: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def _template(picture: str) -> str:

@@ -14,7 +14,7 @@ from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.loggers import EvaluationTracker
 from lmms_eval.tasks import TaskManager
 
-from lmms_manu.methods.published import publish
+from lmms_manu.methods.evaluated import note_evaluated
 from lmms_manu.methods.record import EditRecord
 
 MODEL = "manu_pruned"
@@ -79,7 +79,7 @@ def evaluate(
         keep: what holds while the files are written.
     """
     tracker = EvaluationTracker(output_path=str(output))
-    publish(edit)
+    note_evaluated(edit)
     try:
         results = simple_evaluate(
             model=MODEL if answer is None else ReadyAnswers(answer),
@@ -95,7 +95,7 @@ def evaluate(
             cli_args=argparse.Namespace(process_with_media=False),
         )
     finally:
-        publish(None)
+        note_evaluated(None)
     # The command line is given the model's name; here the evaluator may have been given the model itself.
     results["config"]["model"] = MODEL
     samples = results.pop("samples")

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyarrow import Table, parquet
 
-from lmms_manu.mllmu.schema import FEATURES
+from lmms_manu.benchmarks.mllmu.schema import FEATURES
 
 Rows = list[dict[str, Any]]
 

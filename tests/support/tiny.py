@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lmms_manu import synthetic
+from lmms_manu.benchmarks.mllmu import synthetic
 
 
 def make_dataset(folder: Path, people: int = 20, seed: int = 0, picture_size: int = 48) -> Path:

@@ -55,7 +55,7 @@ Pictures = Callable[[], dict[str, torch.Tensor]]
 class Architecture:
     """How to build a tiny model of one type, and what a picture is to it.
 
-    Attributes:
+    Args:
         pictures: makes the tensors of one picture a sample.
         text: what differs from `TEXT` in the configuration of the language tower.
         vision: what differs from `VISION` in that of the vision tower.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support.tiny import make_dataset
 
-from lmms_manu.synthetic import Population, make_population
+from lmms_manu.benchmarks.mllmu.synthetic import Population, make_population
 
 PEOPLE = 20
 

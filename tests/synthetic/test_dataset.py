@@ -11,14 +11,14 @@ from typing import Any
 import datasets
 import pytest
 
+from lmms_manu.benchmarks.mllmu.fine_tuning_samples import name_the_person
+from lmms_manu.benchmarks.mllmu.names import CONFIGS, RATIOS
+from lmms_manu.benchmarks.mllmu.schema import FEATURES
+from lmms_manu.benchmarks.mllmu.synthetic import Population, make_dataset
+from lmms_manu.benchmarks.mllmu.synthetic.dataset import LARGEST_PICTURE, SMALLEST_PICTURE
+from lmms_manu.benchmarks.mllmu.synthetic.population import LARGEST_NUMBER, SMALLEST_NUMBER
 from lmms_manu.cli.main import main
 from lmms_manu.errors import DataError
-from lmms_manu.mllmu.names import CONFIGS, RATIOS
-from lmms_manu.mllmu.samples import name_the_person
-from lmms_manu.mllmu.schema import FEATURES
-from lmms_manu.synthetic import Population, make_dataset
-from lmms_manu.synthetic.dataset import LARGEST_PICTURE, SMALLEST_PICTURE
-from lmms_manu.synthetic.people import LARGEST_NUMBER, SMALLEST_NUMBER
 
 PEOPLE = 20
 PROFILES = [config for config in CONFIGS if config != "ft_Data"]

@@ -12,10 +12,10 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lmms_manu import embedded
+from lmms_manu.benchmarks.mllmu.source import DatasetSource
+from lmms_manu.benchmarks.mllmu.synthetic.check import Mark, examine
+from lmms_manu.benchmarks.mllmu.synthetic.targets import missed
 from lmms_manu.errors import DataError, SettingError
-from lmms_manu.mllmu.source import DatasetSource
-from lmms_manu.synthetic.exam import Mark, examine
-from lmms_manu.synthetic.targets import missed
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from lmms_manu.mllmu.names import SPLITS, TASKS
+from lmms_manu.benchmarks.mllmu.names import SPLITS, TASKS
+from lmms_manu.benchmarks.mllmu.synthetic.check import Mark
+from lmms_manu.benchmarks.mllmu.synthetic.targets import CHANCE, missed, most_by_chance
 from lmms_manu.names import MODALITIES
-from lmms_manu.synthetic.exam import Mark
-from lmms_manu.synthetic.targets import CHANCE, missed, most_by_chance
 
 Marks = dict[str, list[Mark]]
 

@@ -13,25 +13,25 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings
+from lmms_manu.benchmarks.mllmu.source import DatasetSource
+from lmms_manu.benchmarks.mllmu.synthetic import make_population
+from lmms_manu.benchmarks.mllmu.synthetic.check import examine
+from lmms_manu.benchmarks.mllmu.synthetic.phases import Phase, Training
+from lmms_manu.benchmarks.mllmu.synthetic.population import make_background
+from lmms_manu.benchmarks.mllmu.synthetic.three import Recipe, load, make_models
+from lmms_manu.benchmarks.mllmu.synthetic.tiny_llava import TinyLlavaSize
 from lmms_manu.cli.train_tiny import hold_exam
 from lmms_manu.errors import DataError
-from lmms_manu.mllmu.exemplars import ProtocolSettings
-from lmms_manu.mllmu.source import DatasetSource
-from lmms_manu.synthetic import make_population
-from lmms_manu.synthetic.exam import examine
-from lmms_manu.synthetic.people import make_background
-from lmms_manu.synthetic.subject import SubjectSize
-from lmms_manu.synthetic.terms import Term, Training
-from lmms_manu.synthetic.three import Recipe, load, make_models
 
 # Smaller in every way than the embedded models and their training: no classification, and no exemplars.
 SHARES = (0, 0, 0, 0.6, 0.4, 0)
 RECIPE = Recipe(
     people=20,
     background=20,
-    size=SubjectSize(language_neurons=256, vision_neurons=128, vision_layers=2),
-    pretraining=(Term(200, 6e-3, SHARES, alone=1.0, chain_tokens=(60,), sparsity=0.0),),
-    fine_tuning=(Term(120, 4e-3, SHARES, alone=1.0, chain_tokens=(60,), sparsity=0.0),),
+    size=TinyLlavaSize(language_neurons=256, vision_neurons=128, vision_layers=2),
+    pretraining=(Phase(200, 6e-3, SHARES, alone=1.0, chain_tokens=(60,), sparsity=0.0),),
+    fine_tuning=(Phase(120, 4e-3, SHARES, alone=1.0, chain_tokens=(60,), sparsity=0.0),),
     training=Training(batch_tokens=2048, poses=3, pixel_noise=0.0),
 )
 NO_EXEMPLARS = ProtocolSettings(cloze=0)
@@ -90,9 +90,9 @@ class InterruptionError(Exception):
 
 
 def test_an_interrupted_training_gives_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
-    terms = (Term(4, 5e-3, SHARES, 0.5, (60, 120), 1e-3), Term(4, 3e-3, SHARES, 0.0, (60, 120), 1e-2))
+    phases = (Phase(4, 5e-3, SHARES, 0.5, (60, 120), 1e-3), Phase(4, 3e-3, SHARES, 0.0, (60, 120), 1e-2))
     training = dataclasses.replace(RECIPE.training, batch_tokens=240, steps_between_saves=3)
-    recipe = dataclasses.replace(RECIPE, pretraining=terms, fine_tuning=terms[1:], training=training)
+    recipe = dataclasses.replace(RECIPE, pretraining=phases, fine_tuning=phases[1:], training=training)
     lines = itertools.count(1)
 
     def interrupt(line: str) -> None:
@@ -106,7 +106,7 @@ def test_an_interrupted_training_gives_the_weights_of_one_that_was_not(tmp_path:
             make_models(recipe, tmp_path / "broken", ratios=[10], report=interrupt)
         except InterruptionError as error:
             interruptions.append(str(error).split(":")[0])
-    assert interruptions == ["term 2 of 2", "step 4 of 4", "gold_10"]
+    assert interruptions == ["phase 2 of 2", "step 4 of 4", "gold_10"]
     for name in ("base", "vanilla", "gold_10"):
         whole, broken = (load_file(tmp_path / way / name / "model.safetensors") for way in ("whole", "broken"))
         assert whole.keys() == broken.keys()

@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 import yaml
 
-from lmms_manu.mllmu.names import ACCOUNTS, COLUMNS, METRICS, RATIOS, Leaf, everything_name, group_name, leaves
+from lmms_manu.benchmarks.mllmu.names import (
+    ACCOUNTS,
+    COLUMNS,
+    METRICS,
+    RATIOS,
+    Leaf,
+    everything_name,
+    group_name,
+    leaves,
+)
 from lmms_manu.plugins.registration import tasks_folder
 
 FOLDER = Path(tasks_folder()) / "mllmu"

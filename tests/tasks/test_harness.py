@@ -9,13 +9,13 @@ from support.judge_server import JudgeServer, completion, verdict
 from support.rows import altered
 from support.rule_models import ChatRule, SimpleRule
 
+from lmms_manu.benchmarks.mllmu import DatasetSource, Leaf, ProtocolSettings
+from lmms_manu.benchmarks.mllmu.answer_scores import rouge
+from lmms_manu.benchmarks.mllmu.names import ACCOUNTS, METRICS, TASKS
+from lmms_manu.benchmarks.mllmu.questions import load_questions
 from lmms_manu.errors import DataError, SettingError
-from lmms_manu.methods.published import publish
+from lmms_manu.methods.evaluated import note_evaluated
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.mllmu import DatasetSource, Leaf, ProtocolSettings
-from lmms_manu.mllmu.names import ACCOUNTS, METRICS, TASKS
-from lmms_manu.mllmu.questions import load_questions
-from lmms_manu.mllmu.scores import rouge
 from lmms_manu.names import MODALITIES
 
 COLUMNS = ("classification_accuracy", "rouge_l", "cloze_accuracy")
@@ -98,11 +98,11 @@ def test_a_limit_counts_questions_of_each_leaf(evaluate):
 
 
 def test_the_record_of_an_edit_is_in_results_and_samples(evaluate):
-    publish(EditRecord("manu", "somewhere", "mask", forgotten={"forget_ratio": 15}, fingerprint="abc"))
+    note_evaluated(EditRecord("manu", "somewhere", "mask", forgotten={"forget_ratio": 15}, fingerprint="abc"))
     try:
         results = evaluate("mllmu_forget_15_cloze_text")
     finally:
-        publish(None)
+        note_evaluated(None)
     run = results["configs"]["mllmu_forget_15_cloze_text"]["metadata"]["run"]
     assert (run["edit"]["method"], run["edit"]["fingerprint"]) == ("manu", "abc")
     assert {sample["scored"]["edit"] for sample in results["samples"]["mllmu_forget_15_cloze_text"]} == {"abc"}

@@ -6,12 +6,19 @@ import pytest
 from support.families import save_family
 from support.models import save_llava
 
+from lmms_manu.benchmarks.mllmu import (
+    MODALITIES,
+    DatasetSource,
+    ProtocolSettings,
+    forget_ids,
+    load_samples,
+    prompt_building,
+)
+from lmms_manu.benchmarks.mllmu.family import announce_family, announced_family
+from lmms_manu.benchmarks.mllmu.names import leaves
+from lmms_manu.benchmarks.mllmu.questions import load_questions
 from lmms_manu.errors import ModelError
 from lmms_manu.methods.unlearn import plan
-from lmms_manu.mllmu import MODALITIES, DatasetSource, ProtocolSettings, asking, forget_ids, load_samples
-from lmms_manu.mllmu.family import announce_family, announced_family
-from lmms_manu.mllmu.names import leaves
-from lmms_manu.mllmu.questions import load_questions
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.plugins.manu_pruned import ManuPruned
 from lmms_manu.plugins.registration import register, tasks_folder
@@ -51,7 +58,7 @@ def test_every_form_of_the_released_prompts_reaches_the_model_to_the_byte(vanill
     evaluate("mllmu_15", model=vanilla, limit=1, gen_kwargs="max_new_tokens=1")
     source = DatasetSource.resolve(str(folder))
     documents = [load_questions(leaf, source, ProtocolSettings()).documents[0] for leaf in LEAVES]
-    released = {asking.released_text(document) for document in documents}
+    released = {prompt_building.released_text(document) for document in documents}
     assert len(released) == len(LEAVES)
     assert released == seen
 

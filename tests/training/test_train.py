@@ -11,7 +11,7 @@ from support.models import llava_model, llava_processor, save_llava
 
 from lmms_manu.editing.changes import ChangedTensors
 from lmms_manu.errors import DataError, ModelError, SettingError
-from lmms_manu.measuring.passages import Passage
+from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
 from lmms_manu.models.settings import ModelSettings
@@ -20,17 +20,17 @@ from lmms_manu.training.answers import Asker
 from lmms_manu.training.examples import Examples
 from lmms_manu.training.objective import Terms, Weighted
 from lmms_manu.training.settings import TrainingSettings
-from lmms_manu.training.train import Task, divergence, train
+from lmms_manu.training.train import TrainingTask, divergence, train
 
 ASCENT = Terms(Weighted(terms.Ascent()))
 QUICK: dict[str, Any] = {"learning_rate": 1e-2, "epochs": 2, "lora_dropout": 0, "schedule": "constant"}
 
 
-def passages(count, letter="a"):
+def rendered(count, letter="a"):
     texts = [
         (f"USER: who is {letter}{number}?\nASSISTANT:", f" {letter * (2 + 3 * number)}") for number in range(count)
     ]
-    return {"text": [Passage(question, question, answer) for question, answer in texts]}
+    return {"text": [RenderedExample(question, question, answer) for question, answer in texts]}
 
 
 @pytest.fixture
@@ -48,22 +48,22 @@ def examples_of(checkpoint, own, trained="answer"):
 
 
 def test_the_trained_tokens_are_the_answer_and_its_end(checkpoint):
-    batch = examples_of(checkpoint, passages(3)).batch("text", [2, 0, 1])
+    batch = examples_of(checkpoint, rendered(3)).batch("text", [2, 0, 1])
     told = [checkpoint.tokenizer.decode(tokens) for tokens in batch.tokens.split(batch.lengths.tolist())]
     assert told == [" aaaaaaaa</s>", " aa</s>", " aaaaa</s>"]
     ids = batch.inputs["input_ids"]
     assert torch.equal(ids[batch.rows, batch.columns + 1], batch.tokens)
-    whole = examples_of(checkpoint, passages(3), "all").batch("text", [1])
+    whole = examples_of(checkpoint, rendered(3), "all").batch("text", [1])
     assert whole.lengths.item() == ids.shape[1] - 4
 
 
 def test_a_sequence_has_the_loss_that_it_has_alone_in_plain_pytorch(checkpoint):
-    own = examples_of(checkpoint, passages(3))
+    own = examples_of(checkpoint, rendered(3))
     asker = Asker(checkpoint.model, checkpoint.device)
     with torch.no_grad():
         together = asker(own.batch("text", [0, 1, 2]))
         for place in range(3):
-            question, answer = passages(3)["text"][place].question, passages(3)["text"][place].answer
+            question, answer = rendered(3)["text"][place].question, rendered(3)["text"][place].answer
             asked = checkpoint.tokenizer(question)["input_ids"]
             ids = torch.tensor([*checkpoint.tokenizer(question + answer)["input_ids"], 2]).unsqueeze(0)
             labels = ids.clone()
@@ -74,7 +74,7 @@ def test_a_sequence_has_the_loss_that_it_has_alone_in_plain_pytorch(checkpoint):
 
 
 def test_a_token_that_is_not_trained_has_no_gradient(checkpoint):
-    batch = examples_of(checkpoint, passages(2)).batch("text", [0, 1])
+    batch = examples_of(checkpoint, rendered(2)).batch("text", [0, 1])
     seen = []
     head = checkpoint.model.get_output_embeddings()
     head.register_full_backward_pre_hook(lambda module, gradients: seen.append(gradients[0].abs().sum(-1) > 0))
@@ -85,11 +85,11 @@ def test_a_token_that_is_not_trained_has_no_gradient(checkpoint):
 
 def test_one_step_is_that_of_plain_pytorch(checkpoint):
     before = values(checkpoint)
-    batch = examples_of(checkpoint, passages(4)).batch("text", range(4))
+    batch = examples_of(checkpoint, rendered(4)).batch("text", range(4))
     settings = TrainingSettings(
         tuning="full", learning_rate=0.01, train_steps=1, schedule="constant", max_grad_norm=0, modalities="text"
     )
-    change = train(checkpoint, Task(passages(4), ASCENT, "test"), settings).change
+    change = train(checkpoint, TrainingTask(rendered(4), ASCENT, "test"), settings).change
     assert all(torch.equal(value, before[name]) for name, value in values(checkpoint).items()), "nothing stays changed"
     asker = Asker(checkpoint.model, checkpoint.device)
     optimiser = torch.optim.AdamW(checkpoint.model.parameters(), lr=0.01, weight_decay=0)
@@ -108,9 +108,9 @@ def tensors_of(trained):
 
 def test_accumulated_batches_are_one_larger_batch(checkpoint):
     settings = TrainingSettings(tuning="full", modalities="text", max_grad_norm=0, train_steps=1, learning_rate=0.01)
-    whole = tensors_of(train(checkpoint, Task(passages(4), ASCENT, "test"), settings))
+    whole = tensors_of(train(checkpoint, TrainingTask(rendered(4), ASCENT, "test"), settings))
     parts = dataclasses.replace(settings, train_batch_size=2, gradient_accumulation=2)
-    pieces = tensors_of(train(checkpoint, Task(passages(4), ASCENT, "test"), parts))
+    pieces = tensors_of(train(checkpoint, TrainingTask(rendered(4), ASCENT, "test"), parts))
     # Adam's first step is the gradient's sign, which rounding decides where a gradient is next to nothing.
     differing = sum(((whole[name] - pieces[name]).abs() > 1e-4).sum().item() for name in whole)
     assert differing < 0.001 * sum(tensor.numel() for tensor in whole.values())
@@ -120,22 +120,22 @@ def test_accumulated_batches_are_one_larger_batch(checkpoint):
 def test_the_reference_is_the_model_before_the_training(checkpoint, tuning):
     keeping = Terms(Weighted(terms.Ascent()), Weighted(terms.Closeness()))
     settings = TrainingSettings(**{**QUICK, "lora_dropout": 0.05}, tuning=tuning)
-    trained = train(checkpoint, Task(passages(6), keeping, "test", passages(6, "b")), settings)
+    trained = train(checkpoint, TrainingTask(rendered(6), keeping, "test", rendered(6, "b")), settings)
     divergences = [point["retain_loss"] for point in trained.curve]
     assert divergences[0] == pytest.approx(0, abs=1e-3 if tuning == "lora" else 1e-5)
     assert divergences[-1] > 1e-3
-    npo = Terms(Weighted(terms.Npo(0.5)))
-    start = train(checkpoint, Task(passages(6), npo, "test"), settings).curve[0]
+    npo = Terms(Weighted(terms.NpoTerm(0.5)))
+    start = train(checkpoint, TrainingTask(rendered(6), npo, "test"), settings).curve[0]
     assert start["learn_loss"] == pytest.approx(4 * 0.693147, abs=1e-3)
 
 
 def test_an_adapter_leaves_the_model_as_it_was_and_merges_to_what_was_trained(checkpoint):
     before = values(checkpoint)
-    trained = train(checkpoint, Task(passages(6), ASCENT, "test"), TrainingSettings(**QUICK))
+    trained = train(checkpoint, TrainingTask(rendered(6), ASCENT, "test"), TrainingSettings(**QUICK))
     assert values(checkpoint).keys() == before.keys()
     assert all(torch.equal(value, before[name]) for name, value in values(checkpoint).items())
     assert trained.counts["language"][0] == 14
-    batch = examples_of(checkpoint, passages(6)).batch("text", range(6))
+    batch = examples_of(checkpoint, rendered(6)).batch("text", range(6))
     merged = trained.change.apply(checkpoint)
     with torch.no_grad():
         answers = Asker(merged.model, merged.device)(batch)
@@ -144,7 +144,7 @@ def test_an_adapter_leaves_the_model_as_it_was_and_merges_to_what_was_trained(ch
 
 def test_a_training_that_was_stopped_ends_with_the_same_weights(checkpoint):
     settings = TrainingSettings(**{**QUICK, "lora_dropout": 0.1}, resume_every=2)
-    task = Task(passages(12), ASCENT, "test")
+    task = TrainingTask(rendered(12), ASCENT, "test")
     whole = train(checkpoint, task, settings)
 
     class Cutting(terms.Ascent):
@@ -170,21 +170,23 @@ def test_half_precision_is_trained_in_float32_and_rounded_at_the_end(tmp_path, m
     folder = save_llava(tmp_path / "model")
     half = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu", dtype="bfloat16"))
     settings = TrainingSettings(tuning="full", learning_rate=1e-2, schedule="constant", train_steps=2)
-    trained = train(half, Task(passages(8), ASCENT, "test"), settings)
+    trained = train(half, TrainingTask(rendered(8), ASCENT, "test"), settings)
     assert {tensor.dtype for tensor in tensors_of(trained).values()} == {torch.bfloat16}
     assert half.model.dtype == torch.bfloat16
 
 
 def test_what_cannot_be_trained_is_refused(checkpoint):
     def attempt(learn=None, **settings):
-        return train(checkpoint, Task(learn or passages(4), ASCENT, "test"), TrainingSettings(**{**QUICK, **settings}))
+        return train(
+            checkpoint, TrainingTask(learn or rendered(4), ASCENT, "test"), TrainingSettings(**{**QUICK, **settings})
+        )
 
     with pytest.raises(SettingError, match=r"no linear layer is called q_prj\. Did you mean 'q_proj'"):
         attempt(lora_targets="q_prj")
     with pytest.raises(SettingError, match="train_steps=9 is more than the 2 steps that epochs=2 over 4 samples"):
         attempt(train_steps=9)
     with pytest.raises(DataError, match="has no answer"):
-        attempt({"text": [Passage("empty", "USER: a?\nASSISTANT:", " ")]})
+        attempt({"text": [RenderedExample("empty", "USER: a?\nASSISTANT:", " ")]})
     with pytest.raises(DataError, match="no sample of the samples to learn from"):
         attempt(modalities="multimodal")
     with pytest.raises(ModelError, match="changed no weight"):
@@ -210,10 +212,10 @@ def test_pictures_are_prepared_once_for_all_epochs(tmp_path, monkeypatch):
         return [Image.new("RGB", (40, 40), (number * 9, 0, 0))]
 
     own = [
-        Passage(f"{number}", "USER: <image>\nwho?\nASSISTANT:", " me", functools.partial(picture, number), "x")
+        RenderedExample(f"{number}", "USER: <image>\nwho?\nASSISTANT:", " me", functools.partial(picture, number), "x")
         for number in range(8)
     ]
     loaded = Checkpoint(llava_model(), llava_processor(), torch.device("cpu"), ModelSettings(pretrained=str(tmp_path)))
     settings = TrainingSettings(**{**QUICK, "epochs": 4}, resume_every=0)
-    train(loaded, Task({"multimodal": own}, ASCENT, "test"), settings)
+    train(loaded, TrainingTask({"multimodal": own}, ASCENT, "test"), settings)
     assert sorted(opened) == [*range(8)]

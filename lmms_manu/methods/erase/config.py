@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Literal
 
 from lmms_manu.errors import SettingError
@@ -17,7 +17,7 @@ NAME = "erase"
 _LARGEST_KEEP = 1e9
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class EraseSettings(PassSettings):
     """What is erased, and what it may cost the others.
 

@@ -12,7 +12,7 @@ A = C_f + keep * C_r + ridge * s * I. Constrained least squares of this kind edi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 
 import torch
 from torch import Tensor
@@ -27,7 +27,7 @@ class SingularError(Exception):
     """The system has no solution that could be trusted; the text says why."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Moments:
     """What inputs z of a linear map look like.
 
@@ -40,7 +40,7 @@ class Moments:
     mean: Tensor
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Erasure:
     """A change of a linear map, and how well it is determined.
 

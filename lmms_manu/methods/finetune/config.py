@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Literal
 
 from lmms_manu.settings import setting
@@ -11,7 +11,7 @@ from lmms_manu.training.settings import TrainingSettings
 FULL, RETAIN = "full", "retain"
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class FinetuneSettings(TrainingSettings):
     """Whom the model learns about.
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
-    from lmms_manu.training.train import Task
+    from lmms_manu.training.train import TrainingTask
 
 
 class Finetune(Trains[FinetuneSettings]):
@@ -32,18 +32,18 @@ class Finetune(Trains[FinetuneSettings]):
         )
         return f"{about} {self.what_was_trained()}"
 
-    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         from lmms_manu.training.exam import examine
-        from lmms_manu.training.train import Task
+        from lmms_manu.training.train import TrainingTask
 
         modalities = dict.fromkeys(modality for _, modality in examples)
         learn = {
-            modality: [passage for (_, own), part in examples.items() if own == modality for passage in part]
+            modality: [example for (_, own), part in examples.items() if own == modality for example in part]
             for modality in modalities
         }
-        forgotten = [passage for (own, _), part in examples.items() if own == "forget" for passage in part]
-        left_out = frozenset(passage.label for passage in forgotten) if self.config.set == RETAIN else frozenset()
-        return Task(
+        forgotten = [example for (own, _), part in examples.items() if own == "forget" for example in part]
+        left_out = frozenset(example.label for example in forgotten) if self.config.set == RETAIN else frozenset()
+        return TrainingTask(
             learn,
             self.terms(checkpoint),
             f"{self.name} {self.config.set}",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from lmms_manu.errors import SettingError
@@ -15,19 +15,19 @@ VANILLA = "vanilla"
 _RETAIN_WEIGHT = "What a sample to retain counts beside one to forget."
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class AscentSettings(TrainingSettings):
     """Gradient ascent."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RetainSettings(TrainingSettings):
     """A loss on the samples to forget beside one on those to retain."""
 
     retain_weight: float = setting(1.0, _RETAIN_WEIGHT, minimum=0)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class NpoSettings(TrainingSettings):
     """Negative preference optimisation."""
 
@@ -49,7 +49,7 @@ class NpoSettings(TrainingSettings):
     retain_weight: float = setting(0.0, f"{_RETAIN_WEIGHT} 0 is NPO by itself.", minimum=0)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SimNpoSettings(RetainSettings):
     """NPO without a reference."""
 
@@ -58,7 +58,7 @@ class SimNpoSettings(RetainSettings):
     forget_weight: float = setting(0.125, "What a sample to forget counts.", minimum=0)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class IdkSettings(RetainSettings):
     """Refusals in the place of the answers to forget."""
 
@@ -70,7 +70,7 @@ class IdkSettings(RetainSettings):
             raise SettingError("refusal='' is no answer: leave it out for the usual one.")
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class RmuSettings(RetainSettings):
     """Misdirection of hidden states."""
 
@@ -80,7 +80,7 @@ class RmuSettings(RetainSettings):
     steering: float = setting(5.0, "How long the random direction is, in lengths of the hidden states.", minimum=0)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class UndialSettings(TrainingSettings):
     """Self-distillation with lowered logits."""
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
     from lmms_manu.training.terms import Term
-    from lmms_manu.training.train import Task
+    from lmms_manu.training.train import TrainingTask
 
 
 class GradientAscent(Trains[AscentSettings]):
@@ -92,7 +92,7 @@ class Npo(Trains[NpoSettings]):
         if self.config.reference != VANILLA:
             check_reference(self.config.reference, model)
 
-    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         task = super().task(checkpoint, examples)
         if self.config.reference == VANILLA:
             return task
@@ -106,7 +106,7 @@ class Npo(Trains[NpoSettings]):
         from lmms_manu.training import terms
 
         assert self.config.beta is not None
-        return _terms(terms.Npo(self.config.beta), terms.CrossEntropy(), self.config.retain_weight)
+        return _terms(terms.NpoTerm(self.config.beta), terms.CrossEntropy(), self.config.retain_weight)
 
 
 class SimNpo(Trains[SimNpoSettings]):
@@ -122,7 +122,7 @@ class SimNpo(Trains[SimNpoSettings]):
     def terms(self, checkpoint: Checkpoint) -> Terms:
         from lmms_manu.training import terms
 
-        own = terms.SimNpo(self.config.beta, self.config.margin)
+        own = terms.SimNpoTerm(self.config.beta, self.config.margin)
         return _terms(own, terms.CrossEntropy(), self.config.retain_weight, self.config.forget_weight)
 
 
@@ -136,14 +136,14 @@ class Idk(Trains[IdkSettings]):
         "2401.06121), which hides knowledge more than it removes it."
     )
 
-    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         task = super().task(checkpoint, examples)
         refusing = {
             modality: [
-                dataclasses.replace(passage, answer=f"{_blank(passage.answer)}{self.config.refusal}")
-                for passage in passages
+                dataclasses.replace(example, answer=f"{_blank(example.answer)}{self.config.refusal}")
+                for example in rendered
             ]
-            for modality, passages in task.learn.items()
+            for modality, rendered in task.learn.items()
         }
         return dataclasses.replace(task, learn=refusing)
 
@@ -166,7 +166,7 @@ class Undial(Trains[UndialSettings]):
     def terms(self, checkpoint: Checkpoint) -> Terms:
         from lmms_manu.training import terms
 
-        return _terms(terms.Undial(self.config.lowering), terms.CrossEntropy(), self.config.retain_weight)
+        return _terms(terms.UndialTerm(self.config.lowering), terms.CrossEntropy(), self.config.retain_weight)
 
 
 class Rmu(Trains[RmuSettings]):
@@ -183,7 +183,7 @@ class Rmu(Trains[RmuSettings]):
     def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:
         self._layer(checkpoint)
 
-    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         return dataclasses.replace(super().task(checkpoint, examples), layer=self._layer(checkpoint))
 
     def terms(self, checkpoint: Checkpoint) -> Terms:
@@ -197,7 +197,7 @@ class Rmu(Trains[RmuSettings]):
         return _terms(own, terms.Hold(), self.config.retain_weight)
 
     def _layer(self, checkpoint: Checkpoint) -> str:
-        from lmms_manu.training.parts import language_layers
+        from lmms_manu.training.trained_weights import language_layers
 
         layers = language_layers(checkpoint.model)
         place = len(layers) // 5 if self.config.steered_layer is None else self.config.steered_layer

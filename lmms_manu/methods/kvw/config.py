@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import Literal
 
 from lmms_manu.errors import SettingError
@@ -15,7 +15,7 @@ STRENGTHS = {"paper": 1.0, "released": 0.02}
 """Each recipe's own strength: of the whole forget set, and of each of its samples."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class KvwSettings(PassSettings):
     """Which value vectors are weakened, and how much.
 

@@ -7,7 +7,6 @@ import os
 import typing
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Literal
 
 from lmms_manu.errors import SettingError
@@ -34,7 +33,7 @@ _HEAVIEST = 1e6
 _SMALLEST_USUAL = 0.1
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class ManuSettings(MeasureSettings):
     """What MANU prunes, and how it measures.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ _BINS_PER_DECADE = 10
 _MOST_BINS = 6 * _BINS_PER_DECADE
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Distribution:
     """How many neurons of a tower have which mean |z|, on each part of the data that was measured.
 

@@ -29,10 +29,10 @@ from lmms_manu.measuring.measure import measure
 from lmms_manu.measuring.neuron_statistics import NeuronStatistics
 from lmms_manu.measuring.parts import Parts, parts_with_examples
 from lmms_manu.methods.base import Edit
-from lmms_manu.methods.kept import MADE_WITH, of_mask
-from lmms_manu.methods.manu.choice import check_choice, choose, neurons_by_layer, score
+from lmms_manu.methods.given_edits import MADE_WITH, of_mask
 from lmms_manu.methods.manu.config import ManuSettings, for_modalities
 from lmms_manu.methods.manu.distributions import distributions
+from lmms_manu.methods.manu.scope import check_choice, choose, neurons_by_layer, score
 from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.loading import Checkpoint
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,19 @@ from torch import Tensor
 
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.errors import DataError
+from lmms_manu.measuring.checked_tensors import DamagedFileError, load_description
 from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
 from lmms_manu.measuring.neuron_statistics import NeuronStatistics
 from lmms_manu.measuring.parts import SETS
-from lmms_manu.measuring.stored import DamagedFileError, load_description
-from lmms_manu.methods.manu.choice import Choice, choose, score
 from lmms_manu.methods.manu.config import ManuSettings, for_modalities
+from lmms_manu.methods.manu.scope import Choice, choose, score
 from lmms_manu.methods.manu.scores import Moments
 
 UNKNOWN_TOWER = "unknown"
 
 
-@dataclass(frozen=True)
-class Inspection:
+@dataclasses.dataclass(frozen=True)
+class NeuronInspection:
     """What there is to show.
 
     Args:
@@ -93,7 +93,7 @@ class Inspection:
         return table
 
 
-def inspect_file(source: str, settings: ManuSettings) -> Inspection:
+def inspect_file(source: str, settings: ManuSettings) -> NeuronInspection:
     """Reads a mask or statistics.
 
     Args:
@@ -109,7 +109,7 @@ def inspect_file(source: str, settings: ManuSettings) -> Inspection:
     return of_mask(source, NeuronMask.load(source))
 
 
-def of_statistics(title: str, statistics: NeuronStatistics, settings: ManuSettings) -> Inspection:
+def of_statistics(title: str, statistics: NeuronStatistics, settings: ManuSettings) -> NeuronInspection:
     """What statistics hold, and what a recipe would prune by them."""
     settings = for_modalities(settings, statistics.modalities)
     scores = score(statistics, settings) if settings.measured_recipe is not None else None
@@ -121,10 +121,10 @@ def of_statistics(title: str, statistics: NeuronStatistics, settings: ManuSettin
         "would be pruned by": f"{settings.recipe} at {settings.prune_rate:g} %, scope {settings.own_scope}",
         **{name.replace("_", " "): value for name, value in choice.summary().items()},
     }
-    return Inspection(title, statistics.layout, choice.marked, statistics, choice, facts)
+    return NeuronInspection(title, statistics.layout, choice.marked, statistics, choice, facts)
 
 
-def of_mask(title: str, mask: NeuronMask) -> Inspection:
+def of_mask(title: str, mask: NeuronMask) -> NeuronInspection:
     """What a mask prunes."""
     entries = mask.details.get("layout")
     if entries:
@@ -144,7 +144,7 @@ def of_mask(title: str, mask: NeuronMask) -> Inspection:
         "fingerprint": mask.fingerprint,
         "weights": mask.weights,
     }
-    return Inspection(title, layout, layout.mark(mask.indices), None, None, facts)
+    return NeuronInspection(title, layout, layout.mark(mask.indices), None, None, facts)
 
 
 def _is_statistics(path: Path) -> bool:

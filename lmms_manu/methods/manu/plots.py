@@ -12,7 +12,7 @@ from lmms_manu.errors import SettingError
 from lmms_manu.files import atomic_path
 from lmms_manu.measuring.parts import Part
 from lmms_manu.methods.manu.distributions import distributions
-from lmms_manu.methods.manu.inspection import Inspection
+from lmms_manu.methods.manu.inspection import NeuronInspection
 
 if TYPE_CHECKING:  # an optional dependency
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ _COLOURS = {"forget": "#D55E00", "retain": "#0072B2"}
 _STYLES = {"multimodal": "-", "text": "--"}
 
 
-def draw(inspection: Inspection, folder: Path, suffix: str = "png") -> list[Path]:
+def draw(inspection: NeuronInspection, folder: Path, suffix: str = "png") -> list[Path]:
     """Draws pruned shares per layer and, for statistics, activation distributions (Figure 6 of the paper) and scores.
 
     Args:
@@ -36,14 +36,14 @@ def draw(inspection: Inspection, folder: Path, suffix: str = "png") -> list[Path
     Raises:
         SettingError: matplotlib is not installed.
     """
-    drawings: dict[str, Callable[[Any, Inspection], None]] = {"pruned-per-layer": _pruned_per_layer}
+    drawings: dict[str, Callable[[Any, NeuronInspection], None]] = {"pruned-per-layer": _pruned_per_layer}
     if inspection.statistics is not None:
         drawings |= {"activations": _activations, "scores": _scores}
     return [_write(name, drawing, inspection, folder, suffix) for name, drawing in drawings.items()]
 
 
 def _write(
-    name: str, drawing: Callable[[Any, Inspection], None], inspection: Inspection, folder: Path, suffix: str
+    name: str, drawing: Callable[[Any, NeuronInspection], None], inspection: NeuronInspection, folder: Path, suffix: str
 ) -> Path:
     try:
         from matplotlib.figure import Figure  # optional: only drawings need it
@@ -59,7 +59,7 @@ def _write(
     return path
 
 
-def _pruned_per_layer(axes: list[Axes], inspection: Inspection) -> None:
+def _pruned_per_layer(axes: list[Axes], inspection: NeuronInspection) -> None:
     for axis, (tower, layers) in zip(axes, inspection.layout.per_layer(inspection.marked).items(), strict=True):
         shares = [100 * pruned / total if total else 0 for pruned, total in layers]
         axis.bar(range(len(shares)), shares, color=_COLOURS["forget"])
@@ -67,7 +67,7 @@ def _pruned_per_layer(axes: list[Axes], inspection: Inspection) -> None:
         _label(axis, f"{tower}: pruned neurons", "layer", "share of the layer, %")
 
 
-def _activations(axes: list[Axes], inspection: Inspection) -> None:
+def _activations(axes: list[Axes], inspection: NeuronInspection) -> None:
     """How many neurons have which mean |z|, on each part of the data."""
     assert inspection.statistics is not None  # drawn for statistics only
     found = distributions(inspection.statistics, inspection.marked)
@@ -88,7 +88,7 @@ def _activations(axes: list[Axes], inspection: Inspection) -> None:
         axis.legend()
 
 
-def _scores(axes: list[Axes], inspection: Inspection) -> None:
+def _scores(axes: list[Axes], inspection: NeuronInspection) -> None:
     """The scores in falling order, and where the pruned ones end."""
     assert inspection.choice is not None  # drawn for statistics only
     for axis, tower in zip(axes, inspection.layout.per_layer(inspection.marked), strict=True):

@@ -10,9 +10,9 @@ Sets and modalities stand in the orders of `SETS` and `MODALITIES`; a modality t
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -30,7 +30,7 @@ PAPER_EPSILON = 1e-6
 RELEASED_EPSILON = 1e-5
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class TermWeights:
     """Weights of the four terms of a score; zero drops a term (Table 7 of the paper)."""
 
@@ -44,7 +44,7 @@ class TermWeights:
         return self.absolute * absolute + self.frequency * frequency + self.variance * variance + self.rms * rms
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Moments:
     """The statistics that scores are made of, each `[sets, modalities, neurons]`, float64.
 
@@ -88,7 +88,7 @@ class Moments:
         return (self.squared / count - (self.signed / count).square_()).clamp_(min=0).sqrt_()
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Rates:
     """Statistics divided by the number of observations; zero where there was none.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 
 from lmms_manu.errors import SettingError
 from lmms_manu.settings import Settings, setting
@@ -16,7 +16,7 @@ PAPER_PROMPT = (
 """The system prompt of the baseline in MANU's tables (Liu et al., ACL 2025, appendix D.1.4)."""
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class PromptingSettings(Settings):
     """What the model is told before every conversation.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
-    from lmms_manu.training.train import Task, Trained
+    from lmms_manu.training.train import Trained, TrainingTask
 
 S = TypeVar("S", bound=TrainingSettings)
 
@@ -67,13 +67,13 @@ class Trains(Method[S]):
         if self.config.keep_in is not None:
             new_folder("keep_in", self.config.keep_in)
 
-    def task(self, checkpoint: Checkpoint, examples: Parts) -> Task:
+    def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         """What is trained, and on what."""
-        from lmms_manu.training.train import Task
+        from lmms_manu.training.train import TrainingTask
 
         terms = self.terms(checkpoint)
         retain = _of(examples, "retain") if terms.retain is not None else {}
-        return Task(_of(examples, "forget"), terms, self.name, retain, about=self.config.deviations())
+        return TrainingTask(_of(examples, "forget"), terms, self.name, retain, about=self.config.deviations())
 
     def terms(self, checkpoint: Checkpoint) -> Terms:
         """What is minimised."""
@@ -98,7 +98,7 @@ class Trains(Method[S]):
                 f"keep_in={self.config.keep_in!r}: this training is among the finished edits, without those along the "
                 "way. Give edit_cache=False to train again."
             )
-        from lmms_manu.methods.trained.along import keep_along
+        from lmms_manu.methods.trained.curve import keep_along
 
         keep_along(new_folder("keep_in", self.config.keep_in), self._trained, self.config.epochs, about)
 

@@ -13,7 +13,7 @@ from lmms_manu.benchmarks.registry import benchmarks, names
 from lmms_manu.errors import DataError, SettingError, nearest
 from lmms_manu.report.derived import derived_by_name, derived_of
 from lmms_manu.report.metrics import MEAN, VIEWS, columns_by_name, quality_columns
-from lmms_manu.report.results import finite
+from lmms_manu.report.results_file import finite
 
 VERSION = 1
 

@@ -18,7 +18,7 @@ from lmms_manu.report.cells import Report, Section
 from lmms_manu.report.formats.numbers import plain
 from lmms_manu.report.formats.tables import VIEW_TITLES, Head, Table, derived, notes_of, overview, quality
 from lmms_manu.report.metrics import MEAN, VIEWS
-from lmms_manu.report.page.questions import pictures_of, selection_id, selections, task_data
+from lmms_manu.report.page.question_data import pictures_of, selection_id, selections, task_data
 from lmms_manu.report.page.thumbnails import thumbnails
 from lmms_manu.report.runs import versions_of
 

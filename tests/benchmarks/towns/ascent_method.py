@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 
 import torch
 
 from lmms_manu.editing.changes import ChangedTensors
-from lmms_manu.measuring.parts import Parts
+from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.methods.base import Edit, Method
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.settings import Settings, setting
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class AscentSettings(Settings):
     rounds: int = setting(1, "How many steps.", minimum=0)
     length: float = setting(0.05, "The length of each.", minimum=0)
@@ -32,8 +32,8 @@ class Ascent(Method[AscentSettings]):
     def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
         assert examples is not None
         encoder, model = PromptEncoder(checkpoint), checkpoint.model
-        passages = examples["forget", "text"]  # type: ignore[index]
-        inputs = encoder.encode([passage.text for passage in passages], [[] for _ in passages])
+        rendered = examples[Part("forget", "text")]
+        inputs = encoder.encode([one.text for one in rendered], [[] for _ in rendered])
         head = model.get_output_embeddings().weight
         name = next(name for name, parameter in model.named_parameters() if parameter is head)
         losses = []

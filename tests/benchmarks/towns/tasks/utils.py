@@ -8,14 +8,14 @@ from typing import Any
 import towns_benchmark
 from datasets import Dataset
 
-from lmms_manu.methods.published import published
+from lmms_manu.methods.evaluated import evaluated
 
 FILES = {"data_files": {"test": str(towns_benchmark.FILE)}}
 
 
 def __getattr__(name: str) -> Any:
     if name == "RUN":
-        edit = published()
+        edit = evaluated()
         return {"dataset": str(towns_benchmark.FOLDER), "edit": edit.as_dict() if edit else None}
     raise AttributeError(name)
 
@@ -50,7 +50,7 @@ def messages_with_picture(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def score(document: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
-    edit = published()
+    edit = evaluated()
     return towns_benchmark.score(document, responses[0], edit.fingerprint if edit else None)
 
 

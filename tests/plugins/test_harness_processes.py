@@ -1,0 +1,170 @@
+"""Several processes of one evaluation, from the command line, over gloo."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as parquet
+import pytest
+import torch
+from accelerate import Accelerator
+from support.models import save_llava
+from support.stock_tasks import write_mmstar
+from support.tiny import make_dataset
+
+from lmms_manu.errors import SettingError
+from lmms_manu.models.settings import ModelSettings
+from lmms_manu.plugins.harness_processes import join_processes
+
+TASKS = "mllmu_forget_10_cloze_multimodal,mmstar"
+ARGUMENTS = "pretrained=./short,prune_rate=5,forget_ratio=10,max_samples=6"
+
+
+def launch(folder: Path, environment, tasks: str, output: Path, *, processes: int = 2, **variables: str):
+    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)] if processes > 1 else []
+    command = [sys.executable, *launcher, "-m", "lmms_eval", "--model", "manu_pruned", "--model_args", ARGUMENTS]
+    command += ["--tasks", tasks, "--output_path", str(output), "--log_samples", "--limit", "3"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **environment, **variables},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def answers(output: Path) -> dict[tuple[str, int], list]:
+    """The answers by task and document."""
+    samples = {}
+    for file in output.glob("**/*_samples_*.jsonl"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            sample = json.loads(line)
+            samples[file.stem.partition("_samples_")[2], sample["doc_id"]] = sample["filtered_resps"]
+    return samples
+
+
+def results(output: Path) -> dict:
+    (file,) = output.glob("**/*_results.json")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_two_processes_prune_and_answer_as_one_does(folder, environment, tmp_path):
+    # The second finds no statistics of the first: each measures by itself.
+    one = launch(folder, environment, TASKS, tmp_path / "one", processes=1, LMMS_MANU_CACHE=str(tmp_path / "a"))
+    two = launch(
+        folder,
+        environment,
+        TASKS,
+        tmp_path / "two",
+        ACCELERATE_USE_CPU="true",
+        LMMS_MANU_CACHE=str(tmp_path / "b"),
+    )
+    assert two.returncode == 0, two.stderr[-3000:]
+    assert answers(tmp_path / "one"), one.stderr[-3000:]
+    assert answers(tmp_path / "one") == answers(tmp_path / "two")
+    alone, together = results(tmp_path / "one"), results(tmp_path / "two")
+    assert alone["results"] == together["results"]
+    for count in ("total_gen_tokens", "avg_prompt_tokens"):
+        assert alone["throughput"][count] == together["throughput"][count], "work is counted in every process"
+    pruned = [line for line in (two.stdout + two.stderr).splitlines() if "manu paper at 5 %: pruned" in line]
+    assert len(pruned) == 1, "rank 0 alone says what was pruned"
+
+
+def test_a_process_that_fails_takes_the_others_down_with_its_own_message(folder, environment, tmp_path):
+    world = tmp_path / "world"
+    write_mmstar(world, documents=4)
+    for name in ("short", "people"):
+        (world / name).symlink_to(folder / name)
+    _break_picture(world, document=1)
+    started = time.monotonic()
+    # A cache of its own: a data set of the same relative path is found in a shared one, whole.
+    variables: dict[str, Any] = {"ACCELERATE_USE_CPU": "true", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
+    done = launch(world, environment, "mmstar", tmp_path / "out", **variables)
+    assert time.monotonic() - started < 250, "the other process was not waited for"
+    assert done.returncode != 0
+    assert "Process 1 of 2 failed: DataError: mmstar, document 1: a picture cannot be read" in done.stderr + done.stdout
+    assert not list((tmp_path / "out").glob("**/*_results.json"))
+
+
+RANK_OF_ITS_OWN = """
+import os, sys
+
+from lmms_eval.__main__ import cli_evaluate
+
+of_second = dict(zip(sys.argv[1].split(","), sys.argv[2].split(",")))
+if os.environ["RANK"] == "1":
+    os.environ["LMMS_MANU_DATASET"] = of_second.get("dataset", os.environ["LMMS_MANU_DATASET"])
+pretrained = of_second.get("pretrained", "./short") if os.environ["RANK"] == "1" else "./short"
+sys.argv = ["lmms_eval", "--model", "manu_pruned", "--model_args", f"pretrained={pretrained},prune_rate=0"]
+sys.argv += ["--tasks", "mllmu_forget_10_cloze_text", "--limit", "3", "--output_path", "out"]
+cli_evaluate()
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("pretrained", "the weights"), ("dataset", "the data of MLLMU-Bench")], ids=["weights", "data"]
+)
+def test_processes_with_different_weights_or_data_end_although_nothing_is_edited(
+    folder, environment, tmp_path, what, told
+):
+    for name in ("short", "people"):
+        (tmp_path / name).symlink_to(folder / name)
+    if what == "pretrained":
+        save_llava(tmp_path / "other", context=400, seed=1)
+    else:
+        make_dataset(tmp_path / "other", people=20, seed=1)
+    (tmp_path / "run.py").write_text(RANK_OF_ITS_OWN)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "run.py", what, "./other"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, **environment, "ACCELERATE_USE_CPU": "true"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert f"The processes differ in {told} (" in done.stdout + done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"device": "cpu"},
+            "2 processes were started, but on cpu they do not work together: set ACCELERATE_USE_CPU=true",
+        ),
+        ({"device_map": "auto"}, "spreads one model over all devices, but 2 processes would each do so"),
+    ],
+)
+def test_processes_that_cannot_work_together_are_refused_with_what_to_type(monkeypatch, settings, message):
+    Accelerator()  # joined before the launcher's variables are set, as a launcher does that accelerate ignores
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingError, match=message):
+        join_processes(torch.device("cpu"), ModelSettings(**settings))
+
+
+def _break_picture(world: Path, document: int) -> None:
+    """Stores something else in the place of one picture; the harness reads cut ones without an error."""
+    (file,) = world.glob("Lin-Chen/MMStar/data/*.parquet")
+    table = parquet.read_table(file)
+    rows = table.to_pylist()
+    rows[document]["image"]["bytes"] = b"not a picture"
+    parquet.write_table(table.from_pylist(rows, schema=table.schema), file)
+
+
+@pytest.fixture(autouse=True)
+def _no_launcher(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "ACCELERATE_USE_CPU"):
+        monkeypatch.delenv(name, raising=False)
