@@ -105,9 +105,10 @@ class EditRecord:
         return f"{earlier}{self.label}: edited {counted}".rstrip() + (f" ({told})." if told else ".")
 
     def as_dict(self) -> dict[str, Any]:
-        """The record for JSON."""
+        """The record for JSON; the variant as pairs, since whoever writes JSON may sort the names of a table."""
         counts = {part: list(numbers) for part, numbers in self.counts.items()}
-        return {"schema": SCHEMA, **dataclasses.asdict(self), "counts": counts}
+        variant = [list(pair) for pair in self.variant.items()]
+        return {"schema": SCHEMA, **dataclasses.asdict(self), "variant": variant, "counts": counts}
 
     @classmethod
     def from_dict(cls, entries: Mapping[str, Any]) -> EditRecord:
@@ -121,7 +122,7 @@ class EditRecord:
             names = {field.name for field in dataclasses.fields(cls)}
             record = cls(**{name: value for name, value in known.items() if name in names})
             counts = {part: (int(count), int(total)) for part, (count, total) in record.counts.items()}
-            return dataclasses.replace(record, counts=counts)
+            return dataclasses.replace(record, variant=dict(record.variant), counts=counts)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"this is no record of an edit: {error}") from error
 

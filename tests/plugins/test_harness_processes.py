@@ -74,7 +74,7 @@ def test_two_processes_prune_and_answer_as_one_does(folder, environment, tmp_pat
     assert alone["results"] == together["results"]
     for count in ("total_gen_tokens", "avg_prompt_tokens"):
         assert alone["throughput"][count] == together["throughput"][count], "work is counted in every process"
-    pruned = [line for line in (two.stdout + two.stderr).splitlines() if "manu paper at 5 %: pruned" in line]
+    pruned = [line for line in (two.stdout + two.stderr).splitlines() if "manu paper 5 %: edited" in line]
     assert len(pruned) == 1, "rank 0 alone says what was pruned"
 
 
