@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Evaluates the vanilla and a pruned model, writes the report, and lets the gate decide: its exit code is this script's.
+# Evaluates the vanilla and an edited model, writes the report, and lets the gate decide: its exit code is this script's.
 #   bash examples/ci.sh FOLDER [GATE_CONFIG]
 set -euo pipefail
 examples=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -11,7 +11,7 @@ mkdir -p "$folder"
 [ -e "$folder/MLLMMU" ] || lmms-manu lay-out --output "$folder"
 cd "$folder"
 
-lmms-manu evaluate --suite mllmu --quiet --model_args prune_rate=0,forget_ratio=10 --output results/vanilla
-lmms-manu evaluate --suite mllmu --quiet --model_args recipe=ratio,prune_rate=10,forget_ratio=10 --output results/ratio-10
-lmms-manu report vanilla=results/vanilla ratio-10=results/ratio-10 --baseline vanilla --output report
-lmms-manu gate --config "$config" --junit report/gate.xml vanilla=results/vanilla ratio-10=results/ratio-10
+lmms-manu evaluate --suite mllmu --quiet --model-args method=none,forget_ratio=10 --output results/vanilla
+lmms-manu evaluate --suite mllmu --quiet --model-args method=erase,forget_ratio=10 --output results/erase
+lmms-manu report vanilla=results/vanilla erase=results/erase --baseline vanilla --output report
+lmms-manu gate --config "$config" --junit report/gate.xml vanilla=results/vanilla erase=results/erase

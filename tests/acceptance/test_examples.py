@@ -3,7 +3,6 @@
 import subprocess
 
 import pytest
-import yaml
 from support.documented import ROOT
 
 EXAMPLES = ROOT / "examples"
@@ -16,8 +15,3 @@ def test_the_scripts_are_valid_shell_and_name_real_options(rehearse, script):
     complaints = [rehearse(line) for line in text.splitlines() if line.startswith("lmms-manu evaluate")]
     assert not any(complaints), "\n\n".join(filter(None, complaints))
 
-
-def test_the_embedded_models_gate_is_the_other_one_without_forgetting():
-    full, embedded = (yaml.safe_load((EXAMPLES / name).read_text()) for name in ("gate.yaml", "gate-embedded.yaml"))
-    kept = [condition for condition in full["conditions"] if not condition["metric"].startswith("forget.")]
-    assert embedded == {**full, "conditions": kept}
