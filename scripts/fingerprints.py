@@ -145,7 +145,12 @@ def _scores(score: Callable[..., Mapping[str, Any]], documents: Sequence[Mapping
         right = str(document["answer"])
         for answer in (right, f" The answer is {right.lower()}.", str(other["answer"]), right[: len(right) // 2], ""):
             values = score(document, [answer])
-            numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
+            # The same number once more, as the harness's comparison of two models wants it.
+            numbers = {
+                name: value
+                for name, value in values.items()
+                if isinstance(value, int | float) and name != "answer_score"
+            }
             yield json.dumps({**numbers, "points": values["scored"]["points"]}, sort_keys=True)
 
 

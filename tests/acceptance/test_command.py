@@ -21,7 +21,7 @@ def test_the_users_command_runs_to_the_end_without_a_flag(run):
     scores = printed_scores(done.stdout)
     assert "mllmu_forget classification_accuracy" in scores, done.stdout[-5000:]
     assert "mmmu_val mmmu_acc" in scores
-    assert re.search(r"pruned \d+ of \d+ language neurons, \d+ of \d+ vision neurons", text), (
+    assert re.search(r"edited \d+ of \d+ language neurons, \d+ of \d+ vision neurons", text), (
         "nobody said what was pruned"
     )
 
