@@ -24,8 +24,8 @@ def test_a_suite_is_recorded_resumed_and_never_overwritten(lmms_manu, tmp_path):
     manifest = json.loads((tmp_path / "run.json").read_text())
     assert manifest["parts"]["mllmu_forget"]["status"] == "done"
     assert (tmp_path / manifest["parts"]["mllmu_forget"]["results"]).is_file()
-    assert manifest["edit"]["recipe"] == "ratio"
-    assert manifest["edit"]["mask"]
+    assert manifest["edit"]["variant"][0] == ["recipe", "ratio"]
+    assert manifest["edit"]["fingerprint"]
     assert manifest["versions"]["lmms-eval"]
 
     again = evaluate("ratio")

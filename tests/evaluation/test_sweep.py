@@ -20,7 +20,7 @@ from lmms_manu.evaluation.sweep import points
 def test_every_combination_is_a_point_after_the_vanilla_model():
     grid = {"recipe": ["paper", "ratio"], "prune_rate": ["2", "10"]}
     vanilla, *edited = points(grid, {"pretrained": "x"})
-    assert vanilla.model_args == {"pretrained": "x", "prune_rate": "0"}
+    assert vanilla.model_args == {"pretrained": "x", "method": "none"}
     assert [point.name for point in edited] == [
         "paper-2",
         "paper-10",
@@ -42,7 +42,7 @@ def test_a_sweep_that_prunes_nothing_is_the_vanilla_model_once():
 def test_the_vanilla_model_has_no_argument_of_an_edit():
     common = {"pretrained": "x", "forget_ratio": "10", "random_like": "paper", "towers": "language", "tau": "0.2"}
     vanilla, random = points({"recipe": ["random"]}, common)
-    assert vanilla.model_args == {"pretrained": "x", "forget_ratio": "10", "prune_rate": "0"}
+    assert vanilla.model_args == {"pretrained": "x", "forget_ratio": "10", "method": "none"}
     for point in (vanilla, random):
         check_arguments(point.model_args)
 
@@ -77,7 +77,7 @@ def test_results_in_folders_of_a_checkpoints_name_are_reported(monkeypatch, tmp_
 
     monkeypatch.setattr(evaluation, "run", harness)
     parts = ["--suite", "utility", "--skip", "mmmu,mmvet,mia_bench,llava_bench", "--limit", "1"]
-    grid = ["--recipe", "paper,ratio", "--model_args", "pretrained=tiny"]
+    grid = ["--recipe", "paper,ratio", "--model_args", "pretrained=some/tiny"]
     assert main.main(["sweep", *grid, *parts, "--output", str(tmp_path)]) == 0, capsys.readouterr().err
     report = (tmp_path / "report" / "report.md").read_text()
     assert all(f"| {point} |" in report for point in ("vanilla", "paper", "ratio"))
