@@ -19,15 +19,15 @@ from lmms_manu.evaluation.sweep import points
 
 def test_every_combination_is_a_point_after_the_vanilla_model():
     grid = {"recipe": ["paper", "ratio"], "prune_rate": ["2", "10"]}
-    vanilla, *edited = points(grid, {"pretrained": "x"})
-    assert vanilla.model_args == {"pretrained": "x", "method": "none"}
+    vanilla, *edited = points(grid, {"pretrained": "some/x"})
+    assert vanilla.model_args == {"pretrained": "some/x", "method": "none"}
     assert [point.name for point in edited] == [
         "paper-2",
         "paper-10",
         "ratio-2",
         "ratio-10",
     ]
-    assert all(point.model_args["pretrained"] == "x" for point in edited)
+    assert all(point.model_args["pretrained"] == "some/x" for point in edited)
 
 
 def test_a_model_is_evaluated_once_however_often_the_grid_names_it():
@@ -40,9 +40,9 @@ def test_a_sweep_that_prunes_nothing_is_the_vanilla_model_once():
 
 
 def test_the_vanilla_model_has_no_argument_of_an_edit():
-    common = {"pretrained": "x", "forget_ratio": "10", "random_like": "paper", "towers": "language", "tau": "0.2"}
+    common = {"pretrained": "some/x", "forget_ratio": "10", "random_like": "paper", "towers": "language", "tau": "0.2"}
     vanilla, random = points({"recipe": ["random"]}, common)
-    assert vanilla.model_args == {"pretrained": "x", "forget_ratio": "10", "method": "none"}
+    assert vanilla.model_args == {"pretrained": "some/x", "forget_ratio": "10", "method": "none"}
     for point in (vanilla, random):
         check_arguments(point.model_args)
 

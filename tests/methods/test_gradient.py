@@ -42,7 +42,7 @@ def test_each_method_edits_a_model_and_says_how(quick, method):
     assert not unedited.edited
     assert not torch.allclose(logits(edited), logits(plain), atol=1e-3)
     assert (record.method, record.change, record.strength) == (method, "adapter", "epochs")
-    assert record.label.startswith(f"{method} paper epochs 2 learning_rate 0.01")
+    assert record.label.startswith(f"{method} paper epochs 2 learning rate 0.01")
     assert record.forgotten == {"benchmark": "mllmu", "forget_ratio": 10}
     assert record.counts["language"] == (7 if method == "rmu" else 14, 21), "RMU leaves the layers above alone"
     assert "arXiv" in record.description
