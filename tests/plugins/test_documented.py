@@ -13,4 +13,5 @@ def test_evaluating_from_python_works_as_documented(here, capsys):
         exec(block, names)
     accuracy, *edits = [line for line in capsys.readouterr().out.splitlines() if re.match(r"[\d.]+$|mllmu_", line)]
     assert 0 <= float(accuracy) <= 100
-    assert edits == ["mllmu_forget_10_cloze_text 2.0", "mllmu_retain_10_cloze_text 2.0"]
+    variant = "{'recipe': 'paper', 'prune_rate': 2.0}"
+    assert edits == [f"mllmu_forget_10_cloze_text {variant}", f"mllmu_retain_10_cloze_text {variant}"]
