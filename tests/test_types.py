@@ -14,9 +14,9 @@ def test_what_is_imported_from_plugins_and_tasks_has_its_types(tmp_path):
     config.write_text((ROOT / "pyproject.toml").read_text(encoding="utf-8") + without, encoding="utf-8")
     program = tmp_path / "imports.py"
     program.write_text(
-        "from lmms_manu.plugins.requested_tasks import announce\n"
+        "from lmms_manu.plugins.requested_tasks import note_requested_tasks\n"
         "from lmms_manu.tasks.mllmu.generate import main\n"
-        "reveal_type(announce)\nreveal_type(main)\n",
+        "reveal_type(note_requested_tasks)\nreveal_type(main)\n",
         encoding="utf-8",
     )
     options = ["--config-file", config, "--cache-dir", tmp_path / "cache", "--follow-imports=silent", program]

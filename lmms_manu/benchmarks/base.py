@@ -5,21 +5,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 from PIL import Image
 
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import one_of
-
-if TYPE_CHECKING:  # the settings ask the registry, which knows this module
-    from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.settings import Settings
 
 MODALITIES = ("multimodal", "text")
 
 Role = Literal["forget", "retain", "control"]
 """Whom a split asks about: those to be forgotten, those to be kept, or others whom unlearning is not about at all."""
+
+
+class DataChoice(Protocol):
+    """What a benchmark reads of the settings of unlearning; its own arguments come in a class derived from them."""
+
+    @property
+    def forget_ratio(self) -> int | None:
+        """How many people are to be forgotten, in percent; None where there is one forget set only."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,7 +145,7 @@ class Benchmark(Protocol):
     metrics: ClassVar[tuple[Metric, ...]]
     quality: ClassVar[tuple[Metric, ...]] = ()
     ratios: ClassVar[tuple[int, ...]] = ()
-    settings: ClassVar[type[UnlearningSettings] | None] = None
+    settings: ClassVar[type[Settings] | None] = None
     tasks_folder: ClassVar[Path | None] = None
 
     def tasks(self) -> Sequence[Task]:
@@ -150,7 +156,7 @@ class Benchmark(Protocol):
         """The harness's task or group that asks all that there is to ask at a forget ratio."""
         return self.name
 
-    def people(self, role: Role, settings: UnlearningSettings, dataset: str | None = None) -> Sequence[str]:
+    def people(self, role: Role, settings: DataChoice, dataset: str | None = None) -> Sequence[str]:
         """The IDs of those to forget or to retain, in the order of the data; empty where nobody is known.
 
         Args:
@@ -164,7 +170,7 @@ class Benchmark(Protocol):
         ...
 
     def examples(
-        self, people: Sequence[str], modality: str, settings: UnlearningSettings, dataset: str | None = None
+        self, people: Sequence[str], modality: str, settings: DataChoice, dataset: str | None = None
     ) -> Sequence[Example]:
         """What the model learned about `people` in one modality, in their order; empty without that modality."""
         ...

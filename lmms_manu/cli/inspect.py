@@ -39,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
     (config,) = from_arguments(given, method.config_class)
     if arguments.plot is not None:
         refuse_unwritable("plot", arguments.plot)
-    inspection = method(config).inspect(arguments.file)
+    asked = method(config)
+    inspection = asked.inspect(arguments.file)
     if given and inspection.is_decided:
         raise SettingError(
             f"{arguments.file} is a mask, whose neurons are chosen already: leave --{' and --'.join(given)} out, or "
@@ -49,6 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
     for table in inspection.tables():
         print_table(table, console)
     if arguments.plot is not None:
-        for path in inspection.draw(arguments.plot, arguments.format):
+        for path in asked.draw(inspection, arguments.plot, arguments.format):
             print(f"wrote {path}")
     return 0

@@ -37,9 +37,6 @@ class Inspection(Protocol):
     def tables(self) -> Iterator[Table]:
         """What there is to read."""
 
-    def draw(self, folder: Path, file_format: str) -> Iterator[Path]:
-        """Draws what there is to see into a folder; yields the files."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Edit:
@@ -173,6 +170,10 @@ class Method(Generic[S]):
             DataError: the file is none of the method's.
         """
         raise DataError(f"{file}: the method {self.name!r} has nothing to inspect.")
+
+    def draw(self, inspection: Any, folder: Path, file_format: str) -> Iterator[Path]:
+        """Draws what there is to see of what `inspect` gave into a folder; yields the files."""
+        yield from ()
 
     def keep(self, change: Change, about: Mapping[str, Any]) -> None:
         """Called in the first process with the change and its record, whether it was made now or kept from before."""

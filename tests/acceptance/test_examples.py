@@ -14,4 +14,3 @@ def test_the_scripts_are_valid_shell_and_name_real_options(rehearse, script):
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     complaints = [rehearse(line) for line in text.splitlines() if line.startswith("lmms-manu evaluate")]
     assert not any(complaints), "\n\n".join(filter(None, complaints))
-

@@ -8,12 +8,12 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
 from lmms_manu import environment
-from lmms_manu.benchmarks.base import Benchmark, Metric, Role, Split, Task
+from lmms_manu.benchmarks.base import Benchmark, DataChoice, Metric, Role, Split, Task
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.mllmu import results
 from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings
@@ -24,9 +24,6 @@ from lmms_manu.benchmarks.mllmu.names import DEFAULT_RATIO, FINE_TUNING_SET, RAT
 from lmms_manu.benchmarks.mllmu.source import HUB_NAME, DatasetSource
 from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import DataError
-
-if TYPE_CHECKING:
-    from lmms_manu.methods.settings import UnlearningSettings
 
 
 class Mllmu(Benchmark):
@@ -77,12 +74,12 @@ class Mllmu(Benchmark):
     def everything(self, ratio: int | None) -> str:
         return everything_name(ratio or DEFAULT_RATIO)
 
-    def people(self, role: Role, settings: UnlearningSettings, dataset: str | None = None) -> Sequence[str]:
+    def people(self, role: Role, settings: DataChoice, dataset: str | None = None) -> Sequence[str]:
         source, ratio = DatasetSource.resolve(dataset), settings.forget_ratio or DEFAULT_RATIO
         return forget_ids(source, ratio) if role == "forget" else retain_ids(source, ratio)
 
     def examples(
-        self, people: Sequence[str], modality: str, settings: UnlearningSettings, dataset: str | None = None
+        self, people: Sequence[str], modality: str, settings: DataChoice, dataset: str | None = None
     ) -> Sequence[Example]:
         return [_example(sample) for sample in load_samples(DatasetSource.resolve(dataset), people, modality)]
 

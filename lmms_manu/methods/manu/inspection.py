@@ -49,12 +49,6 @@ class NeuronInspection:
         """Whether it is a mask, whose neurons are chosen already."""
         return self.choice is None
 
-    def draw(self, folder: Path, file_format: str) -> Iterator[Path]:
-        """Draws activation distributions, shares per layer and scores into `folder`, as far as they are known."""
-        from lmms_manu.methods.manu.plots import draw  # the drawing library takes a second
-
-        yield from draw(self, folder, file_format)
-
     def tables(self) -> Iterator[Table]:
         """The facts, the pruned neurons by layer, and for statistics the activations by layer."""
         facts = Table(title=self.title, title_justify="left", show_header=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmms_manu.errors import SettingError
@@ -13,6 +14,7 @@ from lmms_manu.models.settings import ModelSettings
 if TYPE_CHECKING:
     from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
+    from lmms_manu.methods.manu.inspection import NeuronInspection
     from lmms_manu.models.loading import Checkpoint
 
 _CITATION = (
@@ -81,6 +83,12 @@ class Manu(Method[ManuSettings]):
         from lmms_manu.methods.manu.inspection import inspect_file
 
         return inspect_file(file, self.config)
+
+    def draw(self, inspection: NeuronInspection, folder: Path, file_format: str) -> Iterator[Path]:
+        """Draws activation distributions, shares per layer and scores, as far as they are known."""
+        from lmms_manu.methods.manu.plots import draw  # the drawing library takes a second
+
+        yield from draw(inspection, folder, file_format)
 
     def keep(self, change: Change, about: Mapping[str, Any]) -> None:
         if self.config.save_mask is None:
