@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 import time
@@ -129,7 +130,7 @@ def test_the_page_opens_from_disk_without_network_and_without_complaints(opened:
     plots = opened.all(".plot")
     for plot in (plots[0], plots[-1]):
         opened.script("arguments[0].scrollIntoView()", plot)
-        opened.wait(lambda plot=plot: plot.find_elements("css selector", "svg"))
+        opened.wait(functools.partial(plot.find_elements, "css selector", "svg"))
     assert opened.requested() <= {"file", "blob", "data"}
     assert opened.complaints() == []
 
