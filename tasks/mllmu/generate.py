@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from lmms_manu.benchmarks import generated
 from lmms_manu.benchmarks.mllmu.names import (
     COLUMNS,
     DEFAULT_RATIO,
@@ -21,8 +21,6 @@ from lmms_manu.benchmarks.mllmu.names import (
 
 FOLDER = Path(__file__).parent
 VERSION = 2.0
-
-HEADER = "# Written by generate.py: change that, not this.\n"
 
 BASE = """\
 # What all leaves share. The dataset is where LMMS_MANU_DATASET says.
@@ -134,41 +132,27 @@ metadata:
 
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
-    texts = {"_base_yaml": HEADER + BASE}
+    texts = {"_base_yaml": generated.HEADER + BASE}
     for task in TASKS:
-        texts[f"_{task}_yaml"] = HEADER + "include: _base_yaml\n" + METRICS[task] + ACCOUNTS
+        texts[f"_{task}_yaml"] = generated.HEADER + "include: _base_yaml\n" + METRICS[task] + ACCOUNTS
     for leaf in leaves():
-        texts[f"{leaf.name}.yaml"] = HEADER + _leaf(leaf)
+        texts[f"{leaf.name}.yaml"] = generated.HEADER + _leaf(leaf)
     for group in dict.fromkeys((leaf.split, leaf.ratio) for leaf in leaves()):
-        texts[f"{group_name(*group)}.yaml"] = HEADER + _group(*group)
+        texts[f"{group_name(*group)}.yaml"] = generated.HEADER + _group(*group)
     for ratio in RATIOS:
         groups = [group_name(split, ratio) for split in SPLITS]
         text = EVERYTHING.format(name=everything_name(ratio), tasks=_items(groups), version=VERSION)
-        texts[f"{everything_name(ratio)}.yaml"] = HEADER + text
+        texts[f"{everything_name(ratio)}.yaml"] = generated.HEADER + text
     return texts
 
 
 def drift() -> list[str]:
     """The names of files that are missing, differ from what would be written, or are not generated at all."""
-    wanted = files()
-    present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*yaml")}
-    return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
+    return generated.drift(FOLDER, files())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a file would change")
-    if parser.parse_args(arguments).check:
-        drifted = drift()
-        for name in drifted:
-            print(f"{name} differs from what generate.py writes", file=sys.stderr)
-        return 1 if drifted else 0
-    wanted = files()
-    for name in drift():
-        (FOLDER / name).unlink(missing_ok=True)
-    for name, text in wanted.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    return 0
+    return generated.main(FOLDER, files(), __doc__, arguments)
 
 
 def _leaf(leaf: Leaf) -> str:
