@@ -30,7 +30,7 @@ COMMANDS = {
     "residual": "read off each layer how well a model still knows the answers",
     "cache": "list or clean the cached statistics and judgements",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
-    "make-dataset": "make a dataset of fictitious people in MLLMU-Bench's layout",
+    "make-dataset": "make a dataset of fictitious people in the layout of MLLMU-Bench or CLEAR",
     "train-tiny": "train the embedded tiny models again",
 }
 

@@ -73,12 +73,20 @@ def rewritten(made, folder, config, change):
     return ClearSource.resolve(str(folder))
 
 
-def test_the_made_up_data_has_clears_configurations_and_columns(made, source):
+def test_the_made_up_data_has_clears_configurations_and_columns(made, source, tmp_path, capsys):
     assert {path.name for path in made.iterdir() if path.is_dir()} == set(CONFIGS)
     for config in CONFIGS:
         assert source.load(config).features == FEATURES[config], config
     opened = datasets.load_dataset(str(made), "forget10+tofu", split="train")
     assert len(opened) == 2 * (2 + 20)
+
+    words = ["make-dataset", "--layout", "clear", "--people", "20", "--picture-size", "24"]
+    assert main([*words, "--output", str(tmp_path / "again")]) == 0
+    text = f"forget10_perturbed/{FILE}"
+    again = parquet.read_table(tmp_path / "again" / text).to_pylist()
+    assert [row for row in again if row in parquet.read_table(made / text).to_pylist()] == again[:2] + again[4:6]
+    assert main([*words, "--output", str(made)]) == 2
+    assert "exists: name another one" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("role", ["forget", "retain"])

@@ -21,7 +21,7 @@ KNOWING = {
         "evaluation/demo.py",
         "evaluation/demo_table.py",
     },
-    "clear": set(),
+    "clear": {"cli/make_dataset.py"},
 }
 """What is about a benchmark by its name: its commands, the demonstration, made-up data that shows its people."""
 BUILT_IN = list(KNOWING)
