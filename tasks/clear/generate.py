@@ -18,6 +18,7 @@ from lmms_manu.benchmarks.clear.names import (
     group_name,
     ratios_of,
 )
+from lmms_manu.benchmarks.generated import HEADER
 
 FOLDER = Path(__file__).parent
 VERSION = 1.0
@@ -109,7 +110,7 @@ def files() -> dict[str, str]:
     for ratio in RATIOS:
         groups = [group_name(split.name, ratio if None not in ratios_of(split.name) else None) for split in SPLITS]
         found[f"{everything_name(ratio)}.yaml"] = _group(everything_name(ratio), groups, ())
-    return {name: generated.HEADER + text for name, text in found.items()}
+    return {name: HEADER + text for name, text in found.items()}
 
 
 def drift() -> list[str]:

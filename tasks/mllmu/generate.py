@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from lmms_manu.benchmarks import generated
+from lmms_manu.benchmarks.generated import HEADER
 from lmms_manu.benchmarks.mllmu.names import (
     COLUMNS,
     DEFAULT_RATIO,
@@ -132,17 +133,17 @@ metadata:
 
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
-    texts = {"_base_yaml": generated.HEADER + BASE}
+    texts = {"_base_yaml": HEADER + BASE}
     for task in TASKS:
-        texts[f"_{task}_yaml"] = generated.HEADER + "include: _base_yaml\n" + METRICS[task] + ACCOUNTS
+        texts[f"_{task}_yaml"] = HEADER + "include: _base_yaml\n" + METRICS[task] + ACCOUNTS
     for leaf in leaves():
-        texts[f"{leaf.name}.yaml"] = generated.HEADER + _leaf(leaf)
+        texts[f"{leaf.name}.yaml"] = HEADER + _leaf(leaf)
     for group in dict.fromkeys((leaf.split, leaf.ratio) for leaf in leaves()):
-        texts[f"{group_name(*group)}.yaml"] = generated.HEADER + _group(*group)
+        texts[f"{group_name(*group)}.yaml"] = HEADER + _group(*group)
     for ratio in RATIOS:
         groups = [group_name(split, ratio) for split in SPLITS]
         text = EVERYTHING.format(name=everything_name(ratio), tasks=_items(groups), version=VERSION)
-        texts[f"{everything_name(ratio)}.yaml"] = generated.HEADER + text
+        texts[f"{everything_name(ratio)}.yaml"] = HEADER + text
     return texts
 
 
