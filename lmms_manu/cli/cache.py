@@ -21,11 +21,11 @@ from pathlib import Path
 
 from rich.table import Table
 
-from lmms_manu.environment import cache_folder
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.kept import Kept, files_below, kept, shrink
 from lmms_manu.names import RECORD_FILE
 from lmms_manu.terminal import print_table, table_console
+from lmms_manu.variables import cache_folder
 
 KINDS = ("statistics", "edits", "unfinished", "training", "judgements", "fingerprints")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.IGNORECASE)

@@ -15,10 +15,10 @@ from typing import Any
 
 from torch import Tensor
 
-from lmms_manu.environment import cache_folder
 from lmms_manu.kept import Kept, kept, shrink
 from lmms_manu.measuring.checked_tensors import DamagedFileError, load_description, load_tensors, store_tensors
 from lmms_manu.measuring.resume import PartialValues
+from lmms_manu.variables import cache_folder
 
 LIMIT_BYTES = 20 * 1024**3
 

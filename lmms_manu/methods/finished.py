@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from lmms_manu.editing.changes import Change, read_change
-from lmms_manu.environment import cache_folder
 from lmms_manu.errors import DataError
 from lmms_manu.files import atomic_folder, write_json
 from lmms_manu.kept import Kept, kept, shrink
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.names import RECORD_FILE
+from lmms_manu.variables import cache_folder
 
 LIMIT_BYTES = 50 * 1024**3
 

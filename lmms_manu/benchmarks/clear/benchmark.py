@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.base import Benchmark, DataChoice, Metric, Role, Task
 from lmms_manu.benchmarks.clear import results
 from lmms_manu.benchmarks.clear.authors import picture_rows, text_rows
@@ -93,7 +93,7 @@ class Clear(Benchmark):
                 yield reference, source.image(config, int(row))
 
     def protocol(self) -> Mapping[str, Any]:
-        return {environment.CLEAR_DATASET: os.environ.get(environment.CLEAR_DATASET) or HUB_NAME}
+        return {variables.CLEAR_DATASET: os.environ.get(variables.CLEAR_DATASET) or HUB_NAME}
 
     def files(self) -> Sequence[Path]:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from datasets import Dataset, Features, List, Value
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.base import Task
 from lmms_manu.benchmarks.clear.authors import picture_rows, text_rows
 from lmms_manu.benchmarks.clear.names import REAL_FACES, REAL_WORLD, authors_config, config_of
@@ -141,7 +141,7 @@ def _question(task: Task, config: str, values: dict[str, Any]) -> Question | str
 
 def _report(leaf: str, skipped: list[str], shown: int = 20) -> None:
     """One warning that counts and names what was left out."""
-    if skipped and environment.is_first_process():
+    if skipped and variables.is_first_process():
         lines = [f"  {reason}" for reason in skipped[:shown]]
         lines += [f"  and {len(skipped) - shown} more"] if len(skipped) > shown else []
         logger.warning("%s: %d question(s) skipped as unusable.\n%s", leaf, len(skipped), "\n".join(lines))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.clear.names import CONFIGS
 from lmms_manu.benchmarks.source import Source
 
@@ -14,5 +14,5 @@ class ClearSource(Source):
 
     title = "CLEAR"
     hub_name = HUB_NAME
-    variable = environment.CLEAR_DATASET
+    variable = variables.CLEAR_DATASET
     configs = CONFIGS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.names import CONFIGS
 from lmms_manu.benchmarks.source import Source
 
@@ -14,5 +14,5 @@ class DatasetSource(Source):
 
     title = "MLLMU-Bench"
     hub_name = HUB_NAME
-    variable = environment.DATASET
+    variable = variables.DATASET
     configs = CONFIGS
