@@ -7,7 +7,7 @@ from pathlib import Path
 
 from transformers.utils.hub import cached_file
 
-from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
+from lmms_manu.benchmarks.registry import get_benchmark, names
 from lmms_manu.editing.changes import Change
 from lmms_manu.files import atomic_folder, write_json, writing
 from lmms_manu.methods.record import EditRecord
@@ -50,11 +50,15 @@ def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
     return EditRecord.of_checkpoint(Path(found).parent) if found else None
 
 
-def _tasks(record: EditRecord) -> str:
-    """The group of tasks that asks about the people whom a model was made to forget."""
-    name, ratio = str(record.forgotten.get("benchmark", DEFAULT_BENCHMARK)), record.forgotten.get("forget_ratio")
-    benchmark = get_benchmark(name if name in names() else DEFAULT_BENCHMARK)
-    return benchmark.everything(int(ratio) if ratio in benchmark.ratios else None)
+def _example_command(record: EditRecord) -> str:
+    """How the model is asked about the people whom the record names; empty where they are of no known benchmark."""
+    name, ratio = str(record.forgotten.get("benchmark")), record.forgotten.get("forget_ratio")
+    if name not in names():
+        return ""
+    benchmark = get_benchmark(name)
+    tasks = benchmark.everything(int(ratio) if ratio in benchmark.ratios else None)
+    command = f"lmms-eval --model manu_pruned --model_args pretrained=PATH,method=none --tasks {tasks}"
+    return f", for example with `{command}`"
 
 
 def model_card(record: EditRecord) -> str:
@@ -62,18 +66,17 @@ def model_card(record: EditRecord) -> str:
     head = ["---", "library_name: transformers", "pipeline_tag: image-text-to-text"]
     if is_hub_name(record.checkpoint):
         head.append(f"base_model: {record.checkpoint}")
-    head += ["tags:", "- machine-unlearning", "- mllmu-bench", "---"]
+    head += ["tags:", "- machine-unlearning", "---"]
     rows = [
         f"| {part} | {count} | {total} | {100 * count / total:.2f} % |"
         for part, (count, total) in record.counts.items()
         if total
     ]
     settings = json.dumps(dict(record.settings), indent=2, sort_keys=True)
-    tasks = _tasks(record)
     lines = [
         *head,
         "",
-        f"# {Path(record.checkpoint).name}, {'edited to forget' if record.edited else 'not edited'}",
+        f"# {Path(record.checkpoint).name}, {f'edited by {record.label}' if record.edited else 'not edited'}",
         "",
         record.summary(),
         "",
@@ -88,8 +91,8 @@ def model_card(record: EditRecord) -> str:
         'processor = AutoProcessor.from_pretrained("PATH")',
         "```",
         "",
-        "Such an edit weakens knowledge; it proves no deletion. What was forgotten and what was lost must be measured, "
-        f"for example with `lmms-eval --model manu_pruned --model_args pretrained=PATH,method=none --tasks {tasks}`.",
+        "Such an edit changes what a model answers; it proves no deletion. What was forgotten and what was lost must "
+        f"be measured{_example_command(record)}.",
         "",
         f"Settings (the whole record is in `{RECORD_FILE}`):",
         "",
