@@ -127,6 +127,9 @@ def test_gold_and_vanilla_differ_in_the_people_and_in_nothing_else(quick, tmp_pa
     full, gold = records["full"], records["retain"]
     assert (full.label.split()[:2], gold.label.split()[:2]) == (["finetune", "full"], ["finetune", "retain"])
     assert full.forgotten == {}
+    card = (tmp_path / "full" / "README.md").read_text(encoding="utf-8")
+    assert "fine-tuned on people" in card
+    assert "edited to forget" not in card
     assert gold.forgotten == {"benchmark": "mllmu", "forget_ratio": 10}
     assert full.details["steps"] == gold.details["steps"]
     assert [point["learning_rate"] for point in full.details["curve"]] == [
