@@ -26,6 +26,7 @@ METHODS: Mapping[str, str] = {
     "manu": "lmms_manu.methods.manu.method:Manu",
     "erase": "lmms_manu.methods.erase.method:Erase",
     "kvw": "lmms_manu.methods.kvw.method:Kvw",
+    "mip_editor": "lmms_manu.methods.mip_editor.method:MipEditor",
     "prompting": "lmms_manu.methods.prompting.method:Prompting",
     "finetune": "lmms_manu.methods.finetune.method:Finetune",
     "ga": "lmms_manu.methods.gradient.method:GradientAscent",

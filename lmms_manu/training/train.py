@@ -35,7 +35,7 @@ from lmms_manu.training.order import Turn, order, without
 from lmms_manu.training.reference import Reference
 from lmms_manu.training.settings import TrainingSettings
 from lmms_manu.training.state import own_random_state, state_folder
-from lmms_manu.training.tuning import make_tuning
+from lmms_manu.training.tuning import Tuning, make_tuning
 from lmms_manu.versions import library_versions
 
 Rendered = Mapping[str, Sequence[RenderedExample]]
@@ -80,6 +80,7 @@ class TrainingTask:
         left_out: the labels of samples of `learn` that are not learnt; the others are learnt as if they were.
         exam: asks the model before the training and after it; None for no exam.
         reference: makes the reference where it is another model; None for the model as it was loaded.
+        tuning: makes the model ready to be trained; None for what the settings say.
         about: what else the training depends on.
     """
 
@@ -91,6 +92,7 @@ class TrainingTask:
     exam: Callable[[Asker], Any] | None = None
     left_out: frozenset[str] = frozenset()
     reference: Callable[[Examples, Sequence[Turn]], Reference] | None = None
+    tuning: Callable[[Checkpoint, TrainingSettings], Tuning] | None = None
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -122,7 +124,7 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
 
     with own_random_state(), state_folder(_determinants(checkpoint, task, settings)) as folder:
         torch.manual_seed(settings.seed)
-        tuning = make_tuning(checkpoint, settings)
+        tuning = (task.tuning or make_tuning)(checkpoint, settings)
         try:
             layer = checkpoint.model.get_submodule(task.layer) if task.layer is not None else None
             asker = Asker(tuning.model, checkpoint.device, layer)
