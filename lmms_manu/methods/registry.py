@@ -36,6 +36,7 @@ METHODS: Mapping[str, str] = {
     "simnpo": "lmms_manu.methods.gradient.method:SimNpo",
     "idk": "lmms_manu.methods.gradient.method:Idk",
     "rmu": "lmms_manu.methods.gradient.method:Rmu",
+    "mmunlearner": "lmms_manu.methods.mmunlearner.method:MMUnlearner",
     "undial": "lmms_manu.methods.gradient.method:Undial",
 }
 """Module and class of each method; the module is imported when the method is asked for."""

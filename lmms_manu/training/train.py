@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lmms_manu.editing.changes import Change
 from lmms_manu.errors import DataError, ModelError, SettingError
@@ -81,7 +82,9 @@ class TrainingTask:
         exam: asks the model before the training and after it; None for no exam.
         reference: makes the reference where it is another model; None for the model as it was loaded.
         tuning: makes the model ready to be trained; None for what the settings say.
-        about: what else the training depends on.
+        masks: by the names of trained parameters which of their entries learn from `learn`, bool; all entries learn
+            from `retain`, and those of other parameters from both.
+        about: what else the training depends on, `masks` included.
     """
 
     learn: Rendered
@@ -93,6 +96,7 @@ class TrainingTask:
     left_out: frozenset[str] = frozenset()
     reference: Callable[[Examples, Sequence[Turn]], Reference] | None = None
     tuning: Callable[[Checkpoint, TrainingSettings], Tuning] | None = None
+    masks: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -125,6 +129,7 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
     with own_random_state(), state_folder(_determinants(checkpoint, task, settings)) as folder:
         torch.manual_seed(settings.seed)
         tuning = (task.tuning or make_tuning)(checkpoint, settings)
+        objective: Objective | None = None
         try:
             layer = checkpoint.model.get_submodule(task.layer) if task.layer is not None else None
             asker = Asker(tuning.model, checkpoint.device, layer)
@@ -133,9 +138,11 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
             reference = reference or Reference(tuning.model, asker, tuning.originals)
             along: dict[int, Change] = {}
             exams = [task.exam(asker)] if task.exam is not None else []
+            objective = Objective(tuning.model, asker, task.terms, reference, touch_all=touch_all)
+            objective.mask_learning({tuning.trained[name]: mask for name, mask in task.masks.items()})
             begun = time.perf_counter()
             curve = loop.run(
-                Objective(tuning.model, asker, task.terms, reference, touch_all=touch_all),
+                objective,
                 tuning.trained,
                 turns,
                 load,
@@ -152,6 +159,8 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
             counts = tuning.counts(change)
             trained = Trained(change, loop.steps_of(turns, settings), counts, curve, exams, along, seconds)
         finally:
+            if objective is not None:
+                objective.unmask_learning()
             tuning.restore()
     warning = divergence(curve, checkpoint.model.config.get_text_config().vocab_size)
     if warning is not None and processes.first:

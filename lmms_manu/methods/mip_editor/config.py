@@ -26,9 +26,10 @@ Ablation = Literal[
 Quadrature = Literal["left", "middle", "right"]
 Positions = Literal["predicting", "first", "all"]
 
-RECIPES: Mapping[str, Mapping[str, Any]] = {
+OF_RECIPE: Mapping[str, Mapping[str, Any]] = {
     "paper": {
         "path_width": 5,
+        "path_neurons": 512,
         "points": 20,
         "quadrature": "right",
         "positions": "predicting",
@@ -42,6 +43,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     },
     "released": {
         "path_width": 5,
+        "path_neurons": 0,
         "points": 4,
         "quadrature": "left",
         "positions": "first",
@@ -56,7 +58,7 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
 }
 """The values of the settings that differ between the recipes, by their names."""
 
-_OF_PATHS = ("path_width", "points", "quadrature", "positions", "candidates")
+_OF_PATHS = ("path_width", "path_neurons", "points", "quadrature", "positions", "candidates")
 _OF_TUNING = (
     "pruning",
     "trained",
@@ -97,6 +99,12 @@ class MipEditorSettings(Settings):
     )
     path_width: int | None = setting(
         None, "Neurons of each layer on a sample's path: 5 in both recipes, 1 in the paper's Algorithm 1.", minimum=1
+    )
+    path_neurons: int | None = setting(
+        None,
+        "At most so many neurons of each tower are edited, those on the paths of the most samples first; 0 for all "
+        "that are on any. 512 for `paper`, whose figure 4 has its best there, all for `released`.",
+        minimum=0,
     )
     points: int | None = setting(
         None, "Points of each integral, the paper's m: 20 for `paper`, 4 for `released`.", minimum=1
@@ -151,9 +159,7 @@ class MipEditorSettings(Settings):
     learning_rate: float | None = setting(
         None, "The highest learning rate: 2e-5 for `paper`, 5e-4 for `released`.", minimum=0
     )
-    weight_decay: float | None = setting(
-        None, "Weight decay of AdamW: 0 for `paper`, 0.01 for `released`.", minimum=0
-    )
+    weight_decay: float | None = setting(None, "Weight decay of AdamW: 0 for `paper`, 0.01 for `released`.", minimum=0)
     train_batch_size: int = setting(4, "Samples of each set in a batch, over all processes together.", minimum=1)
     statistics_cache: bool = setting(True, "Keeps the paths for other settings of the editing.", effect="nothing")
     resume_every: int = setting(
@@ -182,7 +188,7 @@ class MipEditorSettings(Settings):
                 f"{', '.join(f'{name}={getattr(self, name)}' for name in wrong)} would have no effect with "
                 f"ablation={self.ablation}: leave {'them' if len(wrong) > 1 else 'it'} out."
             )
-        for name, value in RECIPES[self.recipe].items():
+        for name, value in OF_RECIPE[self.recipe].items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
         if self.epochs == 0 and self.edits:
@@ -197,7 +203,7 @@ class MipEditorSettings(Settings):
 
         The number of epochs, which tells runs apart in any case, is among them.
         """
-        usual = {name: self._usual(name) for name in self.names()} | dict(RECIPES[self.recipe])
+        usual = {name: self._usual(name) for name in self.names()} | dict(OF_RECIPE[self.recipe])
         others = ("recipe", "ablation", "control", "seed")
         return {
             name: getattr(self, name)

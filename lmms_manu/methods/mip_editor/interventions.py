@@ -96,18 +96,12 @@ class Recording:
         own = self._positions.places(block, rows.device)[rows]
         found[own[own >= 0], columns] = activations.detach()[own >= 0]
 
-    def of(self, index: int) -> Tensor:
-        """The activations of a block, `[positions, neurons]`.
+    def reached(self, index: int) -> bool:
+        """Whether the sample went through a block."""
+        return index in self._found
 
-        Raises:
-            ModelError: the sample never reached it.
-        """
-        block = self._blocks[index]
-        if index not in self._found and not block.routed:
-            raise ModelError(f"{block.name} does not run on a sample of its tower: there is no path through it.")
-        if index not in self._found:
-            like = next(iter(self._found.values()))
-            return like.new_zeros(self._positions.tokens, block.neurons)
+    def of(self, index: int) -> Tensor:
+        """The activations of a block that the sample went through, `[positions, neurons]`."""
         return self._found[index]
 
     def scaled(self, points: Tensor, batch: Batch, neurons: Mapping[int, Tensor | None]) -> Scaled:

@@ -41,7 +41,9 @@ class MipEditor(Method[MipEditorSettings]):
 
     def description(self) -> str:
         config = self.config
-        whom = "people drawn at random from those to retain, as a control," if config.control else "the people to forget"
+        whom = (
+            "people drawn at random from those to retain, as a control," if config.control else "the people to forget"
+        )
         which = {
             "random": "Neurons of MLP blocks drawn at random, as many of each layer as lie on paths, were edited",
             "activation": f"Neurons of MLP blocks that are most active in answers about {whom} were edited",
@@ -52,8 +54,8 @@ class MipEditor(Method[MipEditorSettings]):
             "no_misdirection": "they were fine-tuned on the people to retain.",
         }.get(
             config.ablation if config.edits else "no_edit",
-            "they were trained until a layer's hidden states in these answers pointed elsewhere, while those in answers "
-            "about the others were held.",
+            "they were trained until a layer's hidden states in these answers pointed elsewhere, while those in "
+            "answers about the others were held.",
         )
         return f"{which}: {how} {_CITATION}"
 

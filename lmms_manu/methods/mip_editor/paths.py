@@ -64,6 +64,10 @@ def chosen_neurons(
     layout = NeuronLayout.of(blocks)
     votes = torch.cat([_votes(checkpoint, tower, blocks, examples, settings) for tower in layout.towers])
     marked = votes > 0
+    if settings.path_neurons:
+        for inside in layout.towers.values():
+            # In a stable order, so that equal counts give the same neurons everywhere.
+            marked[inside][votes[inside].sort(descending=True, stable=True).indices[settings.path_neurons :]] = False
     about = {
         "samples_per_path_neuron": {
             tower: round(float(votes[inside][marked[inside]].mean()), 3)
@@ -97,9 +101,7 @@ def _votes(
     search = search_of(tower, settings)
     # One sample at a time: its copies are the batch.
     passes = PassSettings(statistics_batch_size=1, statistics_cache=settings.statistics_cache)
-    known = determinants_of_parts(
-        checkpoint, own, examples, passes, paths=[_FORM, *dataclasses.asdict(search).items()]
-    )
+    known = determinants_of_parts(checkpoint, own, examples, passes, paths=[_FORM, *dataclasses.asdict(search).items()])
     found = measure_parts(
         lambda: PathRunner(checkpoint, own, search, modality),
         examples,

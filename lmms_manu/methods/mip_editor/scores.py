@@ -4,8 +4,8 @@ A path holds one or several neurons of each layer. Its score is the product of t
 
     (sum of z) * (mean over the points of the sum of dF/dz, or of its square)
 
-with z the measured activations, and F the answer's probability (inter-layer gradient integration) or its log-probability
-with the squares (inter-layer Fisher integration), where the path's activations are k/m of the measured ones. Where a
+with z the measured activations, and F the answer's probability (inter-layer gradient integration) or, with the squares,
+its log-probability (inter-layer Fisher integration), where the path's activations are k/m of the measured ones. Where a
 neuron has an activation at each of several positions, the product is taken at each and added up, so that the score of
 a single neuron is its integrated gradient, exact as the points become many.
 """

@@ -167,7 +167,8 @@ class PathRunner:
         """The neurons of each block on the sample's path, in the order of the blocks.
 
         Raises:
-            ModelError: a gradient is not a number, a single copy does not fit into memory, or rows cannot be told apart.
+            ModelError: a gradient is not a number, a single copy does not fit into memory, or copies cannot be told
+                apart.
         """
         while True:
             try:
@@ -188,8 +189,9 @@ class PathRunner:
         cut = points.split(self._most)
         pieces = [(piece, self._copies(sample, len(piece))) for piece in cut]
         known = self._measure(sample)
-        path: dict[int, Tensor] = {}
-        for step in self._steps():
+        # Some layers read pictures alone: no text has a path through them.
+        path = {number: torch.empty(0, dtype=torch.long) for number in range(len(self.blocks))}
+        for step in self._steps(known.activations):
             widths = [self.blocks[number].neurons for number in step]
             best = torch.cat([self._scores(step, candidates, path, known, pieces) for candidates in self._sets(widths)])
             if not bool(best.isfinite().all()):
@@ -206,9 +208,11 @@ class PathRunner:
                 start += width
         return [path[number] for number in range(len(self.blocks))]
 
-    def _steps(self) -> Iterator[list[int]]:
-        """The blocks of each layer, whose neurons are candidates together."""
-        yield from self.gathering.layout.layers.values()
+    def _steps(self, activations: Recording) -> Iterator[list[int]]:
+        """The blocks of each layer through which the sample goes, whose neurons are candidates together."""
+        for own in self.gathering.layout.layers.values():
+            if reached := [number for number in own if activations.reached(number)]:
+                yield reached
 
     def _sets(self, widths: Sequence[int]) -> Iterator[list[Tensor | None]]:
         """The candidates of a layer that are scaled at the same time: indices in each block, None for all."""
@@ -217,7 +221,9 @@ class PathRunner:
             return
         for place, width in enumerate(widths):
             for neuron in range(width):
-                yield [torch.tensor([neuron] if other == place else [], dtype=torch.long) for other in range(len(widths))]
+                yield [
+                    torch.tensor([neuron] if other == place else [], dtype=torch.long) for other in range(len(widths))
+                ]
 
     def _copies(self, sample: Prepared, number: int) -> Batch:
         if len(sample.copies.names) == number:
@@ -242,25 +248,23 @@ class PathRunner:
     ) -> Tensor:
         """The scores of the path with each candidate, `[candidates]`."""
         earlier = [number for number, neurons in path.items() if len(neurons)]
+        home = self._checkpoint.device
         sums: dict[int, Tensor] = {}
         for points, batch in pieces:
             scaled = known.activations.scaled(points, batch, {**path, **dict(zip(step, candidates, strict=True))})
             with torch.enable_grad(), watch(self._checkpoint.model, self.blocks, scaled):
-                wanted = self._search.wanted(self._asker(batch), known.before.to(self._checkpoint.device))
+                wanted = self._search.wanted(self._asker(batch), known.before.to(home))
             for number, gradient in scaled.gradients(wanted).items():
-                own = slopes(gradient, squared=self._search.squared) * (len(points) / self._search.points)
+                own = slopes(gradient.to(home), squared=self._search.squared) * (len(points) / self._search.points)
                 sums[number] = sums[number] + own if number in sums else own
-        home = self._checkpoint.device
         rows = len(known.activations.of(step[0]))
         so_far = PathSums(torch.zeros(rows, device=home), torch.zeros(rows, device=home))
         for number in earlier:
-            z = known.activations.of(number)[:, path[number].to(home)].float().sum(1)
-            so_far = PathSums(
-                so_far.activations + spread(z, rows), so_far.slopes + spread(sums[number].sum(1), rows)
-            )
+            z = known.activations.of(number).to(home)[:, path[number].to(home)].float().sum(1)
+            so_far = PathSums(so_far.activations + spread(z, rows), so_far.slopes + spread(sums[number].sum(1), rows))
         found = []
         for number, chosen in zip(step, candidates, strict=True):
-            z = known.activations.of(number)
+            z = known.activations.of(number).to(home)
             z = z if chosen is None else z[:, chosen.to(z.device)]
             if z.shape[1]:
                 found.append(scores(so_far, z, sums[number]))
