@@ -243,6 +243,8 @@ class MipEditorSettings(Settings):
             retain: how many to retain.
         """
         assert self.epochs is not None
+        assert self.learning_rate is not None
+        assert self.weight_decay is not None
         # The loop's epochs are passes over what it learns from.
         passes = {"paper": forget, "released": retain}[self.recipe]
         learnt = retain if self.ablation == "no_misdirection" else forget

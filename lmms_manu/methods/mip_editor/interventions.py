@@ -126,6 +126,9 @@ class Scaled:
         points: the factor of each copy.
         activations: of the scaled blocks, `[positions, neurons]`.
         neurons: those that are scaled in each, None for all.
+
+    Attributes:
+        leaves: the scaled activations of each block, `[copies, positions, neurons]`.
     """
 
     def __init__(
@@ -142,16 +145,16 @@ class Scaled:
         self._neurons = {
             index: None if own is None else own.to(activations[index].device) for index, own in neurons.items()
         }
-        self._leaves = {}
+        self.leaves: dict[int, Tensor] = {}
         for index, own in self._neurons.items():
             z = activations[index] if own is None else activations[index][:, own]
             factors = points.to(z.device, z.dtype).view(-1, 1, 1)
-            self._leaves[index] = (factors * z).requires_grad_()
+            self.leaves[index] = (factors * z).requires_grad_()
 
     def __call__(self, index: int, activations: Tensor, rows: Tensor | None, columns: slice) -> Tensor | None:
-        if index not in self._leaves:
+        if index not in self.leaves:
             return None
-        leaf, own = self._leaves[index].flatten(0, 1), self._neurons[index]
+        leaf, own = self.leaves[index].flatten(0, 1), self._neurons[index]
         if rows is not None:
             return self._routed(index, activations, rows, columns)
         chosen = self._positions.chosen(self._blocks[index], len(activations), activations.device)
@@ -165,19 +168,19 @@ class Scaled:
 
     def gradients(self, wanted: Tensor) -> dict[int, Tensor]:
         """The gradients of a scalar at the scaled activations of each block, `[copies, positions, neurons]`."""
-        leaves = list(self._leaves.values())
+        leaves = list(self.leaves.values())
         found = torch.autograd.grad(wanted, leaves, allow_unused=True)
         # An expert that no copy was routed to has no part in the answer.
         return {
             index: torch.zeros_like(leaf) if own is None else own
-            for (index, leaf), own in zip(self._leaves.items(), found, strict=True)
+            for (index, leaf), own in zip(self.leaves.items(), found, strict=True)
         }
 
     def _routed(self, index: int, activations: Tensor, rows: Tensor, columns: slice) -> Tensor:
         block, own = self._blocks[index], self._neurons[index]
         places = self._positions.places(block, rows.device)[rows]
         here = (places >= 0).nonzero().flatten()
-        values = self._leaves[index].flatten(0, 1)[places[here]]
+        values = self.leaves[index].flatten(0, 1)[places[here]]
         if own is None:
             return activations.index_copy(0, here, values[:, columns])
         inside = ((own >= columns.start) & (own < columns.stop)).nonzero().flatten()
