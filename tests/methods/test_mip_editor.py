@@ -14,7 +14,7 @@ from lmms_manu.editing.changes import ChangedTensors
 from lmms_manu.errors import SettingError
 from lmms_manu.methods.mip_editor.config import MipEditorSettings
 from lmms_manu.methods.mip_editor.edit import terms
-from lmms_manu.methods.mip_editor.paths import search_of
+from lmms_manu.methods.mip_editor.paths import chosen_neurons, search_of
 from lmms_manu.methods.mip_editor.scores import PathSums, points_of, scores, slopes
 from lmms_manu.methods.mip_editor.search import PathRunner
 from lmms_manu.methods.unlearn import plan
@@ -30,7 +30,7 @@ from lmms_manu.training.losses import misdirection
 from lmms_manu.training.settings import TrainingSettings
 from lmms_manu.training.train import TrainingTask, train
 
-NEURONS, LAYERS = 4, 3
+NEURONS, LAYERS = 3, 3
 
 
 def load(folder):
@@ -39,7 +39,7 @@ def load(folder):
 
 @pytest.fixture(scope="module")
 def small_folder(tmp_path_factory):
-    """Three language layers and three vision layers, two of which are read, of four neurons each."""
+    """Three language layers and three vision layers, two of which are read, of three neurons each."""
     return save_llava(tmp_path_factory.mktemp("small"), neurons=NEURONS, layers=LAYERS, seed=3)
 
 
@@ -177,9 +177,9 @@ def change_of(given):
 
 
 def test_nothing_but_path_neurons_changes(editing):
-    checkpoint, change, record = change_of(editing)
+    checkpoint, change, record = change_of({**editing, "retain_weight": 1})
     assert isinstance(change, ChangedTensors)
-    assert record.label == "mip_editor paper epochs 4 path width 1 points 2 steered layer 1 learning rate 0.001"
+    assert record.label.startswith("mip_editor paper epochs 4 path width 1 points 2 steered layer 1 retain weight 1")
     changed = {}
     for block in find_mlp_blocks(checkpoint.model):
         (down, *ups) = (slot.parameter for slot in reversed(block.slots))
@@ -241,25 +241,38 @@ def test_one_step_is_that_of_plain_pytorch(small):
         torch.testing.assert_close(change.tensors[full], weight.detach() + step * inside, atol=1e-5, rtol=0)
 
 
-def test_ablations_are_what_they_are_called(editing):
-    layers, labels = {}, {}
-    for ablation in ("full", "language_path", "vision_path", "random", "activation", "no_edit", "no_misdirection"):
-        given = {**editing, "ablation": ablation}
-        if ablation in ("no_edit", "no_misdirection"):
-            given = {name: value for name, value in given.items() if name != "steered_layer"}
-        if ablation == "no_edit":
-            del given["learning_rate"]
-        _checkpoint, change, record = change_of(given)
-        layers[ablation], labels[ablation] = record.details["layers"], record.label
-        assert change.kind == ("mask" if ablation == "no_edit" else "tensors")
-    empty = {tower: [(0, total) for _, total in own] for tower, own in layers["full"].items()}
-    assert layers["language_path"] == {**empty, LANGUAGE: layers["full"][LANGUAGE]}
-    assert layers["vision_path"] == {**empty, VISION: layers["full"][VISION]}
-    assert layers["random"] == layers["activation"] == layers["no_edit"] == layers["full"]
-    assert labels["random"].startswith("mip_editor paper random 0 epochs 4")
-    assert labels["no_edit"] == "mip_editor paper no_edit path width 1 points 2"
-    without = {name: editing[name] for name in editing if name not in ("points", "path_width")}
-    _checkpoint, change, record = change_of({**without, "ablation": "all_parameters"})
+def test_ablations_choose_what_they_are_called(small, editing):
+    blocks = find_mlp_blocks(small.model)
+    examples = plan(editing).data.rendered(PromptEncoder(small))
+
+    def layers(ablation, **more):
+        settings = MipEditorSettings(ablation=ablation, points=2, path_width=1, **more)
+        chosen = chosen_neurons(small, blocks, examples, settings)
+        return chosen.layout.per_layer(chosen.marked), chosen.marked
+
+    full, paths = layers("full")
+    empty = {tower: [(0, total) for _, total in own] for tower, own in full.items()}
+    assert layers("language_path")[0] == {**empty, LANGUAGE: full[LANGUAGE]}
+    assert layers("vision_path")[0] == {**empty, VISION: full[VISION]}
+    for ablation in ("random", "activation", "no_edit", "no_misdirection"):
+        assert layers(ablation)[0] == full
+    assert torch.equal(layers("random", seed=1)[1], layers("random", seed=1)[1])
+    assert not torch.equal(layers("random", seed=1)[1], paths)
+    few, kept = layers("full", path_neurons=2)
+    assert [sum(count for count, _ in own) for own in few.values()] == [2, 2]
+    assert not (kept & ~paths).any()
+
+
+def test_ablations_edit_what_they_are_called(editing):
+    shared = {name: value for name, value in editing.items() if name not in ("steered_layer", "learning_rate")}
+    _, change, record = change_of({**shared, "ablation": "no_edit"})
+    assert change.kind == "mask"
+    assert record.label == "mip_editor paper no_edit path width 1 points 2"
+    _, change, record = change_of({**shared, "ablation": "no_misdirection"})
+    assert [point for point in record.details["curve"] if "retain_loss" in point] == []
+    assert record.details["steps"] == 8, "as many as of misdirection"
+    without = {name: value for name, value in editing.items() if name not in ("points", "path_width")}
+    _, change, record = change_of({**without, "ablation": "all_parameters"})
     assert any("self_attn" in name for name in change.tensors)
     assert record.unit == "weight tensors"
 

@@ -37,6 +37,7 @@ OF_RECIPE: Mapping[str, Mapping[str, Any]] = {
         "trained": "neurons",
         "trained_tokens": "answer",
         "steering": 5.0,
+        "retain_weight": 1200.0,
         "epochs": 4.0,
         "learning_rate": 2e-5,
         "weight_decay": 0.0,
@@ -47,10 +48,11 @@ OF_RECIPE: Mapping[str, Mapping[str, Any]] = {
         "points": 4,
         "quadrature": "left",
         "positions": "first",
-        "pruning": "none",
+        "pruning": "never",
         "trained": "inputs",
         "trained_tokens": "all",
         "steering": 10.0,
+        "retain_weight": 1.0,
         "epochs": 1.0,
         "learning_rate": 5e-4,
         "weight_decay": 0.01,
@@ -122,9 +124,9 @@ class MipEditorSettings(Settings):
         "Whether all neurons of a layer are scaled at once, one backward pass a layer, or each `alone`, which takes as "
         "many passes as there are neurons.",
     )
-    pruning: Literal["before", "none"] | None = setting(
+    pruning: Literal["before", "never"] | None = setting(
         None,
-        "`before`: what path neurons put out is zero when the editing starts, as for `paper`; `none`: they start as "
+        "`before`: what path neurons put out is zero when the editing starts, as for `paper`; `never`: they start as "
         "they are, as for `released`.",
     )
     trained: Literal["neurons", "inputs"] | None = setting(
@@ -147,8 +149,11 @@ class MipEditorSettings(Settings):
         f"layer {_RELEASED_LAYER}, or the last where there are fewer.",
         minimum=0,
     )
-    retain_weight: float = setting(
-        1.0, "What a sample to retain counts beside one to forget, the paper's gamma.", minimum=0
+    retain_weight: float | None = setting(
+        None,
+        "What a sample to retain counts beside one to forget, the paper's gamma: 1200 for `paper`, as in adaptive RMU, "
+        "1 for `released`.",
+        minimum=0,
     )
     epochs: float | None = setting(
         None,
