@@ -26,8 +26,8 @@ from lmms_manu.models.watch import watch
 from lmms_manu.training.answers import Asker
 from lmms_manu.training.chosen_neurons import ChosenNeurons, NeuronChoice
 from lmms_manu.training.examples import Examples
-from lmms_manu.training.losses import misdirection
 from lmms_manu.training.settings import TrainingSettings
+from lmms_manu.training.terms import Misdirect
 from lmms_manu.training.train import TrainingTask, train
 
 NEURONS, LAYERS = 3, 3
@@ -101,7 +101,7 @@ def test_a_path_is_greedy_among_all_paths_by_brute_force(small, tower):
     for length in range(1, len(found) + 1):
         prefix = tuple(found[: length - 1])
         beside = {path: value for path, value in every.items() if len(path) == length and path[:-1] == prefix}
-        assert max(beside, key=beside.get) == (*prefix, found[length - 1])
+        assert max(beside, key=lambda path: beside[path]) == (*prefix, found[length - 1])
     assert len({round(value, 12) for value in every.values()}) == len(every), "no two paths are alike"
 
 
@@ -202,11 +202,18 @@ def test_nothing_but_path_neurons_changes(editing):
     assert "2511.06793" in record.description
 
 
+def states(answers):
+    assert answers.hidden is not None
+    return answers.hidden
+
+
 def test_one_step_is_that_of_plain_pytorch(small):
     forget, retain = ({"text": make_examples(group, "text", 2)} for group in ("forget", "retain"))
     settings = MipEditorSettings(steering=3.0, retain_weight=0.7)
     blocks = find_mlp_blocks(small.model)
-    chosen = [torch.tensor([0, 2]) if block.tower == LANGUAGE else torch.tensor([], dtype=int) for block in blocks]
+    chosen = [
+        torch.tensor([0, 2]) if block.tower == LANGUAGE else torch.tensor([], dtype=torch.long) for block in blocks
+    ]
     choice = NeuronChoice(blocks, chosen, [block.layer < 2 for block in blocks])
     layer = "model.language_model.layers.1"
     objective = terms(small, settings)
@@ -220,15 +227,17 @@ def test_one_step_is_that_of_plain_pytorch(small):
     encoder = PromptEncoder(small)
     own = Examples(small, encoder, forget, "answer", "set").batch("text", [0, 1])
     held = Examples(small, encoder, retain, "answer", "set").batch("text", [0, 1])
+    assert isinstance(objective.learn.term, Misdirect)
+    assert isinstance(change, ChangedTensors)
     direction = objective.learn.term.direction
     assert direction.norm() == pytest.approx(1)
     asker = Asker(small.model, small.device, small.model.get_submodule(layer))
     with torch.no_grad():
-        before = {name: asker(batch).hidden for name, batch in (("forget", own), ("retain", held))}
-    answers = asker(own)
-    lengths = answers.means(before["forget"].norm(dim=-1)).repeat_interleave(answers.lengths)
-    loss = answers.means(misdirection(answers.hidden, 3.0 * lengths.unsqueeze(1) * direction)).mean()
-    loss = loss + 0.7 * asker(held).means(misdirection(asker(held).hidden, before["retain"])).mean()
+        before = [states(asker(batch)) for batch in (own, held)]
+    answers, kept = asker(own), asker(held)
+    lengths = answers.means(before[0].norm(dim=-1)).repeat_interleave(answers.lengths)
+    loss = answers.means((states(answers) - 3.0 * lengths.unsqueeze(1) * direction).square().mean(-1)).mean()
+    loss = loss + 0.7 * kept.means((states(kept) - before[1]).square().mean(-1)).mean()
     loss.backward()
     for name in ("up_proj", "gate_proj", "down_proj"):
         full = f"{layer}.mlp.{name}.weight"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from support.rendered import make_examples
 
+from lmms_manu.editing.changes import ChangedTensors
 from lmms_manu.errors import SettingError
 from lmms_manu.measuring.parts import PARTS
 from lmms_manu.methods.mmunlearner.config import MMUnlearnerSettings
@@ -54,6 +55,11 @@ def test_masks_compare_squared_gradients_and_keep_texts_of_everybody(checkpoint)
         assert 0.02 < float(masks[name].float().mean()) < 0.98
 
 
+def after(change):
+    assert isinstance(change, ChangedTensors)
+    return change.tensors[UP]
+
+
 def test_what_is_masked_learns_from_the_others_alone(checkpoint):
     learn, retain = ({"text": make_examples(group, "text", 4)} for group in ("forget", "retain"))
     settings = TrainingSettings(
@@ -62,12 +68,17 @@ def test_what_is_masked_learns_from_the_others_alone(checkpoint):
     objective = Terms(Weighted(Ascent()), Weighted(CrossEntropy()))
     mask = torch.zeros_like(checkpoint.model.get_parameter(UP), dtype=torch.bool)
     mask[:7] = True
-    masked = train(checkpoint, TrainingTask(learn, objective, "test", retain, masks={UP: mask}), settings).change
-    both = train(checkpoint, TrainingTask(learn, objective, "test", retain), settings).change
-    descent = train(checkpoint, TrainingTask(retain, Terms(Weighted(CrossEntropy())), "test"), settings).change
+    masked, both, descent = (
+        after(train(checkpoint, task, settings).change)
+        for task in (
+            TrainingTask(learn, objective, "test", retain, masks={UP: mask}),
+            TrainingTask(learn, objective, "test", retain),
+            TrainingTask(retain, Terms(Weighted(CrossEntropy())), "test"),
+        )
+    )
     # Adam's first step is the gradient's sign, which rounding decides where a gradient is next to nothing.
     alike = [
-        float(((masked.tensors[UP] - other.tensors[UP]).abs() < 1e-4)[rows].float().mean())
+        float(((masked - other).abs() < 1e-4)[rows].float().mean())
         for other, rows in ((both, mask), (descent, ~mask), (both, ~mask))
     ]
     assert min(alike[:2]) > 0.99

@@ -137,9 +137,9 @@ def terms(checkpoint: Checkpoint, settings: MipEditorSettings) -> Terms:
 def _direction(features: int, settings: MipEditorSettings) -> Tensor:
     """A random direction: uniform on the sphere, or, as released, of numbers between 0 and 1. `[features]`."""
     generator = torch.Generator().manual_seed(settings.seed)
-    draw = torch.rand if settings.recipe == "released" else torch.randn
-    direction = draw(features, generator=generator)
-    return direction / direction.norm()
+    released = settings.recipe == "released"
+    drawn = torch.rand(features, generator=generator) if released else torch.randn(features, generator=generator)
+    return drawn / drawn.norm()
 
 
 def _of(examples: Parts, group: str) -> Rendered:
