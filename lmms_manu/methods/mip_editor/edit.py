@@ -139,7 +139,8 @@ def _direction(features: int, settings: MipEditorSettings) -> Tensor:
     generator = torch.Generator().manual_seed(settings.seed)
     released = settings.recipe == "released"
     drawn = torch.rand(features, generator=generator) if released else torch.randn(features, generator=generator)
-    return drawn / drawn.norm()
+    direction: Tensor = drawn / drawn.norm()
+    return direction
 
 
 def _of(examples: Parts, group: str) -> Rendered:
