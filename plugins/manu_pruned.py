@@ -29,7 +29,6 @@ from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.benchmarks.registry import announce_model
-from lmms_manu.environment import rank_and_world, record_file
 from lmms_manu.errors import ModelError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
@@ -43,6 +42,7 @@ from lmms_manu.plugins.conversion import RequestConverter, task_of
 from lmms_manu.plugins.harness_processes import check_same_questions, join_processes, take_down_on_failure
 from lmms_manu.plugins.options import refuse_options, running_options
 from lmms_manu.plugins.requested_tasks import People, people_of, take_requested_people
+from lmms_manu.variables import rank_and_world, record_file
 
 _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""
