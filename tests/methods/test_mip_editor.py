@@ -309,4 +309,4 @@ def test_the_released_form_trains_inputs_towards_one_place(editing):
 def test_wrong_settings_are_refused(editing, wrong, named):
     shared = {name: editing[name] for name in ("pretrained", "device", "forget_ratio", "method", "max_samples")}
     with pytest.raises(SettingError, match=named):
-        plan({**shared, **wrong}).load()
+        plan({**shared, **wrong})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lmms_manu.errors import SettingError
+from lmms_manu.errors import DataError, SettingError
 from lmms_manu.methods.base import Edit, Method
 from lmms_manu.methods.mip_editor.config import NAME, MipEditorSettings
 from lmms_manu.methods.record import Value
@@ -12,6 +12,7 @@ from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
     from lmms_manu.measuring.parts import Parts
+    from lmms_manu.methods.data import UnlearningData
     from lmms_manu.models.loading import Checkpoint
 
 _CITATION = "The method is MIP-Editor (AAAI 2026, arXiv 2511.06793), built from its description."
@@ -60,13 +61,23 @@ class MipEditor(Method[MipEditorSettings]):
         return f"{which}: {how} {_CITATION}"
 
     def check(self, model: ModelSettings, *, export: bool) -> None:
-        if self.config.ablation != "vision_path":
-            return
-        # Imported here: commands that only check arguments would wait seconds for torch and transformers.
-        from lmms_manu.models.loading import is_text_only
+        # Imported here: torch, which a refusal of arguments needs none of.
+        from lmms_manu.models.loading import is_text_only, model_without_weights
+        from lmms_manu.training.trained_weights import language_layers
 
-        if is_text_only(model):
+        if self.config.ablation == "vision_path" and is_text_only(model):
             raise SettingError("ablation=vision_path: this model has no vision tower. Use ablation=language_path.")
+        if (shapes := model_without_weights(model)) is not None:
+            self.config.layer(len(language_layers(shapes)))
+
+    def check_data(self, data: UnlearningData) -> None:
+        config = self.config
+        needed = "multimodal" if config.ablation == "vision_path" else "text"
+        if config.finds_paths and not data.forget.get(needed):
+            raise DataError(
+                f"There is no {needed} sample to forget, along whose path method={NAME} edits: use samples of both "
+                "kinds, or ablation=language_path or vision_path where there is one kind."
+            )
 
     def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:
         from lmms_manu.methods.mip_editor.edit import check_model
