@@ -2,9 +2,6 @@
 
 import json
 import os
-import socket
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -162,7 +159,7 @@ if processes.first:
 """
 
 
-def test_two_processes_end_with_the_same_edit_as_one_but_for_rounding(quick, tmp_path):
+def test_two_processes_end_with_the_same_edit_as_one_but_for_rounding(quick, in_two_processes, tmp_path):
     (tmp_path / "two.py").write_text(TWO)
     given = {
         **quick,
@@ -172,19 +169,8 @@ def test_two_processes_end_with_the_same_edit_as_one_but_for_rounding(quick, tmp
         "train_batch_size": 3,
     }
     line = ",".join(f"{name}={value}" for name, value in given.items())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(tmp_path / "two.py"), line, str(tmp_path / "two.pt")]
-    started = [
-        subprocess.Popen(
-            command, env={**os.environ, **shared, "RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE, text=True
-        )
-        for rank in ("0", "1")
-    ]
-    said = [process.communicate(timeout=300)[1] for process in started]
-    assert [process.returncode for process in started] == [0, 0], "".join(text[-2000:] for text in said)
+    here = {name: os.environ[name] for name in ("LMMS_MANU_CACHE", "LMMS_MANU_DATASET")}
+    in_two_processes(tmp_path / "two.py", line, str(tmp_path / "two.pt"), **here)
     together = torch.load(tmp_path / "two.pt")
     alone = plan({**given, "edit_cache": False}).load()[0].model.state_dict()
     plain = unedited(quick).model.state_dict()
