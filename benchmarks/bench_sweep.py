@@ -1,4 +1,4 @@
-"""A sweep of five models by `lmms-manu sweep`, to a start of lmms-eval for each part of each model, one after the other.
+"""A sweep of five models by `lmms-manu sweep`, to starts of lmms-eval for each part of each model in turn.
 
     python benchmarks/bench_sweep.py [--limit N]
 
