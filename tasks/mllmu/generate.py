@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -22,6 +23,10 @@ from lmms_manu.benchmarks.mllmu.names import (
 
 FOLDER = Path(__file__).parent
 VERSION = 2.0
+
+FORGOTTEN_SPLITS = ("forget", "test")
+FORGOTTEN = "_forgotten"
+"""In the names of what leaves about people to forget share: of their scores lower is better."""
 
 BASE = """\
 # What all leaves share. The dataset is where LMMS_MANU_DATASET says.
@@ -44,10 +49,10 @@ generation_kwargs:
 ACCOUNTS = """\
   - metric: answer_score
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: clustered_score
     aggregation: !function utils.mean_score
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: scored
     aggregation: !function utils.count
     higher_is_better: true
@@ -61,7 +66,7 @@ METRICS = {
 metric_list:
   - metric: classification_accuracy
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: unparsed
     aggregation: !function utils.total
     higher_is_better: false
@@ -70,19 +75,19 @@ metric_list:
 metric_list:
   - metric: rouge_l
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: rouge_1
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: rouge_2
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: bleu
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: factuality
     aggregation: !function utils.mean_of_judged
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: not_judged
     aggregation: !function utils.count_not_judged
     higher_is_better: false
@@ -91,12 +96,12 @@ metric_list:
 metric_list:
   - metric: cloze_accuracy
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
 """,
 }
 
 LEAF = """\
-include: _{task}_yaml
+include: _{task}{forgotten}_yaml
 task: {name}
 metadata:
   version: {version}
@@ -134,8 +139,9 @@ metadata:
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     texts = {"_base_yaml": HEADER + BASE}
-    for task in TASKS:
-        texts[f"_{task}_yaml"] = HEADER + "include: _base_yaml\n" + METRICS[task] + ACCOUNTS
+    for task, forgotten in itertools.product(TASKS, ("", FORGOTTEN)):
+        metrics = (METRICS[task] + ACCOUNTS).format(kept="false" if forgotten else "true")
+        texts[f"_{task}{forgotten}_yaml"] = HEADER + "include: _base_yaml\n" + metrics
     for leaf in leaves():
         texts[f"{leaf.name}.yaml"] = HEADER + _leaf(leaf)
     for group in dict.fromkeys((leaf.split, leaf.ratio) for leaf in leaves()):
@@ -158,7 +164,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _leaf(leaf: Leaf) -> str:
     config = config_name(leaf.split, leaf.ratio or DEFAULT_RATIO)
-    return LEAF.format(task=leaf.task, name=leaf.name, config=config, version=VERSION)
+    forgotten = FORGOTTEN if leaf.split in FORGOTTEN_SPLITS else ""
+    return LEAF.format(task=leaf.task, forgotten=forgotten, name=leaf.name, config=config, version=VERSION)
 
 
 def _group(split: str, ratio: int | None) -> str:

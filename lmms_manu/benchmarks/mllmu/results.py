@@ -137,7 +137,7 @@ def count_not_judged(items: Sequence[Mapping[str, Any]]) -> int:
     if reasons:
         listed = "\n".join(f"  {times} x {reason}" for reason, times in reasons.most_common(5))
         logger.warning("Factuality: %d of %d answers not judged.\n%s", reasons.total(), len(items), listed)
-    return reasons.total()
+    return Account(reasons.total())
 
 
 def _judged(question: str, reference: str, response: str) -> dict[str, Mapping[str, Any]]:
