@@ -150,7 +150,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             refuse_options(running_options())
             converter = self._converter()
             scores = self._scorer.score(converter.continuation(request) for request in requests)
-            return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for one in scores]
+            return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for (one,) in scores]
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[str]:
         raise ModelError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 from PIL import Image
@@ -36,13 +37,18 @@ class PromptRequest:
 
 @dataclasses.dataclass(frozen=True)
 class ContinuationRequest:
-    """A prompt and a text that might follow it; `text`, `pictures`, `label` and `advice` as in `PromptRequest`."""
+    """A prompt and texts that might follow it; `text`, `pictures`, `group`, `label` and `advice` as in `PromptRequest`.
+
+    Args:
+        continuations: the texts, each scored by itself.
+    """
 
     text: str
-    continuation: str
+    continuations: tuple[str, ...]
     pictures: PictureSource
     label: str = "a prompt"
     advice: str = ""
+    group: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,11 +71,28 @@ class Likelihood:
     """How likely a continuation is.
 
     Args:
-        log_probability: the sum over its tokens.
-        tokens: the number of its tokens.
-        greedy: whether each of its tokens is the likeliest one at its place.
+        log_probs: the log-probability of each of its tokens.
+        likeliest: whether each of its tokens is the likeliest one at its place.
+        means: the expected log-probability of a token that the model draws at each place; empty if nobody asked.
+        variances: its variance; empty if nobody asked.
     """
 
-    log_probability: float
-    tokens: int
-    greedy: bool
+    log_probs: tuple[float, ...]
+    likeliest: tuple[bool, ...]
+    means: tuple[float, ...] = ()
+    variances: tuple[float, ...] = ()
+
+    @property
+    def log_probability(self) -> float:
+        """The sum over the tokens."""
+        return math.fsum(self.log_probs)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens there are."""
+        return len(self.log_probs)
+
+    @property
+    def greedy(self) -> bool:
+        """Whether greedy decoding would give the continuation."""
+        return all(self.likeliest)
