@@ -102,14 +102,17 @@ class RequestConverter:
         except SettingError as error:
             raise SettingError(f"{name}: {error}") from None
         released, advice = getattr(asked, "released", None), ""
+        continuations = tuple(getattr(asked, "continuations", ()))
         if released is not None:
             label, advice = asked.label or label, asked.advice
         self._check_people(name, label)
         if released is not None and self._prompt == "released":
             text = self._renderer.released_text(released)
-            return PromptRequest(text, lambda: _in_rgb(ask().pictures, label), generation, name, label, advice)
+            return PromptRequest(
+                text, lambda: _in_rgb(ask().pictures, label), generation, name, label, advice, continuations
+            )
         text = self._renderer.chat_text(asked, in_place=in_place)
-        return PromptRequest(text, lambda: _pictures(ask(), label), generation, name, label, advice)
+        return PromptRequest(text, lambda: _pictures(ask(), label), generation, name, label, advice, continuations)
 
     def _check_media(self, messages: Messages, label: str) -> None:
         """Refuses messages with anything but texts and what the model sees.

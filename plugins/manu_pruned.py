@@ -26,9 +26,9 @@ from loguru import logger
 
 from lmms_manu.answering.engine import AnsweringEngine, Work
 from lmms_manu.answering.likelihood import LikelihoodScorer
-from lmms_manu.answering.requests import Answer, PromptRequest
+from lmms_manu.answering.requests import Answer, PromptRequest, written
 from lmms_manu.answering.settings import AnsweringSettings
-from lmms_manu.benchmarks.registry import announce_model
+from lmms_manu.benchmarks.registry import announce_model, find_task
 from lmms_manu.environment import rank_and_world, record_file
 from lmms_manu.errors import ModelError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
@@ -135,9 +135,14 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
             asked = [request for request in requests if not (request.metadata or {}).get("__padding_only__")]
             converter = self._converter()
-            answers = iter(self._engine.answer((self._convert(converter, one) for one in asked), len(asked)))
-            wanted = {id(request) for request in asked}
-            return [_result(next(answers)) if id(request) in wanted else GenerationResult("") for request in requests]
+            scored = [request for request in asked if _reads_likelihoods(request)]
+            answered = [request for request in asked if not _reads_likelihoods(request)]
+            answers = self._engine.answer((self._convert(converter, one) for one in answered), len(answered))
+            results = {id(request): _result(answer) for request, answer in zip(answered, answers, strict=True)}
+            likelihoods = self._scorer.score(self._convert(converter, one).scored() for one in scored)
+            for request, own in zip(scored, likelihoods, strict=True):
+                results[id(request)] = GenerationResult(written(own))
+            return [results.get(id(request), GenerationResult("")) for request in requests]
 
     def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
         """The loss of each continuation, and whether it is what greedy decoding gives, as `(loss, greedy)`.
@@ -239,6 +244,11 @@ def _refuse_others(label: str, people: People | None, forgotten: Mapping[str, st
         f"{label} belongs to the tasks of forget ratio {ratio}, but the model forgets with forget_ratio={own}: "
         f"evaluate the tasks of {own} %, or edit it with forget_ratio={ratio}."
     )
+
+
+def _reads_likelihoods(request: Instance) -> bool:
+    known = find_task(task_of(request))
+    return known is not None and known.reads_likelihoods
 
 
 def _result(answer: Answer) -> GenerationResult:

@@ -128,7 +128,7 @@ def test_a_likelihood_that_is_no_number_is_an_error(checkpoint):
     kept = weight.detach().clone()
     try:
         weight.data[3] = float("nan")
-        with pytest.raises(ModelError, match="document 7: .* no numbers"):
+        with pytest.raises(ModelError, match=r"document 7: .* no numbers"):
             scorer_of(checkpoint).score([ContinuationRequest("a", ("b",), list, "document 7")])
     finally:
         weight.data.copy_(kept)
