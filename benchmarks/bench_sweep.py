@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 
 from lmms_manu import embedded
-from lmms_manu.environment import CACHE
 from lmms_manu.evaluation.harness import HarnessRun
 from lmms_manu.evaluation.suites import parts
 from lmms_manu.evaluation.sweep import points
+from lmms_manu.variables import CACHE
 
 GRID = {"recipe": ["paper", "ratio"], "prune_rate": ["2", "10"]}
 COMMON = {"forget_ratio": "10"}

@@ -31,7 +31,6 @@ from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import Answer, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.benchmarks.registry import announce_model
-from lmms_manu.environment import answers_folder, rank_and_world, record_file
 from lmms_manu.errors import ModelError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
@@ -47,6 +46,7 @@ from lmms_manu.plugins.harness_processes import check_same_questions, join_proce
 from lmms_manu.plugins.kept_model import kept_or_made
 from lmms_manu.plugins.options import refuse_options, running_options
 from lmms_manu.plugins.requested_tasks import People, people_of, take_requested_people
+from lmms_manu.variables import answers_folder, rank_and_world, record_file
 
 _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""

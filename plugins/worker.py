@@ -17,9 +17,9 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lmms_manu.environment import rank_and_world
 from lmms_manu.evaluation.jobs import DONE
 from lmms_manu.plugins.kept_model import keep_models
+from lmms_manu.variables import rank_and_world
 
 
 def main() -> None:

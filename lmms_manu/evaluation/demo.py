@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.names import SPLITS, group_name, leaf_name
 from lmms_manu.embedded import GOLD_NAME
 from lmms_manu.evaluation.harness import Harness, HarnessRun
@@ -140,9 +140,9 @@ def share_forgotten(scores: Scores, vanilla: Scores, gold: Scores, modality: str
 def _variables(folder: Path) -> dict[str, str]:
     """The variables of the harness's calls: none of the user's that choose people, exemplars or a judge to pay."""
     return {
-        **dict.fromkeys(environment.HELP, ""),
-        environment.JUDGE: "off",
-        environment.CACHE: str(folder / "cache"),
+        **dict.fromkeys(variables.HELP, ""),
+        variables.JUDGE: "off",
+        variables.CACHE: str(folder / "cache"),
     }
 
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import filelock
 
-from lmms_manu.environment import ANSWERS, RECORD
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evaluation.harness import LOG, Harness, HarnessError, HarnessRun
 from lmms_manu.evaluation.judge_failures import unjudged_tasks
@@ -26,6 +25,7 @@ from lmms_manu.evaluation.suites import SuitePart
 from lmms_manu.files import refuse_unwritable, write_json
 from lmms_manu.names import ANSWERS_FOLDER, MANIFEST_FILE, RECORD_FILE
 from lmms_manu.settings import Settings, from_arguments, setting
+from lmms_manu.variables import ANSWERS, RECORD
 from lmms_manu.versions import installed
 
 

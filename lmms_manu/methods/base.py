@@ -22,6 +22,7 @@ from lmms_manu.settings import Settings, from_arguments
 if TYPE_CHECKING:  # torch and transformers, which checking arguments needs none of
     from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
+    from lmms_manu.methods.data import UnlearningData
     from lmms_manu.models.loading import Checkpoint
 
 S = TypeVar("S", bound=Settings)
@@ -149,6 +150,14 @@ class Method(Generic[S]):
 
         Raises:
             SettingError: they cannot work.
+        """
+
+    def check_data(self, data: UnlearningData) -> None:
+        """Refuses examples that the settings do not fit, before anything is loaded.
+
+        Raises:
+            DataError: the examples lack what the method reads.
+            SettingError: a setting does not fit them.
         """
 
     def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:

@@ -208,6 +208,8 @@ def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = F
     refuse_silent_edit(arguments, model, of_method)
     method.check(model, export=export)
     data = load_data(unlearning, method.retain_samples()) if method.needs_data() else None
+    if data is not None:
+        method.check_data(data)
     return UnlearningRun(model, unlearning, method, data, tuple(made))
 
 
@@ -233,6 +235,7 @@ def plan_for(
         settings = UnlearningSettings(method=method.name, edit_cache=edit_cache)
         return UnlearningRun(checkpoint.settings, settings, method, None)
     read = data.load(method.retain_samples()) if isinstance(data, BenchmarkData) else data
+    method.check_data(read)
     chosen = read.settings or UnlearningSettings()
     settings = dataclasses.replace(chosen, method=method.name, edit_cache=edit_cache and chosen.edit_cache)
     return UnlearningRun(checkpoint.settings, settings, method, read)

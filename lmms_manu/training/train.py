@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from lmms_manu.editing.changes import Change
-from lmms_manu.errors import DataError, ModelError, SettingError
+from lmms_manu.errors import DataError, ModelError
 from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.rendered import RenderedExample, digest_of_examples
@@ -201,13 +201,7 @@ def _turns(sets: Mapping[str, Examples], settings: TrainingSettings) -> list[Tur
     )
     if settings.train_steps is None:
         return turns
-    steps = loop.steps_of(turns, settings)
-    if settings.train_steps > steps:
-        needed = math.ceil(settings.epochs * settings.train_steps / max(steps, 1)) or 1
-        raise SettingError(
-            f"train_steps={settings.train_steps} is more than the {steps} steps that epochs={settings.epochs:g} over "
-            f"{len(sets[LEARN])} samples has: give epochs={needed}, or fewer steps."
-        )
+    settings.check_steps({modality: len(items) for modality, items in sets[LEARN].items.items()})
     return turns[: settings.train_steps * settings.gradient_accumulation]
 
 

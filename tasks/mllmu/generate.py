@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import sys
 from pathlib import Path
 
+from lmms_manu.benchmarks import generated
+from lmms_manu.benchmarks.generated import HEADER
 from lmms_manu.benchmarks.mllmu.names import (
     COLUMNS,
     DEFAULT_RATIO,
@@ -26,8 +27,6 @@ VERSION = 2.0
 FORGOTTEN_SPLITS = ("forget", "test")
 FORGOTTEN = "_forgotten"
 """In the names of what leaves about people to forget share: of their scores lower is better."""
-
-HEADER = "# Written by generate.py: change that, not this.\n"
 
 BASE = """\
 # What all leaves share. The dataset is where LMMS_MANU_DATASET says.
@@ -156,25 +155,11 @@ def files() -> dict[str, str]:
 
 def drift() -> list[str]:
     """The names of files that are missing, differ from what would be written, or are not generated at all."""
-    wanted = files()
-    present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*yaml")}
-    return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
+    return generated.drift(FOLDER, files())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a file would change")
-    if parser.parse_args(arguments).check:
-        drifted = drift()
-        for name in drifted:
-            print(f"{name} differs from what generate.py writes", file=sys.stderr)
-        return 1 if drifted else 0
-    wanted = files()
-    for name in drift():
-        (FOLDER / name).unlink(missing_ok=True)
-    for name, text in wanted.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    return 0
+    return generated.main(FOLDER, files(), __doc__, arguments)
 
 
 def _leaf(leaf: Leaf) -> str:

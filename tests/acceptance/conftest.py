@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.stock_tasks import write_stock_data
 
 from lmms_manu import embedded
 from lmms_manu.cli.main import main
@@ -20,7 +19,6 @@ BIN = Path(sys.executable).parent
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     embedded.lay_out(folder)
-    write_stock_data(folder, documents=2)
     # The names of the other released model; what is tested under them is the command, not the architecture.
     shutil.copytree(folder / embedded.WEIGHTS_NAME, folder / "MLLMMU/Idefics2_Vanilla")
     shutil.copytree(folder / embedded.PROCESSOR_NAME, folder / "HuggingFaceM4/idefics2-8b")

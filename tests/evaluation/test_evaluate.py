@@ -7,7 +7,7 @@ import sys
 import pytest
 from support.one_answer import write_results
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.cli import main
 from lmms_manu.evaluation.harness import Harness
 
@@ -112,7 +112,7 @@ def answered(monkeypatch):
         return write_results(call.output, f"{call.tasks[0]}_cloze_text", {"cloze_accuracy": 100})
 
     monkeypatch.setattr(Harness, "run", harness)
-    for name in (*environment.HELP, "OPENAI_API_KEY", "OPENAI_API_URL", "MODEL_VERSION"):
+    for name in (*variables.HELP, "OPENAI_API_KEY", "OPENAI_API_URL", "MODEL_VERSION"):
         monkeypatch.delenv(name, raising=False)
 
 

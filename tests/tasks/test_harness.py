@@ -10,8 +10,8 @@ from support.judge_server import JudgeServer, completion, verdict
 from support.rows import altered
 from support.rule_models import ChatRule, SimpleRule
 
+from lmms_manu.benchmarks.answer_scores import rouge
 from lmms_manu.benchmarks.mllmu import DatasetSource, Leaf, ProtocolSettings
-from lmms_manu.benchmarks.mllmu.answer_scores import rouge
 from lmms_manu.benchmarks.mllmu.names import ACCOUNTS, METRICS, TASKS
 from lmms_manu.benchmarks.mllmu.questions import load_questions
 from lmms_manu.errors import DataError, SettingError

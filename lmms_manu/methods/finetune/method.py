@@ -22,6 +22,7 @@ class Finetune(Trains[FinetuneSettings]):
     name = "finetune"
     config_class = FinetuneSettings
     label_fields = ("set", "recipe", "epochs")
+    learnt = ("forget", "retain")
 
     def description(self) -> str:
         about = (

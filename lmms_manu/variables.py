@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 DATASET = "LMMS_MANU_DATASET"
+CLEAR_DATASET = "LMMS_MANU_CLEAR_DATASET"
 EXEMPLARS = "LMMS_MANU_EXEMPLARS"
 SEED = "LMMS_MANU_SEED"
 ANSWERS = "LMMS_MANU_ANSWERS"
@@ -22,6 +23,8 @@ JUDGE_ATTEMPTS = "LMMS_MANU_JUDGE_ATTEMPTS"
 HELP = {
     DATASET: "Folder or hub name of MLLMU-Bench, for the tasks and the model alike (default `MLLMMU/MLLMU-Bench`, "
     "which a folder of that relative path in the current directory stands in for).",
+    CLEAR_DATASET: "Folder or hub name of CLEAR, for the tasks and the model alike (default `therem/CLEAR`, or a "
+    "folder of that relative path).",
     EXEMPLARS: "Number of exemplar people, 0 for none: by task (`cloze=1`) or by split and task (`celebrity.cloze=2`); "
     "the default is `classification=1,cloze=auto`, which is one person for Idefics2 and two for every other model, and "
     "none for celebrities.",
