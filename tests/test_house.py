@@ -62,6 +62,7 @@ FLOORS = (
     "answering",
     "measuring",
     "models",
+    "likelihood_metrics",
     "terminal",
     "images",
     "kept",
