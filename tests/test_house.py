@@ -64,6 +64,7 @@ FLOORS = (
     "models",
     "terminal",
     "images",
+    "likelihood_metrics",
     "kept",
     "variables",
     "memory",
