@@ -34,7 +34,6 @@ MISDIRECTION = {
     "path_neurons": 100,
     "points": 8,
     "steered_layer": 1,
-    "pruning": "never",
     "learning_rate": 1e-2,
     "retain_weight": 20,
 }
