@@ -65,6 +65,7 @@ FLOORS = (
     "likelihood_metrics",
     "terminal",
     "images",
+    "likelihood_metrics",
     "kept",
     "variables",
     "memory",

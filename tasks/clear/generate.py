@@ -10,9 +10,9 @@ from lmms_manu.benchmarks import generated
 from lmms_manu.benchmarks.clear.names import (
     COLUMNS,
     LEAVES,
+    LIKELIHOOD,
     METRICS,
     RATIOS,
-    SPLITS,
     TASKS,
     config_of,
     everything_name,
@@ -77,9 +77,10 @@ COLUMN = """\
     weight_by_size: false
 """
 
-TOKENS = {"generation": 300, "recognition": 300, "classification": 10}
+TOKENS = {"generation": 300, "recognition": 300, "classification": 10, LIKELIHOOD: 1}
 
 AGGREGATIONS = {
+    "harmonic_mean": "!function utils.harmonic_mean",
     "unparsed": "!function utils.total",
     "clustered_score": "!function utils.mean_score",
     "scored": "!function utils.count",
@@ -87,19 +88,27 @@ AGGREGATIONS = {
 }
 """How a metric is made of the samples' values; the others are means."""
 
-DIRECTIONS = {"unparsed": False, "scored": True, "skipped": False}
+DIRECTIONS = {
+    "caption_truth_ratio": True,
+    "choice_truth_ratio": True,
+    "unparsed": False,
+    "scored": True,
+    "skipped": False,
+}
 """Whether more is better, where that is the same for those to forget; of every other metric it is not."""
 
 FORGOTTEN = "_forgotten"
 
 ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
+"""What a leaf reports beside its metrics; one of likelihoods has no answers, and the last two alone."""
 
 
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     found = {"_base_yaml": BASE}
     for (kind, metrics), forgotten in itertools.product(METRICS.items(), ("", FORGOTTEN)):
-        listed = "".join(_metric(name, forgotten) for name in (*metrics, *ACCOUNTS))
+        accounts = ACCOUNTS[2:] if kind == LIKELIHOOD else ACCOUNTS
+        listed = "".join(_metric(name, forgotten) for name in (*metrics, *accounts))
         found[f"_{kind}{forgotten}_yaml"] = "include: _base_yaml\n" + GENERATION.format(tokens=TOKENS[kind]) + listed
     for task in TASKS.values():
         found[f"{task.name}.yaml"] = LEAF.format(
@@ -109,16 +118,14 @@ def files() -> dict[str, str]:
             config=config_of(task),
             version=VERSION,
         )
-    for split in SPLITS:
-        for ratio in ratios_of(split.name):
-            name = group_name(split.name, ratio)
-            kinds = {kind for kind, _ in LEAVES[split.name]}
-            shown = [metric for metric in COLUMNS if any(metric in METRICS[kind] for kind in kinds)]
-            members = [task.name for task in TASKS.values() if task.group == name]
-            found[f"{name}.yaml"] = _group(name, members, shown)
-    for ratio in RATIOS:
-        groups = [group_name(split.name, ratio if None not in ratios_of(split.name) else None) for split in SPLITS]
-        found[f"{everything_name(ratio)}.yaml"] = _group(everything_name(ratio), groups, ())
+    for name in dict.fromkeys(task.group for task in TASKS.values()):
+        members = [task for task in TASKS.values() if task.group == name]
+        shown = [metric for metric in COLUMNS if any(metric in METRICS[task.kind] for task in members)]
+        found[f"{name}.yaml"] = _group(name, [task.name for task in members], shown)
+    for ratio, kind in itertools.product(RATIOS, ("", LIKELIHOOD)):
+        groups = [group_name(split, ratio if ratio in ratios_of(split) else None, kind) for split in LEAVES]
+        name = everything_name(ratio, kind)
+        found[f"{name}.yaml"] = _group(name, groups, ())
     return {name: HEADER + text for name, text in found.items()}
 
 

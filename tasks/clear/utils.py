@@ -12,10 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
-from PIL import Image
 
 from lmms_manu.benchmarks import aggregations
-from lmms_manu.benchmarks.clear import prompts, results
+from lmms_manu.benchmarks.clear import likelihoods, prompts, results
 from lmms_manu.benchmarks.clear.names import TASKS, config_of
 from lmms_manu.benchmarks.clear.questions import LeafQuestions, load_questions
 from lmms_manu.benchmarks.clear.source import ClearSource
@@ -24,6 +23,7 @@ from lmms_manu.plugins.options import running_options
 from lmms_manu.versions import installed
 
 count = aggregations.count
+harmonic_mean = likelihoods.harmonic_mean
 mean_of_modalities = aggregations.mean_of_modalities
 mean_score = aggregations.mean_score
 skipped = aggregations.skipped
@@ -47,14 +47,14 @@ def doc_to_text(doc: Mapping[str, Any]) -> str:
     return prompts.question_text(doc)
 
 
-def doc_to_visual(doc: Mapping[str, Any]) -> list[Image.Image]:
+def doc_to_visual(doc: Mapping[str, Any]) -> prompts.Asked:
     """The picture, decoded now; none where a question is asked as text."""
     if TASKS[doc["leaf"]].modality == "text":
-        return []
-    return [ClearSource(doc["dataset"]).image(doc["config"], doc["row"])]
+        return prompts.Asked([])
+    return prompts.Asked([ClearSource(doc["dataset"]).image(doc["config"], doc["row"])], doc["answers"])
 
 
-def doc_to_messages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+def doc_to_messages(doc: Mapping[str, Any]) -> prompts.Asked:
     """The question as a chat message."""
     return prompts.messages(doc_to_text(doc), doc_to_visual(doc))
 

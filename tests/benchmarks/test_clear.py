@@ -3,7 +3,9 @@
 import collections
 import importlib.util
 import json
+import math
 import shutil
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,10 @@ from pyarrow import parquet
 from support.harness_results import evaluate
 
 from lmms_manu import embedded
+from lmms_manu.answering.requests import Likelihood, written
 from lmms_manu.benchmarks import get_benchmark
 from lmms_manu.benchmarks.clear.authors import most_mentioned, picture_rows, text_rows
+from lmms_manu.benchmarks.clear.likelihoods import harmonic_mean
 from lmms_manu.benchmarks.clear.names import CONFIGS, METRICS, RATIOS, SPLITS, TASKS, everything_name
 from lmms_manu.benchmarks.clear.prompts import choices
 from lmms_manu.benchmarks.clear.questions import LIMIT, load_questions
@@ -207,6 +211,41 @@ def test_a_sample_is_read_back_as_it_was_scored(source, leaf, response, scores):
         assert sample.question.splitlines()[-2] == f"F: {document['options'][5]}"
 
 
+def told(*answers):
+    """What a model gives that was asked for likelihoods: for each answer the probability of each token."""
+    rows = [Likelihood(tuple(map(math.log, answer)), (True,) * len(answer)) for answer in answers]
+    return written(rows)
+
+
+def test_probability_and_truth_ratio_are_tofus_with_one_questions_own_wrong_answers(source):
+    caption, name = questions(source, "clear_forget_10_likelihood_multimodal").select([0, 1])
+    assert caption["answers"][0] == caption["answer"] != caption["answers"][1]
+    assert len(caption["answers"]) == 2 + 5
+    assert len(name["answers"]) == 1 + 5
+    wrong = [(0.1, 0.4), (0.2, 0.2), (0.4,), (0.1,), (0.2, 0.8, 0.05)]
+
+    # The geometric means of the tokens are .2, .2, .4, .1, .2, and theirs in turn is .2; the paraphrase has .4.
+    scored = score_answer(caption, told((0.9, 0.4), (0.8, 0.2), *wrong))
+    assert scored["caption_probability"] == pytest.approx(0.6)
+    assert scored["caption_truth_ratio"] == pytest.approx(0.5)
+    assert scored["scored"]["log_truth_ratio"] == pytest.approx(math.log(0.5))
+
+    scored = score_answer(name, told((0.9,), *wrong))
+    assert scored["choice_probability"] == pytest.approx(0.9 / (0.9 + 0.2 + 0.2 + 0.4 + 0.1 + 0.2))
+    assert scored["choice_truth_ratio"] == pytest.approx(0.2 / 0.9)
+    (kept,) = questions(source, "clear_real_faces_likelihood_multimodal").select([0])
+    assert score_answer(kept, told((0.8,), *wrong))["choice_truth_ratio"] == pytest.approx(1 - 0.2 / 0.8)
+    assert score_answer(kept, told((0.1,), *wrong))["choice_truth_ratio"] == 0
+    assert harmonic_mean([{"a": 0.2, "b": 0.6}, {"a": 0.4, "b": 0.6}]) == pytest.approx(2 / (1 / 0.3 + 1 / 0.6))
+
+
+def test_an_answer_in_the_place_of_likelihoods_is_refused(source):
+    document = questions(source, "clear_forget_10_likelihood_multimodal")[0]
+    for response in ("It is Ada.", told((0.5,)), "[]"):
+        with pytest.raises(DataError, match="likelihoods are needed, and the model gave"):
+            score_answer(document, response)
+
+
 def test_the_task_files_are_what_generate_writes_and_the_readme_names_everything(generate):
     assert generate.drift() == []
     readme = (FOLDER / "README.md").read_text()
@@ -230,7 +269,7 @@ def test_two_methods_go_from_the_data_through_the_harness_to_the_page(made, tmp_
     for number, (name, arguments) in enumerate(methods.items()):
         evaluate(
             tmp_path / name,
-            ["clear_10"],
+            ["clear_10", "clear_10_likelihood"],
             None,
             model_args=f"pretrained={checkpoint},benchmark=clear,forget_ratio=10,device=cpu,{arguments}",
             when=f"20260101_12000{number}",
@@ -253,6 +292,12 @@ def test_two_methods_go_from_the_data_through_the_harness_to_the_page(made, tmp_
         assert {"clear.retain.rouge_l", "clear.real_faces.recognition", "clear.real_world.classification"} <= set(
             numbers
         )
+        assert numbers["clear.forget.caption_truth_ratio"]["mean"]["questions"] == 2
+        assert 0 < numbers["clear.real_faces.harmonic_mean"]["mean"]["value"] < 1
+        lines = [json.loads(line) for line in next((tmp_path / name).rglob("*forget_10_likelihood*.jsonl")).open()]
+        told = [line["scored"]["log_probs"][0] for line in lines if line["scored"]["about"] == "caption"]
+        expected = statistics.fmean(math.exp(statistics.fmean(log_probs)) for log_probs in told)
+        assert numbers["clear.forget.caption_probability"]["mean"]["value"] == pytest.approx(expected)
     assert {"forgetting_rate", "retention_rate", "modality_gap"} <= set(rows["manu"]["derived"])
     assert report["runs"][2]["edit"]["forgotten"] == {"benchmark": "clear", "forget_ratio": 10}
     page = (tmp_path / "report" / "report.html").read_text()

@@ -19,6 +19,7 @@ from lmms_manu.benchmarks.clear.authors import picture_rows, text_rows
 from lmms_manu.benchmarks.clear.names import (
     BENCHMARK,
     DEFAULT_RATIO,
+    LIKELIHOOD,
     RATIOS,
     SPLITS,
     TASKS,
@@ -31,6 +32,22 @@ from lmms_manu.benchmarks.clear.source import HUB_NAME, ClearSource
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import DataError
+
+
+def _likelihood(name: str, label: str, *, floor: float = 0.0, higher_when_forgotten: bool = False) -> Metric:
+    return Metric(
+        name,
+        label,
+        LIKELIHOOD,
+        name,
+        digits=3,
+        unit="",
+        floor=floor,
+        maximum=1.0,
+        higher_when_forgotten=higher_when_forgotten,
+        in_rates=False,
+    )
+
 
 _ROLES: tuple[Role, ...] = ("forget", "retain")
 
@@ -53,6 +70,11 @@ class Clear(Benchmark):
             floor=100 / 6,
             is_right_or_wrong=True,
         ),
+        _likelihood("caption_probability", "P(caption)"),
+        _likelihood("choice_probability", "P(right choice)", floor=1 / 6),
+        _likelihood("caption_truth_ratio", "Truth ratio of captions", higher_when_forgotten=True),
+        _likelihood("choice_truth_ratio", "Truth ratio of choices", higher_when_forgotten=True),
+        _likelihood("harmonic_mean", "Harmonic mean"),
     )
     quality = (
         Metric("unparsed", "Unparsed", "classification", "unparsed", scale=100.0, per="scored", higher_is_better=False),

@@ -19,17 +19,21 @@ SPLITS = (
     Split("real_world", "Real world", "control"),
 )
 
+LIKELIHOOD = "likelihood"
+"""The kind that asks nothing: it reads off how likely a model finds right and wrong captions, names and answers."""
+
 _OF_AUTHORS = (
     ("generation", "multimodal"),
     ("generation", "text"),
     ("recognition", "multimodal"),
     ("classification", "multimodal"),
+    (LIKELIHOOD, "multimodal"),
 )
 LEAVES = {
     "forget": _OF_AUTHORS,
     "retain": _OF_AUTHORS,
-    "real_faces": (("recognition", "multimodal"), ("classification", "multimodal")),
-    "real_world": (("generation", "multimodal"), ("classification", "multimodal")),
+    "real_faces": (("recognition", "multimodal"), ("classification", "multimodal"), (LIKELIHOOD, "multimodal")),
+    "real_world": (("generation", "multimodal"), ("classification", "multimodal"), (LIKELIHOOD, "multimodal")),
 }
 """The kinds of questions about each split, with their modality."""
 
@@ -49,11 +53,18 @@ METRICS = {
     "generation": ("rouge_recall", "rouge_l"),
     "recognition": ("name_recall",),
     "classification": ("classification_accuracy", "unparsed"),
+    LIKELIHOOD: (
+        "caption_probability",
+        "choice_probability",
+        "caption_truth_ratio",
+        "choice_truth_ratio",
+        "harmonic_mean",
+    ),
 }
 """The metrics of each kind. No name is part of another, because the harness matches group metrics by substring."""
 
-COLUMNS = ("rouge_recall", "rouge_l", "name_recall", "classification_accuracy")
-"""What a group's row shows."""
+COLUMNS = ("rouge_recall", "rouge_l", "name_recall", "classification_accuracy", *METRICS[LIKELIHOOD])
+"""What a group's row shows, as far as its leaves report it."""
 
 
 def authors_config(role: str, ratio: int) -> str:
@@ -77,14 +88,16 @@ def text_config(role: str, ratio: int) -> str:
     return f"{authors_config(role, ratio)}+tofu"
 
 
-def group_name(split: str, ratio: int | None) -> str:
-    """The group of a split's leaves: `clear_forget_05`, `clear_real_faces`."""
-    return f"{BENCHMARK}_{split}" if ratio is None else f"{BENCHMARK}_{split}_{ratio:02}"
+def group_name(split: str, ratio: int | None, kind: str = "") -> str:
+    """The group of a split's leaves: `clear_forget_05`, `clear_real_faces`, `clear_forget_05_likelihood`."""
+    name = f"{BENCHMARK}_{split}" if ratio is None else f"{BENCHMARK}_{split}_{ratio:02}"
+    return f"{name}_{LIKELIHOOD}" if kind == LIKELIHOOD else name
 
 
-def everything_name(ratio: int = DEFAULT_RATIO) -> str:
-    """The group of all splits at a forget ratio: `clear_01`, `clear` at 5 %, `clear_10`."""
-    return BENCHMARK if ratio == DEFAULT_RATIO else f"{BENCHMARK}_{ratio:02}"
+def everything_name(ratio: int = DEFAULT_RATIO, kind: str = "") -> str:
+    """The group of all splits at a forget ratio: `clear_01`, `clear` at 5 %, `clear_10`, `clear_10_likelihood`."""
+    name = BENCHMARK if ratio == DEFAULT_RATIO else f"{BENCHMARK}_{ratio:02}"
+    return f"{name}_{LIKELIHOOD}" if kind == LIKELIHOOD else name
 
 
 def ratios_of(split: str) -> tuple[int | None, ...]:
@@ -103,9 +116,10 @@ def config_of(task: Task) -> str:
 def _leaves() -> Iterator[Task]:
     for split in LEAVES:
         for ratio in ratios_of(split):
-            group = group_name(split, ratio)
             for kind, modality in LEAVES[split]:
-                yield Task(BENCHMARK, f"{group}_{kind}_{modality}", split, kind, modality, ratio, group)
+                name, group = f"{group_name(split, ratio)}_{kind}_{modality}", group_name(split, ratio, kind)
+                reads = kind == LIKELIHOOD
+                yield Task(BENCHMARK, name, split, kind, modality, ratio, group, reads_likelihoods=reads)
 
 
 TASKS = {task.name: task for task in _leaves()}

@@ -6,8 +6,6 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PIL import Image
-
 from lmms_manu.benchmarks.draw_by_rule import rank
 
 # The released code draws one of these for each picture; a model is asked in the words that it was trained on.
@@ -49,7 +47,24 @@ def question_text(document: Mapping[str, Any]) -> str:
     return "\n".join([document["question"], *lines, _ONE_LETTER])
 
 
-def messages(text: str, pictures: Sequence[Image.Image]) -> list[dict[str, Any]]:
+class Asked(list[Any]):
+    """Messages or pictures, which the harness hands on as they are.
+
+    Args:
+        items: the messages or pictures.
+        continuations: texts whose likelihoods are asked for in place of an answer; none where an answer is.
+    """
+
+    def __init__(self, items: Sequence[Any], continuations: Sequence[str] = ()) -> None:
+        super().__init__(items)
+        self.continuations = tuple(continuations)
+
+    def with_items(self, items: Sequence[Any]) -> Asked:
+        """Other items for the same question."""
+        return Asked(items, self.continuations)
+
+
+def messages(text: str, pictures: Asked) -> Asked:
     """A question as chat messages, its pictures first."""
     shown = [{"type": "image", "url": picture} for picture in pictures]
-    return [{"role": "user", "content": [*shown, {"type": "text", "text": text}]}]
+    return pictures.with_items([{"role": "user", "content": [*shown, {"type": "text", "text": text}]}])

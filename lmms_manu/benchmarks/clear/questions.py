@@ -33,14 +33,19 @@ DOCUMENT_FEATURES = Features(
         "question": Value("string"),
         "options": List(Value("string")),
         "answer": Value("string"),
+        "about": Value("string"),
+        "answers": List(Value("string")),
         "skipped": Value("int32"),
     }
 )
 """A document: a question and all that is needed to ask and score it in any process.
 
 `options` are the texts of A, B and so on, empty where nothing is chosen; `answer` is the letter of the right one then.
-`skipped` is how many questions the leaf has lost.
+`answers` are the texts whose likelihoods are read, empty where the model answers: the right one first and, where it is
+`about` a `CAPTION`, the paraphrase second; the others are wrong. `skipped` is how many questions the leaf has lost.
 """
+
+CAPTION, CHOICE = "caption", "choice"
 
 Question = dict[str, Any]
 
@@ -79,12 +84,12 @@ def load_questions(task: Task, source: ClearSource) -> LeafQuestions:
     rows = source.texts(config)
     documents, skipped = [], list(_homeless(task, source, config))
     for person, row in places:
-        asked = _question(task, config, rows[row]) if row in whole else "its picture is missing or cut off"
-        if isinstance(asked, str):
-            skipped.append(f"{config} row {row} ({person}): {asked}")
-        else:
-            where = {"leaf": task.name, "dataset": source.path, "person": person, "config": config, "row": row}
-            documents.append({**where, **asked})
+        where = {"leaf": task.name, "dataset": source.path, "person": person, "config": config, "row": row}
+        for asked in _questions(task, config, rows[row]) if row in whole else ["its picture is missing or cut off"]:
+            if isinstance(asked, str):
+                skipped.append(f"{config} row {row} ({person}): {asked}")
+            else:
+                documents.append({**where, "options": [], "about": "", "answers": [], **asked})
     _report(task.name, skipped)
     if not documents:
         raise DataError(f"{task.name} has no usable question: see {config} of {source}.")
@@ -117,6 +122,31 @@ def _homeless(task: Task, source: ClearSource, config: str) -> tuple[str, ...]:
     return picture_rows(source, config).skipped
 
 
+def _questions(task: Task, config: str, values: dict[str, Any]) -> list[Question | str]:
+    """The questions of a row, or what is wrong with them."""
+    if not task.reads_likelihoods:
+        return [_question(task, config, values)]
+    if config == REAL_WORLD:
+        return [_scored(CHOICE, values["question"], [values["answer"]], values["options"])]
+    if config == REAL_FACES:
+        return [_scored(CHOICE, NAME_QUESTION, [values["answer"]], values["options"])]
+    right = [values["caption"], values["paraphrased_caption"]]
+    return [
+        _scored(CAPTION, caption_question(values["caption"] or ""), right, values["perturbed_captions"]),
+        _scored(CHOICE, NAME_QUESTION, [values["name"]], values["perturbed_names"]),
+    ]
+
+
+def _scored(about: str, asked: str | None, right: list[str | None], others: list[str | None] | None) -> Question | str:
+    """A question with the texts whose likelihoods are read, or what is wrong with it."""
+    wrong = [other for other in others or () if other and other not in right]
+    if not (asked and all(right)):
+        return f"the question, the {about} or its paraphrase is missing"
+    if not wrong:
+        return f"it has no wrong {about}"
+    return {"question": asked, "answer": right[0], "about": about, "answers": [*right, *wrong]}
+
+
 def _question(task: Task, config: str, values: dict[str, Any]) -> Question | str:
     """The question, options and answer of a row, or what is wrong with it."""
     is_real = task.ratio is None
@@ -131,7 +161,7 @@ def _question(task: Task, config: str, values: dict[str, Any]) -> Question | str
     if not (asked and answer):
         return "the question or the answer is missing"
     if task.kind != "classification":
-        return {"question": asked, "options": [], "answer": answer}
+        return {"question": asked, "answer": answer}
     others = values["options"] if is_real else values["perturbed_names"]
     shown = choices(answer, [other for other in others or () if other])
     if len(shown) < 2:
