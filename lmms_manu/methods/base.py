@@ -95,6 +95,9 @@ class Method(Generic[S]):
     config_class: ClassVar[type[Settings]]
     """The method's own settings; its fields become arguments of the model and options of the command line."""
 
+    outcome: ClassVar[str] = "edited to forget"
+    """What a model is afterwards, for the title of its card."""
+
     label_fields: ClassVar[tuple[str, ...]] = ()
     """The settings that tell the method's runs apart, in the order of a label."""
 
@@ -113,6 +116,17 @@ class Method(Generic[S]):
         """What tells this run apart from others of the method, in the order of a label."""
         values = {name: getattr(self.config, name) for name in self.label_fields}
         return {name: value for name, value in values.items() if value is not None}
+
+    def control(self, seed: int) -> Mapping[str, Value] | None:
+        """The settings that make this edit its random control, of the same size; None where there is none.
+
+        A method whose settings have `control` and `seed` has one.
+
+        Args:
+            seed: of the draw.
+        """
+        has_one = {"control", "seed"} <= {*self.config.names()} and not getattr(self.config, "control", None)
+        return {"control": True, "seed": seed} if has_one and not self.changes_nothing() else None
 
     def description(self) -> str:
         """A paragraph for model cards: what was done to the weights, what that does not prove, and the citation."""

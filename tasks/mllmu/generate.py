@@ -10,6 +10,8 @@ from lmms_manu.benchmarks.generated import HEADER
 from lmms_manu.benchmarks.mllmu.names import (
     COLUMNS,
     DEFAULT_RATIO,
+    LIKELIHOOD,
+    LIKELIHOODS,
     RATIOS,
     SPLITS,
     TASKS,
@@ -18,10 +20,15 @@ from lmms_manu.benchmarks.mllmu.names import (
     everything_name,
     group_name,
     leaves,
+    likelihood_leaves,
 )
 
 FOLDER = Path(__file__).parent
 VERSION = 2.0
+
+FORGOTTEN_SPLITS = ("forget", "test")
+FORGOTTEN = "_forgotten"
+"""In the names of what leaves about people to forget share: of their scores lower is better."""
 
 BASE = """\
 # What all leaves share. The dataset is where LMMS_MANU_DATASET says.
@@ -41,13 +48,35 @@ generation_kwargs:
   until: []
 """
 
+LIKELIHOOD_BASE = """\
+include: _base_yaml
+doc_to_text: !function utils.likelihood_text
+doc_to_visual: !function utils.likelihood_pictures
+doc_to_messages: !function utils.likelihood_messages
+doc_to_target: !function utils.likelihood_target
+process_results: !function utils.likelihood_results
+metric_list:
+{metrics}
+  - metric: scored
+    aggregation: !function utils.count
+    higher_is_better: true
+  - metric: skipped
+    aggregation: !function utils.skipped
+    higher_is_better: false
+"""
+
+LIKELIHOOD_METRIC = """\
+  - metric: {metric}
+    aggregation: mean
+    higher_is_better: KEPT"""
+
 ACCOUNTS = """\
   - metric: answer_score
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: clustered_score
     aggregation: !function utils.mean_score
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: scored
     aggregation: !function utils.count
     higher_is_better: true
@@ -61,7 +90,7 @@ METRICS = {
 metric_list:
   - metric: classification_accuracy
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: unparsed
     aggregation: !function utils.total
     higher_is_better: false
@@ -70,19 +99,19 @@ metric_list:
 metric_list:
   - metric: rouge_l
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: rouge_1
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: rouge_2
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: bleu
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: factuality
     aggregation: !function utils.mean_of_judged
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: not_judged
     aggregation: !function utils.count_not_judged
     higher_is_better: false
@@ -91,12 +120,12 @@ metric_list:
 metric_list:
   - metric: cloze_accuracy
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
 """,
 }
 
 LEAF = """\
-include: _{task}_yaml
+include: _{task}{forgotten}_yaml
 task: {name}
 metadata:
   version: {version}
@@ -134,16 +163,25 @@ metadata:
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     texts = {"_base_yaml": HEADER + BASE}
-    for task in TASKS:
-        texts[f"_{task}_yaml"] = HEADER + "include: _base_yaml\n" + METRICS[task] + ACCOUNTS
-    for leaf in leaves():
+    likelihoods = "\n".join(LIKELIHOOD_METRIC.format(metric=metric) for metric in LIKELIHOODS)
+    for forgotten in ("", FORGOTTEN):
+        kept = "false" if forgotten else "true"
+        for task in TASKS:
+            metrics = (METRICS[task] + ACCOUNTS).format(kept=kept)
+            texts[f"_{task}{forgotten}_yaml"] = HEADER + "include: _base_yaml\n" + metrics
+        base = LIKELIHOOD_BASE.format(metrics=likelihoods.replace("KEPT", kept))
+        texts[f"_{LIKELIHOOD}{forgotten}_yaml"] = HEADER + base
+    every = [*leaves(), *likelihood_leaves()]
+    for leaf in every:
         texts[f"{leaf.name}.yaml"] = HEADER + _leaf(leaf)
-    for group in dict.fromkeys((leaf.split, leaf.ratio) for leaf in leaves()):
-        texts[f"{group_name(*group)}.yaml"] = HEADER + _group(*group)
+    for name in dict.fromkeys(leaf.group for leaf in every):
+        members = [leaf for leaf in every if leaf.group == name]
+        texts[f"{name}.yaml"] = HEADER + _group(name, members)
     for ratio in RATIOS:
-        groups = [group_name(split, ratio) for split in SPLITS]
-        text = EVERYTHING.format(name=everything_name(ratio), tasks=_items(groups), version=VERSION)
-        texts[f"{everything_name(ratio)}.yaml"] = HEADER + text
+        for ending in ("", f"_{LIKELIHOOD}"):
+            groups = [f"{group_name(split, ratio)}{ending}" for split in SPLITS]
+            name = f"{everything_name(ratio)}{ending}"
+            texts[f"{name}.yaml"] = HEADER + EVERYTHING.format(name=name, tasks=_items(groups), version=VERSION)
     return texts
 
 
@@ -158,14 +196,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _leaf(leaf: Leaf) -> str:
     config = config_name(leaf.split, leaf.ratio or DEFAULT_RATIO)
-    return LEAF.format(task=leaf.task, name=leaf.name, config=config, version=VERSION)
+    forgotten = FORGOTTEN if leaf.split in FORGOTTEN_SPLITS else ""
+    return LEAF.format(task=leaf.task, forgotten=forgotten, name=leaf.name, config=config, version=VERSION)
 
 
-def _group(split: str, ratio: int | None) -> str:
-    name = group_name(split, ratio)
-    columns = "".join(COLUMN.format(metric=metric) for metric in COLUMNS).rstrip("\n")
-    members = [leaf.name for leaf in leaves() if leaf.group == name]
-    return GROUP.format(name=name, tasks=_items(members), columns=columns, version=VERSION)
+def _group(name: str, members: list[Leaf]) -> str:
+    metrics = LIKELIHOODS if members[0].task == LIKELIHOOD else COLUMNS
+    columns = "".join(COLUMN.format(metric=metric) for metric in metrics).rstrip("\n")
+    return GROUP.format(name=name, tasks=_items([leaf.name for leaf in members]), columns=columns, version=VERSION)
 
 
 def _items(names: list[str]) -> str:
