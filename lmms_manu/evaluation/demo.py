@@ -35,7 +35,7 @@ MISDIRECTION = {
     "points": 8,
     "steered_layer": 1,
     "learning_rate": 1e-2,
-    "retain_weight": 20,
+    "retain_weight": 40,
 }
 """Of the edit along paths: chosen on as many people drawn from those to retain, with those to forget left out."""
 
