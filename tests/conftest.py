@@ -38,6 +38,25 @@ _torch_random = _TorchRandom()  # hypothesis keeps no reference of its own
 register_random(_torch_random)
 
 
+# Files are handed out whole and in order: what takes a minute must not be the last that one of the workers gets.
+_LONGEST = (
+    "acceptance/test_docs_commands.py",
+    "acceptance/test_readme_commands.py",
+    "evaluation/test_sweep.py",
+    "evaluation/test_utility.py",
+    "benchmarks/test_guest.py",
+    "plugins/test_model.py",
+    "plugins/test_harness_processes.py",
+    "test_types.py",
+    "test_packaging.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    places = {str(Path(__file__).parent / name): place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(str(item.path), len(places)))
+
+
 @pytest.fixture(autouse=True)
 def _seeds():
     """Weights that a test's model begins with are the same in each run and in any order of tests."""

@@ -30,24 +30,28 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment(folder, warm_python, tmp_path_factory) -> dict[str, str]:
-    """The variables of a command in that folder, all of them."""
-    own = {"LMMS_MANU_DATASET": str(folder / "people"), "LMMS_MANU_CACHE": str(tmp_path_factory.mktemp("cache"))}
-    return {**warm_python.variables, **own}
+def own_variables(folder, tmp_path_factory) -> dict[str, str]:
+    return {"LMMS_MANU_DATASET": str(folder / "people"), "LMMS_MANU_CACHE": str(tmp_path_factory.mktemp("cache"))}
 
 
 @pytest.fixture(scope="session")
-def _caches(environment):
+def environment(warm_python, own_variables) -> dict[str, str]:
+    """The variables of a command in that folder, all of them."""
+    return {**warm_python.variables, **own_variables}
+
+
+@pytest.fixture(scope="session")
+def _caches(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", Path(environment["HF_DATASETS_CACHE"]))
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets"))
         yield
 
 
 @pytest.fixture
-def here(folder, environment, monkeypatch, _caches) -> Path:
+def here(folder, own_variables, monkeypatch, _caches) -> Path:
     """This process in that folder, with these variables and without a judge."""
     monkeypatch.chdir(folder)
-    for name, value in environment.items():
+    for name, value in {**own_variables, "CUDA_VISIBLE_DEVICES": ""}.items():
         monkeypatch.setenv(name, value)
     for name in [name for name in os.environ if name.startswith("OPENAI_")]:
         monkeypatch.delenv(name)

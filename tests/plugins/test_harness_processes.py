@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -86,7 +85,7 @@ def test_two_processes_prune_and_answer_as_one_does(warm_python, folder, environ
     assert len(pruned) == 1, "rank 0 alone says what was pruned"
 
 
-def test_a_process_that_fails_takes_the_others_down_with_its_own_message(folder, environment, tmp_path):
+def test_a_process_that_fails_takes_the_others_down_with_its_own_message(warm_python, folder, environment, tmp_path):
     world = tmp_path / "world"
     write_mmstar(world, documents=4)
     for name in ("short", "people"):
@@ -94,8 +93,8 @@ def test_a_process_that_fails_takes_the_others_down_with_its_own_message(folder,
     _break_picture(world, document=1)
     started = time.monotonic()
     # A cache of its own: a data set of the same relative path is found in a shared one, whole.
-    variables: dict[str, Any] = {"ACCELERATE_USE_CPU": "true", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
-    done = launch(sys.executable, world, environment, "mmstar", tmp_path / "out", **variables)
+    variables: dict[str, Any] = {"ACCELERATE_USE_CPU": "true", "LMMS_EVAL_DATASETS_CACHE": str(tmp_path / "cache")}
+    done = launch(warm_python.python, world, environment, "mmstar", tmp_path / "out", **variables)
     assert time.monotonic() - started < 250, "the other process was not waited for"
     assert done.returncode != 0
     assert "Process 1 of 2 failed: DataError: mmstar, document 1: a picture cannot be read" in done.stderr + done.stdout

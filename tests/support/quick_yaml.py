@@ -14,7 +14,7 @@ from yaml.cyaml import CParser
 from yaml.resolver import Resolver
 
 
-class QuickLoader(CParser, FullConstructor, Resolver):
+class QuickLoader(CParser, FullConstructor, Resolver):  # type: ignore[misc]
     """`yaml.FullLoader` with its constructors, those that are added later included, but for the parser."""
 
     def __init__(self, stream: Any) -> None:
@@ -24,8 +24,8 @@ class QuickLoader(CParser, FullConstructor, Resolver):
         # By which the harness finds the functions that a file names.
         self.name = getattr(stream, "name", "<text>")
 
-    yaml_constructors = property(lambda self: yaml.FullLoader.yaml_constructors)  # type: ignore[assignment]
-    yaml_multi_constructors = property(lambda self: yaml.FullLoader.yaml_multi_constructors)  # type: ignore[assignment]
+    yaml_constructors = property(lambda self: yaml.FullLoader.yaml_constructors)
+    yaml_multi_constructors = property(lambda self: yaml.FullLoader.yaml_multi_constructors)
 
 
 def read_quickly() -> None:

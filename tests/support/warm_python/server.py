@@ -51,6 +51,7 @@ MODULES = (
 # What nothing reads while it is imported: arguments of tasks, judges and launchers.
 LATE = (
     "LMMS_MANU_",
+    "LMMS_EVAL_DATASETS_CACHE",
     "OPENAI_",
     "MODEL_VERSION",
     "API_TYPE",
