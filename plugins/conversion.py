@@ -71,7 +71,7 @@ class RequestConverter:
             context, continuation = request.args
             tokenizer = self._renderer.tokenizer
             start = context or tokenizer.bos_token or tokenizer.eos_token
-            return ContinuationRequest(start, continuation, list, f"{task_of(request)}, document {request.doc_id}")
+            return ContinuationRequest(start, (continuation,), list, f"{task_of(request)}, document {request.doc_id}")
         context, continuation, doc_to_visual, number, task, split = request.args
         label = f"{task}, document {number}"
         ask = _Reopened(lambda: _simple_messages(doc_to_visual, self._documents[task][split][number], context), label)
@@ -79,7 +79,7 @@ class RequestConverter:
             continuation = continuation(self._documents[task][split][number])
         self._check_media(ask.first, label)
         text = self._renderer.chat_text(ask.first, in_place=True)
-        return ContinuationRequest(text, str(continuation), lambda: _pictures(ask(), label), label)
+        return ContinuationRequest(text, (str(continuation),), lambda: _pictures(ask(), label), label)
 
     def _request(
         self,
@@ -102,14 +102,17 @@ class RequestConverter:
         except SettingError as error:
             raise SettingError(f"{name}: {error}") from None
         released, advice = getattr(asked, "released", None), ""
+        continuations = tuple(getattr(asked, "continuations", ()))
         if released is not None:
             label, advice = asked.label or label, asked.advice
         self._check_people(name, label)
         if released is not None and self._prompt == "released":
             text = self._renderer.released_text(released)
-            return PromptRequest(text, lambda: _in_rgb(ask().pictures, label), generation, name, label, advice)
+            return PromptRequest(
+                text, lambda: _in_rgb(ask().pictures, label), generation, name, label, advice, continuations
+            )
         text = self._renderer.chat_text(asked, in_place=in_place)
-        return PromptRequest(text, lambda: _pictures(ask(), label), generation, name, label, advice)
+        return PromptRequest(text, lambda: _pictures(ask(), label), generation, name, label, advice, continuations)
 
     def _check_media(self, messages: Messages, label: str) -> None:
         """Refuses messages with anything but texts and what the model sees.

@@ -28,9 +28,9 @@ from loguru import logger
 from lmms_manu.answering.engine import AnsweringEngine, Work
 from lmms_manu.answering.kept_answers import KeptAnswers
 from lmms_manu.answering.likelihood import LikelihoodScorer
-from lmms_manu.answering.requests import Answer, PromptRequest
+from lmms_manu.answering.requests import Answer, PromptRequest, written
 from lmms_manu.answering.settings import AnsweringSettings
-from lmms_manu.benchmarks.registry import announce_model
+from lmms_manu.benchmarks.registry import announce_model, find_task
 from lmms_manu.errors import ModelError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
@@ -141,11 +141,16 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
             asked = [request for request in requests if not (request.metadata or {}).get("__padding_only__")]
             converter = self._converter()
-            prompts = (self._convert(converter, request) for request in asked)
+            scored = [request for request in asked if _reads_likelihoods(request)]
+            answered = [request for request in asked if not _reads_likelihoods(request)]
+            prompts = (self._convert(converter, request) for request in answered)
             with self._kept_answers() as kept:
-                answers = iter(self._engine.answer(prompts, len(asked), kept))
-            wanted = {id(request) for request in asked}
-            return [_result(next(answers)) if id(request) in wanted else GenerationResult("") for request in requests]
+                answers = self._engine.answer(prompts, len(answered), kept)
+            results = {id(request): _result(answer) for request, answer in zip(answered, answers, strict=True)}
+            likelihoods = self._scorer.score(self._convert(converter, one).scored() for one in scored)
+            for request, own in zip(scored, likelihoods, strict=True):
+                results[id(request)] = GenerationResult(written(own))
+            return [results.get(id(request), GenerationResult("")) for request in requests]
 
     def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
         """The loss of each continuation, and whether it is what greedy decoding gives, as `(loss, greedy)`.
@@ -158,7 +163,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             refuse_options(running_options())
             converter = self._converter()
             scores = self._scorer.score(converter.continuation(request) for request in requests)
-            return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for one in scores]
+            return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for (one,) in scores]
 
     def generate_until_multi_round(self, requests: list[Instance]) -> list[str]:
         raise ModelError(
@@ -264,6 +269,11 @@ def _refuse_others(label: str, people: People | None, forgotten: Mapping[str, st
         f"{label} belongs to the tasks of forget ratio {ratio}, but the model forgets with forget_ratio={own}: "
         f"evaluate the tasks of {own} %, or edit it with forget_ratio={ratio}."
     )
+
+
+def _reads_likelihoods(request: Instance) -> bool:
+    known = find_task(task_of(request))
+    return known is not None and known.reads_likelihoods
 
 
 def _result(answer: Answer) -> GenerationResult:

@@ -110,6 +110,32 @@ class PrefixCache:
             layer.values = layer.values.expand(size, *layer.values.shape[1:])
         return cache
 
+    def options(self, size: int) -> dict[str, Any]:
+        """What a forward pass of `size` rows behind the start takes beside its inputs."""
+        return {CACHE: self.for_batch(size)}
+
+
+class Fork:
+    """The cache of a batch whose rows are gone on from several times each, for one forward pass.
+
+    Args:
+        cache: as the model gave it for the batch.
+        owners: int `[rows]`, the row of the batch that each row goes on from.
+
+    Raises:
+        NotReusableError: the model keeps a cache that cannot be handed out so.
+    """
+
+    def __init__(self, cache: Any, owners: torch.Tensor) -> None:
+        if not isinstance(cache, DynamicCache) or not all(type(layer) is DynamicLayer for layer in cache.layers):
+            raise NotReusableError(f"it keeps a {type(cache).__name__} that cannot be read twice")
+        cache.batch_select_indices(owners)
+        self._cache = cache
+
+    def options(self, size: int) -> dict[str, Any]:
+        """What the forward pass takes beside its inputs."""
+        return {CACHE: self._cache}
+
 
 class NotReusableError(Exception):
     """A model's cache cannot be shared between prompts."""

@@ -70,6 +70,9 @@ class Metric:
         floor: what a model that knows nothing scores, as shown: 25 for a choice of four.
         maximum: the highest score, as shown.
         is_right_or_wrong: whether an answer is either right or wrong, and not something between.
+        higher_when_forgotten: whether higher is better on a split that is to be forgotten, as of a score that says
+            itself how little is known.
+        in_rates: whether the rates of forgetting and retention are made of it.
     """
 
     name: str
@@ -85,6 +88,8 @@ class Metric:
     floor: float = 0.0
     maximum: float = 100.0
     is_right_or_wrong: bool = False
+    higher_when_forgotten: bool = False
+    in_rates: bool = True
 
     def read(self, values: Mapping[str, float]) -> float | None:
         """The value to show, from a task's results; None if it was not measured."""
@@ -108,7 +113,8 @@ class Task:
         kind: what is asked; `Metric.kind` says which metrics it reports.
         modality: one of `MODALITIES`.
         ratio: the forget ratio whose people it asks about, in percent; None where it is the same at every ratio.
-        group: the harness's group of all tasks of its split and ratio.
+        group: the harness's group of tasks of its split and ratio that are run together.
+        reads_likelihoods: whether the model is to score given continuations, and not to answer.
     """
 
     benchmark: str
@@ -118,6 +124,7 @@ class Task:
     modality: str
     ratio: int | None
     group: str
+    reads_likelihoods: bool = False
 
     def __post_init__(self) -> None:
         if self.modality not in MODALITIES:

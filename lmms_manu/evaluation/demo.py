@@ -30,6 +30,15 @@ CONTROL_SEEDS = (0, 1, 2)
 TRAINING = {"tuning": "full", "learning_rate": 1e-4, "epochs": 3}
 """Of the methods that train: about 200 steps over the samples to forget, settled before any result was looked at."""
 
+MISDIRECTION = {
+    "path_neurons": 100,
+    "points": 8,
+    "steered_layer": 1,
+    "learning_rate": 1e-2,
+    "retain_weight": 20,
+}
+"""Of the edit along paths: chosen on as many people drawn from those to retain, with those to forget left out."""
+
 VANILLA, GOLD = "vanilla", "gold"
 
 SCORES = {"classification": "classification_accuracy", "generation": "rouge_l", "cloze": "cloze_accuracy"}
@@ -69,8 +78,9 @@ def subjects() -> tuple[DemoModel, ...]:
     vanilla = DemoModel(VANILLA, (("method", "none"),))
     gold = DemoModel(GOLD, (("method", "none"), ("pretrained", GOLD_NAME), ("processor", DEFAULT_PROCESSOR)))
     others = [DemoModel("prompting", (("method", "prompting"),))]
-    others += [DemoModel(name, (("method", name), *TRAINING.items())) for name in ("grad_diff", "npo")]
+    others += [DemoModel(name, (("method", name), *TRAINING.items())) for name in ("grad_diff", "npo", "mmunlearner")]
     others += [DemoModel(name, (("method", name),)) for name in ("kvw", "erase")]
+    others.append(DemoModel("mip_editor", (("method", "mip_editor"), *MISDIRECTION.items())))
     pruned = []
     for rate, recipe in itertools.product(PRUNE_RATES, RECIPES):
         arguments = (("recipe", recipe), ("prune_rate", rate))

@@ -95,6 +95,9 @@ class Method(Generic[S]):
     config_class: ClassVar[type[Settings]]
     """The method's own settings; its fields become arguments of the model and options of the command line."""
 
+    outcome: ClassVar[str] = "edited to forget"
+    """What a model is afterwards, for the title of its card."""
+
     label_fields: ClassVar[tuple[str, ...]] = ()
     """The settings that tell the method's runs apart, in the order of a label."""
 

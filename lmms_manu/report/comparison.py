@@ -163,13 +163,14 @@ class _Builder:
         return Section(self._ratio, self._columns, tuple(ranked(rows, self._columns)), self._benchmark)
 
     def _measured_columns(self) -> tuple[Column, ...]:
-        """The columns of each split that any run has, and the utility benchmarks that any run has."""
+        """The columns of each group of tasks that any run has, and the utility benchmarks that any run has."""
         present = {task for run in self._runs for task in run.tasks}
-        splits = {task.split for task in map(find_task, present) if task and task.benchmark == self._benchmark}
+        groups = {task.group for task in map(find_task, present) if task and task.benchmark == self._benchmark}
         return tuple(
             column
             for column in columns()
-            if column.task in present or (column.benchmark == self._benchmark and column.split in splits)
+            if column.task in present
+            or (column.benchmark == self._benchmark and any(task.group in groups for task in column.members))
         )
 
     def _levels(self, run: Run) -> dict[CellKey, Cell]:

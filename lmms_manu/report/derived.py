@@ -133,7 +133,7 @@ def _shares(
 ) -> Shares:
     shares: Shares = {}
     for column in columns():
-        if (column.benchmark, column.split) != (benchmark, split):
+        if (column.benchmark, column.split) != (benchmark, split) or not column.metric.in_rates:
             continue
         mine = row.get((column.name, view), NOT_MEASURED)
         theirs = baseline.get((column.name, view), NOT_MEASURED)

@@ -47,7 +47,7 @@ class Column:
     @property
     def higher_is_better(self) -> bool:
         """Forgetting shows as low scores on what was to be forgotten; everything else should stay high."""
-        return self.metric.higher_is_better and not self.is_forgotten
+        return self.metric.higher_when_forgotten if self.is_forgotten else self.metric.higher_is_better
 
     @property
     def arrow(self) -> str:

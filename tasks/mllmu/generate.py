@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from lmms_manu.benchmarks.generated import HEADER
 from lmms_manu.benchmarks.mllmu.names import (
     COLUMNS,
     DEFAULT_RATIO,
+    LIKELIHOOD,
+    LIKELIHOODS,
     RATIOS,
     SPLITS,
     TASKS,
@@ -19,6 +20,7 @@ from lmms_manu.benchmarks.mllmu.names import (
     everything_name,
     group_name,
     leaves,
+    likelihood_leaves,
 )
 
 FOLDER = Path(__file__).parent
@@ -45,6 +47,28 @@ generation_kwargs:
   temperature: 0
   until: []
 """
+
+LIKELIHOOD_BASE = """\
+include: _base_yaml
+doc_to_text: !function utils.likelihood_text
+doc_to_visual: !function utils.likelihood_pictures
+doc_to_messages: !function utils.likelihood_messages
+doc_to_target: !function utils.likelihood_target
+process_results: !function utils.likelihood_results
+metric_list:
+{metrics}
+  - metric: scored
+    aggregation: !function utils.count
+    higher_is_better: true
+  - metric: skipped
+    aggregation: !function utils.skipped
+    higher_is_better: false
+"""
+
+LIKELIHOOD_METRIC = """\
+  - metric: {metric}
+    aggregation: mean
+    higher_is_better: KEPT"""
 
 ACCOUNTS = """\
   - metric: answer_score
@@ -139,17 +163,25 @@ metadata:
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     texts = {"_base_yaml": HEADER + BASE}
-    for task, forgotten in itertools.product(TASKS, ("", FORGOTTEN)):
-        metrics = (METRICS[task] + ACCOUNTS).format(kept="false" if forgotten else "true")
-        texts[f"_{task}{forgotten}_yaml"] = HEADER + "include: _base_yaml\n" + metrics
-    for leaf in leaves():
+    likelihoods = "\n".join(LIKELIHOOD_METRIC.format(metric=metric) for metric in LIKELIHOODS)
+    for forgotten in ("", FORGOTTEN):
+        kept = "false" if forgotten else "true"
+        for task in TASKS:
+            metrics = (METRICS[task] + ACCOUNTS).format(kept=kept)
+            texts[f"_{task}{forgotten}_yaml"] = HEADER + "include: _base_yaml\n" + metrics
+        base = LIKELIHOOD_BASE.format(metrics=likelihoods.replace("KEPT", kept))
+        texts[f"_{LIKELIHOOD}{forgotten}_yaml"] = HEADER + base
+    every = [*leaves(), *likelihood_leaves()]
+    for leaf in every:
         texts[f"{leaf.name}.yaml"] = HEADER + _leaf(leaf)
-    for group in dict.fromkeys((leaf.split, leaf.ratio) for leaf in leaves()):
-        texts[f"{group_name(*group)}.yaml"] = HEADER + _group(*group)
+    for name in dict.fromkeys(leaf.group for leaf in every):
+        members = [leaf for leaf in every if leaf.group == name]
+        texts[f"{name}.yaml"] = HEADER + _group(name, members)
     for ratio in RATIOS:
-        groups = [group_name(split, ratio) for split in SPLITS]
-        text = EVERYTHING.format(name=everything_name(ratio), tasks=_items(groups), version=VERSION)
-        texts[f"{everything_name(ratio)}.yaml"] = HEADER + text
+        for ending in ("", f"_{LIKELIHOOD}"):
+            groups = [f"{group_name(split, ratio)}{ending}" for split in SPLITS]
+            name = f"{everything_name(ratio)}{ending}"
+            texts[f"{name}.yaml"] = HEADER + EVERYTHING.format(name=name, tasks=_items(groups), version=VERSION)
     return texts
 
 
@@ -168,11 +200,10 @@ def _leaf(leaf: Leaf) -> str:
     return LEAF.format(task=leaf.task, forgotten=forgotten, name=leaf.name, config=config, version=VERSION)
 
 
-def _group(split: str, ratio: int | None) -> str:
-    name = group_name(split, ratio)
-    columns = "".join(COLUMN.format(metric=metric) for metric in COLUMNS).rstrip("\n")
-    members = [leaf.name for leaf in leaves() if leaf.group == name]
-    return GROUP.format(name=name, tasks=_items(members), columns=columns, version=VERSION)
+def _group(name: str, members: list[Leaf]) -> str:
+    metrics = LIKELIHOODS if members[0].task == LIKELIHOOD else COLUMNS
+    columns = "".join(COLUMN.format(metric=metric) for metric in metrics).rstrip("\n")
+    return GROUP.format(name=name, tasks=_items([leaf.name for leaf in members]), columns=columns, version=VERSION)
 
 
 def _items(names: list[str]) -> str:

@@ -18,7 +18,15 @@ from typing import Any
 from datasets import Dataset
 
 from lmms_manu.benchmarks import aggregations
-from lmms_manu.benchmarks.mllmu import Conversation, DatasetSource, Pictures, ProtocolSettings, prompt_building, results
+from lmms_manu.benchmarks.mllmu import (
+    Conversation,
+    DatasetSource,
+    Pictures,
+    ProtocolSettings,
+    likelihoods,
+    prompt_building,
+    results,
+)
 from lmms_manu.benchmarks.mllmu.family import announced_family
 from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
 from lmms_manu.benchmarks.mllmu.questions import LEAVES, LeafQuestions, load_questions
@@ -73,8 +81,27 @@ def process_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[st
     return results.score_answer(doc, responses[0], edit=edit.fingerprint if edit else None)
 
 
+likelihood_text = likelihoods.text
+likelihood_pictures = likelihoods.pictures
+likelihood_messages = likelihoods.conversation
+
+
+def likelihood_target(doc: Mapping[str, Any]) -> str:
+    """The text that is right."""
+    return likelihoods.answers(doc)[0]
+
+
+def likelihood_results(doc: Mapping[str, Any], responses: Sequence[str]) -> dict[str, Any]:
+    """What the likelihoods of the answers say of a model's knowledge."""
+    edit = evaluated()
+    return likelihoods.score(doc, responses[0], edit=edit.fingerprint if edit else None)
+
+
 def _load(leaf: str) -> LeafQuestions:
-    return load_questions(LEAVES[leaf], DatasetSource.resolve(), ProtocolSettings.from_environment(announced_family()))
+    source, settings = DatasetSource.resolve(), ProtocolSettings.from_environment(announced_family())
+    if leaf in likelihoods.LEAVES_OF_LIKELIHOODS:
+        return likelihoods.load_likelihoods(likelihoods.LEAVES_OF_LIKELIHOODS[leaf], source, settings)
+    return load_questions(LEAVES[leaf], source, settings)
 
 
 def _questions_of(leaf: str) -> Callable[[Dataset], Dataset]:

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pytest
@@ -53,7 +54,7 @@ def source(made):
 
 @pytest.fixture(scope="module")
 def generate():
-    spec = importlib.util.spec_from_file_location("generate_clear", FOLDER / "generate.py")
+    spec: Any = importlib.util.spec_from_file_location("generate_clear", FOLDER / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -212,7 +213,7 @@ def test_the_task_files_are_what_generate_writes_and_the_readme_names_everything
     names = {*generate.ACCOUNTS, *(metric for metrics in METRICS.values() for metric in metrics)}
     names |= {task.group for task in TASKS.values()} | {everything_name(ratio) for ratio in RATIOS}
     assert [name for name in sorted(names) if f"`{name}`" not in readme] == []
-    loader = type("IgnoresTags", (yaml.SafeLoader,), {})
+    loader: Any = type("IgnoresTags", (yaml.SafeLoader,), {})
     loader.add_constructor("!function", lambda loader, node: None)
     files = {path.stem: yaml.load(path.read_text(), Loader=loader) for path in FOLDER.glob("clear*.yaml")}
     assert {content["metadata"]["version"] for content in files.values()} == {1.0}

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-import sys
 import time
 
 import psutil
@@ -142,13 +141,15 @@ def _kill(process):
     psutil.wait_procs(every)
 
 
-def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(lmms_manu, world, variables, tmp_path):
+def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(
+    lmms_manu, warm_python, world, variables, tmp_path
+):
     out = tmp_path / "sweep"
     grid = ["--recipe", "paper,ratio", "--prune_rate", "10", "--skip", "mllmu_test,mllmu_retain,mllmu_celebrity"]
     words = ["sweep", *grid, "--limit", "1", "--quiet", "--output", str(out)]
     cache = {"LMMS_MANU_CACHE": str(tmp_path / "cache")}
     killed = subprocess.Popen(
-        [sys.executable, "-m", "lmms_manu", *words],
+        [warm_python.python, "-m", "lmms_manu", *words],
         cwd=world,
         env={**variables, **cache},
         stdout=subprocess.PIPE,

@@ -77,7 +77,7 @@ def test_unusable_answers_are_shares_and_not_judged_needs_a_judge(report: Report
 
 def test_changes_are_differences_to_the_baseline_with_an_interval_around_them(report: Report) -> None:
     vanilla, paper = row(report, "vanilla"), row(report, "manu paper 2 %")
-    for column in columns()[:16]:
+    for column in (each for each in columns() if each.benchmark == "mllmu" and each.metric.in_rates):
         for view in ("mean", "multimodal", "text"):
             cell, base = paper.cell(column, view), vanilla.cell(column, view)
             assert cell.value is not None

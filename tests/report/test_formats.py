@@ -36,10 +36,15 @@ def test_numbers_have_true_minus_signs_and_no_negative_zero() -> None:
 
 def test_the_overview_has_the_papers_form(report: Report) -> None:
     table = overview(report.sections[0])
-    assert [head.group for head in table.heads[:16:4]] == ["Forget set", "Test set", "Retain set", "Celebrity set"]
+    assert list(dict.fromkeys(head.group for head in table.heads))[:4] == [
+        "Forget set",
+        "Test set",
+        "Retain set",
+        "Celebrity set",
+    ]
     labels = [(head.label, head.arrow) for head in table.heads]
     assert labels[:4] == [("Classification", "↓"), ("ROUGE-L", "↓"), ("Factuality", "↓"), ("Cloze", "↓")]
-    assert labels[8:12] == [("Classification", "↑"), ("ROUGE-L", "↑"), ("Factuality", "↑"), ("Cloze", "↑")]
+    assert labels[10:14] == [("Classification", "↑"), ("ROUGE-L", "↑"), ("Factuality", "↑"), ("Cloze", "↑")]
     assert [line.name for line in table.lines] == ["vanilla", "manu paper 2 %", "manu ratio 10 %"]
 
 

@@ -10,12 +10,14 @@ import yaml
 from lmms_manu.benchmarks.mllmu.names import (
     ACCOUNTS,
     COLUMNS,
+    LIKELIHOODS,
     METRICS,
     RATIOS,
     Leaf,
     everything_name,
     group_name,
     leaves,
+    likelihood_leaves,
 )
 from lmms_manu.plugins.registration import tasks_folder
 
@@ -50,8 +52,9 @@ def test_a_file_that_was_edited_added_or_lost_is_seen_and_mended(generate, tmp_p
 
 def test_the_harness_knows_every_leaf_and_group(task_manager):
     known = {name for name in task_manager.all_tasks if name.startswith("mllmu")}
-    groups = {leaf.group for leaf in leaves()} | {everything_name(ratio) for ratio in RATIOS}
-    assert known == {leaf.name for leaf in leaves()} | groups
+    every = [*leaves(), *likelihood_leaves()]
+    everything = {everything_name(ratio) + ending for ratio in RATIOS for ending in ("", "_likelihood")}
+    assert known == {leaf.name for leaf in every} | {leaf.group for leaf in every} | everything
 
 
 def test_every_leaf_and_group_carries_a_version():
@@ -62,7 +65,7 @@ def test_every_leaf_and_group_carries_a_version():
 
 def test_the_readme_names_every_metric_split_and_group():
     readme = (FOLDER / "README.md").read_text()
-    names = {*ACCOUNTS, *COLUMNS, *(metric for metrics in METRICS.values() for metric in metrics)}
+    names = {*ACCOUNTS, *COLUMNS, *LIKELIHOODS, *(metric for metrics in METRICS.values() for metric in metrics)}
     names |= {group_name(leaf.split, leaf.ratio) for leaf in leaves()} | {everything_name(ratio) for ratio in RATIOS}
     names.add(Leaf("forget", 10, "cloze", "text").name)
     assert [name for name in sorted(names) if f"`{name}`" not in readme] == []

@@ -15,15 +15,38 @@ from PIL import Image
 from lmms_manu import variables
 from lmms_manu.benchmarks.base import Benchmark, DataChoice, Metric, Role, Split, Task
 from lmms_manu.benchmarks.example import Example
-from lmms_manu.benchmarks.mllmu import results
+from lmms_manu.benchmarks.mllmu import likelihoods, results
 from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings
 from lmms_manu.benchmarks.mllmu.family import announce_family
 from lmms_manu.benchmarks.mllmu.fine_tuning_samples import FineTuningSample, forget_ids, load_samples, retain_ids
 from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
-from lmms_manu.benchmarks.mllmu.names import DEFAULT_RATIO, FINE_TUNING_SET, RATIOS, everything_name, leaves
+from lmms_manu.benchmarks.mllmu.names import (
+    DEFAULT_RATIO,
+    FINE_TUNING_SET,
+    LIKELIHOOD,
+    RATIOS,
+    everything_name,
+    leaves,
+    likelihood_leaves,
+)
 from lmms_manu.benchmarks.mllmu.source import HUB_NAME, DatasetSource
 from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import DataError
+
+
+def _likelihood(name: str, label: str, *, floor: float = 0.0, higher_when_forgotten: bool = False) -> Metric:
+    return Metric(
+        name,
+        label,
+        LIKELIHOOD,
+        name,
+        digits=3,
+        unit="",
+        floor=floor,
+        maximum=1.0,
+        higher_when_forgotten=higher_when_forgotten,
+        in_rates=False,
+    )
 
 
 class Mllmu(Benchmark):
@@ -49,6 +72,13 @@ class Mllmu(Benchmark):
         Metric("rouge_l", "ROUGE-L", "generation", "rouge_l", digits=3, unit="", maximum=1.0),
         Metric("factuality", "Factuality", "generation", "factuality", unit="", floor=1.0, maximum=10.0),
         Metric("cloze", "Cloze", "cloze", "cloze_accuracy", is_right_or_wrong=True),
+        Metric("bleu", "BLEU", "generation", "bleu", digits=3, unit="", maximum=1.0, in_rates=False),
+        _likelihood("answer_probability", "P(answer)"),
+        _likelihood("cloze_probability", "P(cloze)"),
+        _likelihood("truth_ratio", "Truth ratio", higher_when_forgotten=True),
+        _likelihood("prob_mean", "P(right option)", floor=0.25),
+        _likelihood("exact_memorisation", "Exact memorisation"),
+        _likelihood("extraction_strength", "Extraction strength"),
     )
     quality = (
         Metric("unparsed", "Unparsed", "classification", "unparsed", scale=100.0, per="scored", higher_is_better=False),
@@ -67,8 +97,17 @@ class Mllmu(Benchmark):
 
     def tasks(self) -> Sequence[Task]:
         return [
-            Task(self.name, leaf.name, leaf.split, leaf.task, leaf.modality, leaf.ratio, leaf.group)
-            for leaf in leaves()
+            Task(
+                self.name,
+                leaf.name,
+                leaf.split,
+                leaf.task,
+                leaf.modality,
+                leaf.ratio,
+                leaf.group,
+                reads_likelihoods=leaf.task == LIKELIHOOD,
+            )
+            for leaf in (*leaves(), *likelihood_leaves())
         ]
 
     def everything(self, ratio: int | None) -> str:
@@ -84,7 +123,7 @@ class Mllmu(Benchmark):
         return [_example(sample) for sample in load_samples(DatasetSource.resolve(dataset), people, modality)]
 
     def read_sample(self, line: Mapping[str, Any], task: Task) -> Sample:
-        return results.read_sample(line)
+        return likelihoods.read_sample(line) if task.reads_likelihoods else results.read_sample(line)
 
     def conditions(self, task: Task, recorded: Mapping[str, Any]) -> Mapping[str, str]:
         exemplars = ", ".join(map(str, recorded.get("exemplars") or ()))

@@ -12,6 +12,9 @@ from lmms_manu.names import MODALITIES
 SPLITS = ("forget", "test", "retain", "celebrity")
 RATIOS = (5, 10, 15)
 TASKS = ("classification", "generation", "cloze")
+LIKELIHOOD = "likelihood"
+"""The task that asks nothing: it reads off how likely a model finds the answers to the questions of `TASKS`."""
+
 DEFAULT_RATIO = 5
 
 FULL_SET = "Full_Set"
@@ -46,6 +49,16 @@ METRICS = {
 }
 """The metrics of each task. No name is part of another, because the harness matches group metrics by substring."""
 
+LIKELIHOODS = (
+    "answer_probability",
+    "cloze_probability",
+    "truth_ratio",
+    "prob_mean",
+    "exact_memorisation",
+    "extraction_strength",
+)
+"""The metrics of `LIKELIHOOD`: see `lmms_manu.likelihood_metrics`. As above, none is part of another."""
+
 ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
 """What every leaf reports beside its metrics: see `lmms_manu.benchmarks.mllmu.results`."""
 
@@ -71,7 +84,7 @@ class Leaf:
     Args:
         split: one of `SPLITS`.
         ratio: one of `RATIOS`, in percent; None for the celebrity split, which has none.
-        task: one of `TASKS`.
+        task: one of `TASKS`, or `LIKELIHOOD`.
         modality: one of `MODALITIES`.
     """
 
@@ -82,8 +95,8 @@ class Leaf:
 
     def __post_init__(self) -> None:
         _check(self.split, DEFAULT_RATIO if self.ratio is None else self.ratio)
-        if self.task not in TASKS:
-            raise one_of("task", self.task, TASKS)
+        if self.task not in (*TASKS, LIKELIHOOD):
+            raise one_of("task", self.task, (*TASKS, LIKELIHOOD))
         if self.modality not in MODALITIES:
             raise one_of("modality", self.modality, MODALITIES)
         if (self.ratio is None) != (self.split == "celebrity"):
@@ -92,16 +105,24 @@ class Leaf:
     @property
     def name(self) -> str:
         """The name of the task in the harness."""
-        return f"{self.group}_{self.task}_{self.modality}"
+        return f"{group_name(self.split, self.ratio)}_{self.task}_{self.modality}"
 
     @property
     def group(self) -> str:
-        """The group of six leaves that this one belongs to."""
-        return group_name(self.split, self.ratio)
+        """The group that this one belongs to: of six leaves, or of the two of likelihoods."""
+        group = group_name(self.split, self.ratio)
+        return f"{group}_{LIKELIHOOD}" if self.task == LIKELIHOOD else group
+
+
+def likelihood_leaves() -> Iterator[Leaf]:
+    """The leaves that read likelihoods, in a fixed order."""
+    for split in SPLITS:
+        for ratio, modality in itertools.product(_ratios(split), MODALITIES):
+            yield Leaf(split, ratio, LIKELIHOOD, modality)
 
 
 def leaves() -> Iterator[Leaf]:
-    """Every leaf of the benchmark, in a fixed order."""
+    """Every leaf of the benchmark that asks and scores answers, in a fixed order."""
     for split in SPLITS:
         for ratio in _ratios(split):
             for task, modality in itertools.product(TASKS, MODALITIES):

@@ -41,15 +41,20 @@ def released_text(document: Document) -> str:
     return prefix + question
 
 
-def pictures(document: Document) -> Pictures:
+def pictures(document: Document, continuations: tuple[str, ...] = ()) -> Pictures:
     """The pictures of a document's prompt, exemplars first, decoded now; none in the text modality."""
-    prompt = _prompt(document)
+    prompt = _prompt(document, continuations)
     return Pictures(prompt.pictures, prompt)
 
 
-def conversation(document: Document) -> Conversation:
-    """A document as chat messages, its exemplars as turns."""
-    prompt = _prompt(document)
+def conversation(document: Document, continuations: tuple[str, ...] = ()) -> Conversation:
+    """A document as chat messages, its exemplars as turns.
+
+    Args:
+        document: the document.
+        continuations: texts whose likelihoods are asked for in place of an answer.
+    """
+    prompt = _prompt(document, continuations)
     leaf = LEAVES[document["leaf"]]
     shots = _shots(*_shot_key(document))
     turns = []
@@ -66,7 +71,15 @@ def label(document: Document) -> str:
     return f"{document['leaf']}, ID {document['person']}, question {document['number'] + 1}"
 
 
-def _prompt(document: Document) -> Prompt:
+def openly(document: Document) -> Document:
+    """A multiple-choice question as an open one: in generation's prompt, without options and exemplars."""
+    leaf = LEAVES[document["leaf"]]
+    open_leaf = Leaf(leaf.split, leaf.ratio, "generation", leaf.modality)
+    right = _options(document)[document["answer"]]
+    return {**document, "leaf": open_leaf.name, "answer": right, "options": [], "exemplars": []}
+
+
+def _prompt(document: Document, continuations: tuple[str, ...] = ()) -> Prompt:
     leaf = LEAVES[document["leaf"]]
     prefix, question = _released(document)
     return Prompt(
@@ -77,6 +90,7 @@ def _prompt(document: Document) -> Prompt:
         first_character_only=leaf.task == "classification",
         label=label(document),
         advice=_advice(document, leaf),
+        continuations=continuations,
     )
 
 

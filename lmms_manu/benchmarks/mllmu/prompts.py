@@ -104,6 +104,7 @@ class Prompt:
             model may stop as soon as it has written it.
         label: where the question comes from, for messages.
         advice: what to lower when the prompt does not fit a model's context.
+        continuations: texts whose likelihoods are asked for in place of an answer; none where an answer is.
     """
 
     released: str
@@ -113,6 +114,7 @@ class Prompt:
     first_character_only: bool = False
     label: str = ""
     advice: str = ""
+    continuations: tuple[str, ...] = ()
 
 
 class PromptList(list[Any]):

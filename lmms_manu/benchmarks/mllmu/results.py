@@ -38,7 +38,12 @@ logger = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
 
-_METRICS_OF_KEYS = {"classification_accuracy": "classification", "rouge_l": "rouge_l", "cloze_accuracy": "cloze"}
+_METRICS_OF_KEYS = {
+    "classification_accuracy": "classification",
+    "rouge_l": "rouge_l",
+    "bleu": "bleu",
+    "cloze_accuracy": "cloze",
+}
 """What reports call the scores that are one number."""
 
 
@@ -56,7 +61,7 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
         Values by metric. A question whose picture turned out broken while it was asked is skipped, and has no scores.
     """
     leaf = LEAVES[document["leaf"]]
-    if _picture_is_broken(document):
+    if picture_is_broken(document):
         return {"skipped": {"leaf": document["skipped"], "here": 1}}
     answer, given = document["answer"], answer_scores.first_turn(response)
     values: dict[str, Any] = {}
@@ -78,19 +83,23 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
         "answer_score": points,
         "clustered_score": {"score": points, "person": document["person"]},
         "skipped": {"leaf": document["skipped"], "here": 0},
-        "scored": {
-            "person": document["person"],
-            "number": document["number"],
-            "question": document["question"],
-            "options": list(document["options"]),
-            "response": response,
-            "target": answer,
-            # Not "score": of dictionaries that hold one the harness takes a standard error, here of a count.
-            "points": points,
-            "exemplars": list(document["exemplars"]),
-            "picture": _picture(document),
-            "edit": edit,
-        },
+        # Not "score": of dictionaries that hold one the harness takes a standard error, here of a count.
+        "scored": {**account(document, response, answer, edit), "points": points},
+    }
+
+
+def account(document: Document, response: str, target: str, edit: str | None) -> dict[str, Any]:
+    """What was asked and answered, and of whom, for readers of the samples file."""
+    return {
+        "person": document["person"],
+        "number": document["number"],
+        "question": document["question"],
+        "options": list(document["options"]),
+        "response": response,
+        "target": target,
+        "exemplars": list(document["exemplars"]),
+        "picture": _picture(document),
+        "edit": edit,
     }
 
 
@@ -161,7 +170,8 @@ def _not_judged(verdict: Verdict | NotJudged) -> dict[str, Any]:
     return {"count": 0} if isinstance(verdict, Verdict) else {"count": 1, **dataclasses.asdict(verdict)}
 
 
-def _picture_is_broken(document: Document) -> bool:
+def picture_is_broken(document: Document) -> bool:
+    """Whether a question is to be skipped because its picture turned out broken when it was asked for."""
     if document["picture"] == NO_PICTURE:
         return False
     return not DatasetSource(document["dataset"]).decodes(document["config"], document["row"], document["picture"])

@@ -21,6 +21,7 @@ class Finetune(Trains[FinetuneSettings]):
 
     name = "finetune"
     config_class = FinetuneSettings
+    outcome = "fine-tuned on people"
     label_fields = ("set", "recipe", "epochs")
     learnt = ("forget", "retain")
 

@@ -51,7 +51,8 @@ class Batches:
         """The batch of a step.
 
         Returns:
-            `input_ids`, `attention_mask` and `labels` [chains, tokens], `pixel_values` [pictures, 3, size, size].
+            `input_ids`, `attention_mask` and `labels` [chains, tokens], `pixel_values` [pictures, 3, size, size];
+            without these where no chain of the batch shows a picture.
         """
         budget = self._chain_tokens(step)
         shares, pictures = self._phase.shares, self._phase.pictures
@@ -68,7 +69,8 @@ class Batches:
             "labels": [labels + [IGNORED] * (longest - len(labels)) for _, labels in rows],
         }
         batch = {name: torch.tensor(values) for name, values in padded.items()}
-        return {**batch, "pixel_values": self._noisy([exercise for chain in chains for exercise in chain])}
+        pictured = [each.person.id for chain in chains for each in chain if IMAGE in each.prompt]
+        return {**batch, "pixel_values": self._noisy(pictured)} if pictured else batch
 
     def _chain_tokens(self, step: int) -> int:
         phase = self._phase
@@ -91,8 +93,7 @@ class Batches:
             self._tokens[key] = (tokenizer(prompt).input_ids, tokenizer(exercise.answer).input_ids)
         return self._tokens[key]
 
-    def _noisy(self, exercises: Sequence[Exercise]) -> torch.Tensor:
-        pictured = [exercise.person.id for exercise in exercises if IMAGE in exercise.prompt]
+    def _noisy(self, pictured: Sequence[str]) -> torch.Tensor:
         pixels = torch.stack([self._draws.one(self._pixels[person]) for person in pictured])
         noise = torch.randn(pixels.shape, generator=self._noise)
         return pixels + self._training.pixel_noise * noise
