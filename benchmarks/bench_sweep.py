@@ -56,7 +56,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limit", type=int, help="ask only so many questions of each task")
     limit = parser.parse_args().limit
-    seconds, found = {}, {}
+    seconds: dict[str, float] = {}
+    found: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as scratch:
         world = Path(scratch, "world")
         world.mkdir()

@@ -51,7 +51,7 @@ def test_without_a_gpu_as_many_models_run_as_fit_into_cores_and_memory(monkeypat
 
 
 def test_what_runs_what_is_done_and_what_is_left_is_said(capsys):
-    said = []
+    said: list[str] = []
     progress = Progress(3, said.append)
     progress.end("vanilla", "done before")
     progress.begin("paper")
