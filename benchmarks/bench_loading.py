@@ -34,7 +34,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.synthetic import make_dataset
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.zero import check_editable, verify_zeros, zero_neurons
@@ -82,9 +82,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the numbers there too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ[environment.CACHE] = str(Path(scratch) / "cache")
+        os.environ[variables.CACHE] = str(Path(scratch) / "cache")
         data = make_dataset(Path(scratch) / "data", people=arguments.people, seed=0, picture_size=400)
-        os.environ[environment.DATASET] = str(data)
+        os.environ[variables.DATASET] = str(data)
         models = {
             name: run(Path(scratch) / name, shape, CLOCKS[arguments.clock], arguments.rounds, arguments.samples)
             for name, shape in SHAPES.items()

@@ -25,7 +25,7 @@ import pyarrow
 from PIL import Image
 from pyarrow import parquet
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.names import FINE_TUNING_SET
 from lmms_manu.benchmarks.mllmu.synthetic import make_dataset
 
@@ -42,7 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         data = make_dataset(Path(scratch) / "data", people=arguments.people, seed=0)
         size = put_photographs(data / FINE_TUNING_SET / "train-00000-of-00001.parquet")
-        surroundings = {**os.environ, environment.DATASET: str(data), "HF_DATASETS_CACHE": f"{scratch}/cache"}
+        surroundings = {**os.environ, variables.DATASET: str(data), "HF_DATASETS_CACHE": f"{scratch}/cache"}
         for way in WAYS:
             seconds(way, arguments.forget_ratio, surroundings)
         rounds = [

@@ -13,6 +13,8 @@ from lmms_manu.methods.gradient.method import SimNpo as SimNpo
 from lmms_manu.methods.gradient.method import Undial as Undial
 from lmms_manu.methods.kvw.method import Kvw as Kvw
 from lmms_manu.methods.manu.method import Manu as Manu
+from lmms_manu.methods.mip_editor.method import MipEditor as MipEditor
+from lmms_manu.methods.mmunlearner.method import MMUnlearner as MMUnlearner
 from lmms_manu.methods.prompting.method import Prompting as Prompting
 from lmms_manu.methods.record import EditRecord as EditRecord
 from lmms_manu.methods.unedited import Unedited as Unedited
@@ -35,7 +37,9 @@ __all__ = [
     "Idk",
     "KlMinimisation",
     "Kvw",
+    "MMUnlearner",
     "Manu",
+    "MipEditor",
     "Npo",
     "Prompting",
     "Rmu",

@@ -114,11 +114,16 @@ def atomic_folder(setting: str, target: Path) -> Iterator[Path]:
 
 def _open_to_readers(folder: Path) -> None:
     """Gives a folder and its files the permissions that new ones have; temporary ones are private."""
+    folder.chmod(_ordinary(0o777))
+    for file in folder.iterdir():
+        file.chmod(_ordinary(0o666))
+
+
+def _ordinary(permissions: int) -> int:
+    """What this process's umask leaves of them, as of those of any new file."""
     mask = os.umask(0)
     os.umask(mask)
-    folder.chmod(0o777 & ~mask)
-    for file in folder.iterdir():
-        file.chmod(0o666 & ~mask)
+    return permissions & ~mask
 
 
 @contextlib.contextmanager
@@ -133,9 +138,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         try:
             yield temporary
             # mkstemp makes files private; the result gets the permissions that an ordinary new file would.
-            mask = os.umask(0)
-            os.umask(mask)
-            temporary.chmod(0o666 & ~mask)
+            temporary.chmod(_ordinary(0o666))
             os.replace(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from typing import IO
 from PIL import Image
 from PIL.ExifTags import Base
 
-from lmms_manu import environment
+from lmms_manu import variables
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def _orientation(picture: Image.Image) -> int:
 
 def _warn_of(mode: str, label: str) -> None:
     """Warns of the first picture of a mode."""
-    if mode in _warned or not environment.is_first_process():
+    if mode in _warned or not variables.is_first_process():
         return
     _warned.add(mode)
     kind = "floating-point numbers" if mode == "F" else "more than 8 bits"

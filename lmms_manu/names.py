@@ -14,3 +14,6 @@ RECORD_FILE = "edit.json"
 
 MANIFEST_FILE = "run.json"
 """What `lmms-manu evaluate` ran, above its results."""
+
+ANSWERS_FOLDER = "answers"
+"""Answers of an evaluation that has not ended yet, beside that file."""

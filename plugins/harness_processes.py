@@ -17,11 +17,11 @@ from loguru import logger
 from transformers.utils import logging as transformers_logging
 
 from lmms_manu.benchmarks.registry import benchmarks
-from lmms_manu.environment import rank_and_world
 from lmms_manu.errors import ManuError, SettingError
 from lmms_manu.measuring.fingerprints import file_digests
 from lmms_manu.measuring.processes import LONGEST_WAIT, Processes
 from lmms_manu.models.settings import ModelSettings
+from lmms_manu.variables import rank_and_world
 
 
 def join_processes(device: torch.device, settings: ModelSettings) -> Accelerator:

@@ -11,8 +11,9 @@ answer
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -25,24 +26,27 @@ from lmms_eval.utils import simple_parse_args_string
 from loguru import logger
 
 from lmms_manu.answering.engine import AnsweringEngine, Work
+from lmms_manu.answering.kept_answers import KeptAnswers
 from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import Answer, PromptRequest, written
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.benchmarks.registry import announce_model, find_task
-from lmms_manu.environment import rank_and_world, record_file
 from lmms_manu.errors import ModelError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
 from lmms_manu.memory import release_memory
 from lmms_manu.methods import unlearn
+from lmms_manu.methods.determinants import answer_determinants
 from lmms_manu.methods.evaluated import note_evaluated
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.plugins.conversion import RequestConverter, task_of
 from lmms_manu.plugins.harness_processes import check_same_questions, join_processes, take_down_on_failure
+from lmms_manu.plugins.kept_model import kept_or_made
 from lmms_manu.plugins.options import refuse_options, running_options
 from lmms_manu.plugins.requested_tasks import People, people_of, take_requested_people
+from lmms_manu.variables import answers_folder, rank_and_world, record_file
 
 _HARNESS_BATCH_SIZE = 1
 """What the harness passes where nobody named a batch size; one that was typed arrives as text."""
@@ -70,7 +74,8 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
-            _check_people(plan, announced)
+            self._forgotten = _forgotten(plan)
+            _check_people(self._forgotten, announced)
             self.batch_size: str = answering.batch_size
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
@@ -79,14 +84,10 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             # The harness's evaluation before this one keeps its model in a cycle, beside which this may not fit.
             release_memory()
             self._checkpoint, self.record = plan.load()
-            note_evaluated(self.record)
-            announce_model(self._checkpoint.model.config.model_type)
             self._encoder = PromptEncoder(self._checkpoint)
             self._engine = AnsweringEngine(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
             self._scorer = LikelihoodScorer(self._checkpoint, self._encoder, answering, progress=self._rank == 0)
-        if self._rank == 0:
-            logger.info(self.record.summary())
-            self._keep_record()
+        self._announce()
 
     @classmethod
     def create_from_arg_string(
@@ -106,7 +107,12 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             value = (additional_config or {}).get(name)
             if value is not None and not (name == "batch_size" and value == _HARNESS_BATCH_SIZE):
                 arguments.setdefault(name, value)
-        return cls(**arguments)
+        model, known = kept_or_made(cls, arguments, lambda: cls(**arguments))
+        if known:
+            with take_down_on_failure():
+                _check_people(model._forgotten, take_requested_people())
+            model._announce()
+        return model
 
     @property
     def device(self) -> torch.device:
@@ -137,9 +143,11 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             converter = self._converter()
             scored = [request for request in asked if _reads_likelihoods(request)]
             answered = [request for request in asked if not _reads_likelihoods(request)]
-            answers = self._engine.answer((self._convert(converter, one) for one in answered), len(answered))
+            prompts = (self._convert(converter, request) for request in answered)
+            with self._kept_answers() as kept:
+                answers = self._engine.answer(prompts, len(answered), kept)
             results = {id(request): _result(answer) for request, answer in zip(answered, answers, strict=True)}
-            likelihoods = self._scorer.score(self._convert(converter, one).scored() for one in scored)
+            likelihoods = self._scorer.score(self._convert(converter, request).scored() for request in scored)
             for request, own in zip(scored, likelihoods, strict=True):
                 results[id(request)] = GenerationResult(written(own))
             return [results.get(id(request), GenerationResult("")) for request in requests]
@@ -182,11 +190,25 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         if self.record.edited:
             _refuse_others(label, people_of(task), self.record.forgotten)
 
-    def _keep_record(self) -> None:
-        """Leaves the record where whoever started the harness asked for it."""
-        file = record_file()
-        if file is not None:
-            write_json(file, self.record.as_dict())
+    @contextlib.contextmanager
+    def _kept_answers(self) -> Iterator[KeptAnswers | None]:
+        """What this model has answered before it was stopped; None where nobody wants it, or the weights are untold."""
+        folder = answers_folder()
+        model = None if folder is None else answer_determinants(self._checkpoint)
+        if folder is None or model is None:
+            yield None
+            return
+        with contextlib.closing(KeptAnswers(folder, model, self._rank)) as kept:
+            yield kept
+
+    def _announce(self) -> None:
+        """Says to tasks, log and whoever started the harness that this is the model of the evaluation."""
+        note_evaluated(self.record)
+        announce_model(self._checkpoint.model.config.model_type)
+        if self._rank == 0:
+            logger.info(self.record.summary())
+            if (file := record_file()) is not None:
+                write_json(file, self.record.as_dict())
 
     def _report(self) -> None:
         """Puts what answering cost, in all processes together, into the harness's metrics."""
@@ -215,17 +237,20 @@ class ManuPrunedSimple(ManuPruned):
         return converter.simple(request)
 
 
-def _check_people(plan: unlearn.UnlearningRun, announced: Mapping[str, People]) -> None:
-    """Refuses tasks about people that the model will not have forgotten, or kept, before it is loaded.
+def _forgotten(plan: unlearn.UnlearningRun) -> Mapping[str, str | int]:
+    """Whom the model will have forgotten, before it is loaded."""
+    if plan.data is not None:
+        return plan.unlearning.forgotten
+    written = EditRecord.of_checkpoint(plan.model.checkpoint)
+    return {} if written is None else written.forgotten
+
+
+def _check_people(forgotten: Mapping[str, str | int], announced: Mapping[str, People]) -> None:
+    """Refuses tasks about people that the model has not `forgotten`, or kept.
 
     Raises:
         ModelError: there are such tasks among the `announced` ones.
     """
-    if plan.data is None:
-        written = EditRecord.of_checkpoint(plan.model.checkpoint)
-        forgotten = {} if written is None else written.forgotten
-    else:
-        forgotten = plan.unlearning.forgotten
     for task, people in announced.items():
         _refuse_others(task, people, forgotten)
 

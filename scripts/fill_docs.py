@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.cli.main import COMMANDS
 from lmms_manu.methods.registry import METHODS, method_class
@@ -52,7 +52,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "training arguments": lambda: markdown_table(TrainingSettings),
     "arguments of methods that train": own_arguments,
     "environment variables": lambda: "\n".join(
-        ["| variable | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in environment.HELP.items())]
+        ["| variable | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in variables.HELP.items())]
     ),
     "commands": lambda: "\n".join(
         [

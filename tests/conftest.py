@@ -1,16 +1,26 @@
 """Settings that hold for every test."""
 
+import os
 import random
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import register_random, settings
+from support.quick_yaml import read_quickly
+from support.warm_python import WarmPython
 
 # Two busy cores make timings meaningless, and the first call of a function imports what it needs.
 # Examples are the same in each run: what fails here fails everywhere.
 settings.register_profile("project", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("project")
+
+# Nothing is looked up on a hub: where there is no network, each try would take most of a minute.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+read_quickly()
 
 # Sums that are split over threads may be rounded in another way from call to call, and some tests compare bits.
 torch.set_num_threads(1)
@@ -34,6 +44,33 @@ def _seeds():
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def warm_python(tmp_path_factory):
+    """Executables that start at once, with variables for commands that need no GPU and no judge."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "LMMS_MANU_"))}
+    own = {
+        "HF_DATASETS_CACHE": str(tmp_path_factory.mktemp("datasets")),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    with WarmPython({**kept, **own}) as warm:
+        yield warm
+
+
+@pytest.fixture(scope="session")
+def in_two_processes(warm_python):
+    """Runs a script as two processes that work together, as torchrun starts them; it has to end well in both."""
+
+    def run(script: Path, *words: str, **variables: str) -> None:
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+        command = [warm_python.python, *launcher, str(script), *words]
+        environment = {**warm_python.variables, **variables}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    return run
 
 
 def pytest_terminal_summary(terminalreporter):

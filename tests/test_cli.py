@@ -85,7 +85,7 @@ def test_a_wrong_setting_is_one_line_and_exit_code_2(capsys, tmp_path):
             "remove with scope=global takes another number",
         ),
         (["cache", "clean", "--older_than", "-1"], "older_than=-1 is out of range"),
-        (["cache", "clean", "--limit", "5GB", "--what", "judgements"], "limit='5GB' is of the statistics"),
+        (["cache", "clean", "--limit", "5GB", "--what", "judgements"], "limit='5GB' is of statistics and edits"),
     ],
 )
 def test_nothing_that_is_there_is_written_over(words, message, tmp_path, monkeypatch, capsys):

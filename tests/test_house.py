@@ -1,5 +1,6 @@
 """Who may know whom: a method is a folder and a line, and nothing else in the package knows its name or terms."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -42,3 +43,66 @@ def test_no_file_outside_manu_knows_its_settings_or_terms():
     for place, text in code():
         if not place.startswith("lmms_manu/methods/manu/"):
             assert not terms.findall(text), f"{place} knows {terms.findall(text)}"
+
+
+# From the roof down: a room imports what stands below it, never what stands above or beside it.
+FLOORS = (
+    "cli",
+    "tasks",
+    "plugins",
+    "evaluation",
+    "report",
+    "probing",
+    "public",
+    "methods",
+    "embedded",
+    "benchmarks",
+    "training",
+    "editing",
+    "answering",
+    "measuring",
+    "models",
+    "terminal",
+    "images",
+    "kept",
+    "variables",
+    "memory",
+    "likelihood_metrics",
+    "settings",
+    "versions",
+    "files",
+    "sources",
+    "signals",
+    "names",
+    "lazy",
+    "errors",
+    "_version",
+)
+
+
+def imports(path):
+    """The modules of the package that a file imports, as far as their rooms."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".") for alias in node.names if alias.name.startswith("lmms_manu."))
+        elif isinstance(node, ast.ImportFrom) and node.module == "lmms_manu":
+            yield from (("lmms_manu", alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lmms_manu."):
+            yield node.module.split(".")
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_a_room_knows_only_the_rooms_below_it(room):
+    place = PACKAGE / (room if room in ("tasks", "plugins") else f"lmms_manu/{room}")
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
+    for path in files:
+        for _, other, *_rest in imports(path):
+            if other == room:
+                continue
+            assert other in FLOORS, f"{path} imports {other}, whose floor is not told in FLOORS"
+            assert FLOORS.index(other) > FLOORS.index(room), f"{path} imports {other}, which stands above {room}"
+
+
+def test_every_room_has_a_floor():
+    found = {path.stem for path in (PACKAGE / "lmms_manu").iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert found - {"__init__", "__main__", "__pycache__"} == {*FLOORS}

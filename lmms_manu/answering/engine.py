@@ -13,6 +13,7 @@ from transformers import BatchFeature
 
 from lmms_manu.answering.batching import Footprint, HalvingBatches, automatic_batch_size
 from lmms_manu.answering.decoding import Decoder
+from lmms_manu.answering.kept_answers import KeptAnswers
 from lmms_manu.answering.prefix import (
     WORTHWHILE,
     NotReusableError,
@@ -108,12 +109,15 @@ class AnsweringEngine:
         # absent if untried.
         self._sharing_agrees: dict[tuple[bool, bool], bool] = {}
 
-    def answer(self, requests: Iterable[PromptRequest], total: int | None = None) -> list[Answer]:
+    def answer(
+        self, requests: Iterable[PromptRequest], total: int | None = None, kept: KeptAnswers | None = None
+    ) -> list[Answer]:
         """Answers `requests`; every prompt is read and checked before the first one is answered.
 
         Args:
             requests: what to answer; made as they are read, they need not all lie in memory.
             total: how many there are, for the progress bar.
+            kept: answers of an earlier call that was stopped, which are not asked for again; the others are added.
 
         Returns:
             The answers in the order of the requests.
@@ -124,14 +128,20 @@ class AnsweringEngine:
         """
         started = time.perf_counter()
         ready = self._reader.read(requests, total, progress=self._progress)
-        answers: list[Answer | None] = [None] * len(ready)
-        with tqdm(total=len(ready), desc="Answering", unit=" questions", disable=not self._progress) as bar:
-            for members in _alike(ready):
+        pictures = [self._reader.digests(prompt) if kept else () for prompt in ready]
+        answers = [kept.find(one.request, own) if kept else None for one, own in zip(ready, pictures, strict=True)]
+        known = len(answers) - answers.count(None)
+        with tqdm(
+            total=len(ready), initial=known, desc="Answering", unit=" questions", disable=not self._progress
+        ) as bar:
+            for members in _alike(ready, [position for position, answer in enumerate(answers) if answer is None]):
                 for group in self._groups(ready, members):
                     done = 0
                     for some in self._answer_group(ready, group):
                         for position, answer in zip(group.members[done:], some, strict=False):
                             answers[position] = answer
+                            if kept:
+                                kept.keep(ready[position].request, pictures[position], answer)
                         done += len(some)
                         bar.update(len(some))
         self.work.seconds += time.perf_counter() - started
@@ -246,13 +256,14 @@ class AnsweringEngine:
         )
 
 
-def _alike(ready: Sequence[ReadyPrompt]) -> list[list[int]]:
-    """Positions of the requests that may share a batch: by generation settings, and pictured or not.
+def _alike(ready: Sequence[ReadyPrompt], positions: Iterable[int]) -> list[list[int]]:
+    """Those of the `positions` that may share a batch: by generation settings, and pictured or not.
 
     Not every processor takes texts with and without pictures at once, nor does every model.
     """
     groups = defaultdict(list)
-    for position, prompt in enumerate(ready):
+    for position in positions:
+        prompt = ready[position]
         groups[prompt.request.generation, bool(prompt.tokens.picture_bytes)].append(position)
     return list(groups.values())
 

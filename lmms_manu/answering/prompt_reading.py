@@ -13,7 +13,7 @@ from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
 from lmms_manu.errors import DataError, ModelError
 from lmms_manu.models.inputs import PromptEncoder, TokenizedPrompt
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.models.prepared_pictures import PreparedPicture
+from lmms_manu.models.prepared_pictures import PreparedPicture, digest_of
 
 _READ_AT_ONCE = 64
 _ADVICE = "Shorten it, show fewer or smaller pictures, or use a model with a longer context."
@@ -77,6 +77,12 @@ class PromptReader:
     def pictures(self, prompt: ReadyPrompt, *, skip: int = 0) -> list[PreparedPicture]:
         """The prepared pictures of a separable prompt but for the first `skip` ones."""
         return self._encoder.prepared(prompt.tokens, lambda: self.open(prompt.request), skip=skip)
+
+    def digests(self, prompt: ReadyPrompt) -> tuple[bytes, ...]:
+        """The digest of each picture of a prompt, in order."""
+        if prompt.tokens.separable:
+            return prompt.tokens.digests
+        return tuple(digest_of(picture) for picture in self.open(prompt.request))
 
     def check_length(self, request: PromptRequest | ContinuationRequest, tokens: int) -> None:
         """Refuses a request that needs more `tokens` than the model's context has.

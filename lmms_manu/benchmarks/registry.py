@@ -19,7 +19,10 @@ DEFAULT_BENCHMARK = "mllmu"
 GROUP = "lmms_manu.benchmarks"
 """The group of entry points in which installed packages name their benchmarks."""
 
-_BUILT_IN: Mapping[str, str] = {"mllmu": "lmms_manu.benchmarks.mllmu.benchmark:Mllmu"}
+_BUILT_IN: Mapping[str, str] = {
+    "mllmu": "lmms_manu.benchmarks.mllmu.benchmark:Mllmu",
+    "clear": "lmms_manu.benchmarks.clear.benchmark:Clear",
+}
 _registered: dict[str, str | type[Benchmark]] = {}
 
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lmms_manu.cli.parser import OptionParser, one_style
-from lmms_manu.environment import rank_and_world
 from lmms_manu.methods.base import Method
 from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.settings import DEFAULT_METHOD, UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings, choices_of, parse_arguments
+from lmms_manu.variables import rank_and_world
 
 
 def add_settings(

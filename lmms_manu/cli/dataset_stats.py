@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import json
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.counts import Count, DatasetStatistics, dataset_statistics
 from lmms_manu.benchmarks.mllmu.source import HUB_NAME, DatasetSource
 
@@ -14,7 +14,7 @@ from lmms_manu.benchmarks.mllmu.source import HUB_NAME, DatasetSource
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dataset",
-        help=f"folder of a copy, or its name on the hub (default: {environment.DATASET}, else {HUB_NAME})",
+        help=f"folder of a copy, or its name on the hub (default: {variables.DATASET}, else {HUB_NAME})",
     )
     parser.add_argument("--skipped", action="store_true", help="list everything that cannot be used, and why")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a count differs from the published one")

@@ -1,8 +1,9 @@
-"""Runs a suite of benchmarks on a model through lmms-eval, one call a part.
+"""Runs a suite of benchmarks on a model through lmms-eval: one start and one load, one call a part.
 
 A part that has its results is not run again, so the same command resumes after a crash. The exit code is 1 when a
 part failed or its judge gave no verdict. Judged parts (MM-Vet, MIA-Bench, LLaVA-Bench, factuality) read
-OPENAI_API_KEY, OPENAI_API_URL in its base or full form, and MODEL_VERSION.
+OPENAI_API_KEY, OPENAI_API_URL in its base or full form, and MODEL_VERSION. The results of controls (--control) go
+beside those of the model: of results/paper-2 to results/paper-2-control0 and so on.
 
 example:
   lmms-manu evaluate --suite all --model-args recipe=paper,prune_rate=2 --output results/paper-2
@@ -12,8 +13,9 @@ from __future__ import annotations
 
 import argparse
 
-from lmms_manu.cli.running import add_running_arguments, check, evaluation_of, say
-from lmms_manu.evaluation.evaluate import check_arguments, evaluate
+from lmms_manu.cli.running import add_running_arguments, check, evaluate_all, evaluation_of
+from lmms_manu.evaluation.evaluate import check_arguments
+from lmms_manu.evaluation.sweep import Point, at, with_controls
 from lmms_manu.settings import parse_arguments
 
 
@@ -26,7 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
     model_args = parse_arguments(arguments.model_args)
     check_arguments(model_args)
     evaluation = evaluation_of(arguments, model_args)
-    check([evaluation], show=arguments.dry_run)
+    own = Point(evaluation.output.name, model_args)
+    points = (own,) if arguments.control is None else with_controls([own], arguments.control)
+    evaluations = [at(point, evaluation, evaluation.output.parent) for point in points]
+    check(evaluations, show=arguments.dry_run)
     if arguments.dry_run:
         return 0
-    return 0 if evaluate(evaluation, say, echo=not arguments.quiet) else 1
+    return 0 if evaluate_all(arguments, evaluations) else 1

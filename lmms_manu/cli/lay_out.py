@@ -1,4 +1,4 @@
-"""Puts the embedded models and data into a folder, under the names of the real ones.
+"""Puts the embedded models, their data and stand-ins of the stock benchmarks into a folder, under the real names.
 
 In that folder every command runs as it would with the real checkpoint and dataset, `lmms-eval --model manu_pruned
 --tasks mllmu_forget` among them.
@@ -24,5 +24,6 @@ def run(arguments: argparse.Namespace) -> int:
     from lmms_manu import embedded
 
     embedded.lay_out(arguments.output)
-    print(f"{arguments.output} holds the embedded model and data")
+    print(f"{arguments.output} holds the embedded models, their data and stand-ins of the stock benchmarks.")
+    print("In there: lmms-eval --model manu_pruned --tasks mllmu_forget,mmmu")
     return 0

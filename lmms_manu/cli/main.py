@@ -17,7 +17,7 @@ WRONG_INPUT = 2
 # The help texts stand here, not in the modules, so that `lmms-manu --help` imports none of them.
 COMMANDS = {
     "demo": "make a tiny model forget people and print what it forgot and kept",
-    "lay-out": "put the embedded models and data into a folder, under the real ones' names",
+    "lay-out": "put the embedded models, their data and stand-ins into a folder, under the real names",
     "evaluate": "run a suite of benchmarks through lmms-eval, resuming what is missing",
     "sweep": "evaluate several prune rates and recipes from one measurement",
     "report": "turn results into tables, plots and a page",
@@ -30,7 +30,7 @@ COMMANDS = {
     "residual": "read off each layer how well a model still knows the answers",
     "cache": "list or clean the cached statistics and judgements",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
-    "make-dataset": "make a dataset of fictitious people in MLLMU-Bench's layout",
+    "make-dataset": "make a dataset of fictitious people in the layout of MLLMU-Bench or CLEAR",
     "train-tiny": "train the embedded tiny models again",
 }
 

@@ -1,16 +1,21 @@
-"""Makes a dataset of fictitious people in MLLMU-Bench's layout."""
+"""Makes a dataset of fictitious people in the layout of MLLMU-Bench or of CLEAR."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from lmms_manu.benchmarks.clear.synthetic import make_clear
 from lmms_manu.benchmarks.mllmu.synthetic.dataset import LARGEST_PICTURE, SMALLEST_PICTURE, make_dataset
 from lmms_manu.benchmarks.mllmu.synthetic.population import LARGEST_NUMBER, SMALLEST_NUMBER
+from lmms_manu.errors import SettingError
 from lmms_manu.files import refuse_unwritable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--layout", choices=("mllmu", "clear"), default="mllmu", help="whose configurations and columns it has (mllmu)"
+    )
     parser.add_argument(
         "--people",
         type=int,
@@ -31,13 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     refuse_unwritable("output", arguments.output, arguments.output.parent)
-    folder = make_dataset(
-        arguments.output,
-        people=arguments.people,
-        seed=arguments.seed,
-        picture_size=arguments.picture_size,
-        overwrite=arguments.overwrite,
-        progress=lambda config: print(f"writing {config}", flush=True),
-    )
+    drawn = {"people": arguments.people, "seed": arguments.seed, "picture_size": arguments.picture_size}
+    if arguments.layout == "clear":
+        if arguments.overwrite:
+            raise SettingError("overwrite goes with layout=mllmu alone: name a new folder, or remove the old one.")
+        folder = make_clear(arguments.output, **drawn)
+    else:
+        folder = make_dataset(
+            arguments.output,
+            **drawn,
+            overwrite=arguments.overwrite,
+            progress=lambda config: print(f"writing {config}", flush=True),
+        )
     print(f"made {folder}: {arguments.people} people, seed {arguments.seed}")
     return 0

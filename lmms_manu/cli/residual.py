@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.methods.data import load_data
     from lmms_manu.methods.unlearn import plan
-    from lmms_manu.report.logit_lens import measure_residual
+    from lmms_manu.probing.logit_lens import measure_residual
 
     request = plan(given)
     data = request.data or load_data(request.unlearning)

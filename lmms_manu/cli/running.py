@@ -7,12 +7,16 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lmms_manu.errors import SettingError
 from lmms_manu.evaluation import suites
-from lmms_manu.evaluation.evaluate import Evaluation, outline
+from lmms_manu.evaluation.evaluate import Evaluation, evaluate, outline
+from lmms_manu.evaluation.harness import Harness
+from lmms_manu.evaluation.progress import Progress
+from lmms_manu.evaluation.side_by_side import environments, models_at_once, side_by_side
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.registry import method_class, settings_classes
 from lmms_manu.methods.settings import DEFAULT_METHOD
-from lmms_manu.models.settings import ModelSettings
+from lmms_manu.models.settings import DEFAULT_CHECKPOINT, ModelSettings
 from lmms_manu.settings import from_arguments
 
 
@@ -25,6 +29,14 @@ def add_running_arguments(parser: argparse.ArgumentParser, suite: str) -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     parser.add_argument(
         "--processes", type=int, default=1, help="processes on this machine, each with a copy of the model"
+    )
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        help="models evaluated at the same time (default: one a GPU; without one, what cores and memory allow)",
+    )
+    parser.add_argument(
+        "--control", type=int, metavar="N", help="evaluate N random controls of the same size too, with seeds from 0"
     )
     parser.add_argument("--limit", type=int, help="ask only so many questions of each task, for a quick try")
     parser.add_argument("--quiet", action="store_true", help="keep lmms-eval's output in its log files")
@@ -42,6 +54,8 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, object
     Raises:
         SettingError: an unknown suite or part, or a number that is not allowed.
     """
+    if arguments.at_once is not None and arguments.at_once < 1:
+        raise SettingError(f"at_once={arguments.at_once} is out of range: allowed is at least 1.")
     skip = tuple(filter(None, arguments.skip.split(",")))
     benchmark, ratio = _forgotten(model_args)
     parts = suites.parts(arguments.suite, ratio, skip, benchmark)
@@ -54,6 +68,18 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, object
         processes=arguments.processes,
         limit=arguments.limit,
     )
+
+
+def evaluate_all(arguments: argparse.Namespace, evaluations: Sequence[Evaluation]) -> bool:
+    """Runs evaluations, several at once where there is room; returns whether every part of each has its results."""
+    first = evaluations[0]
+    checkpoints = {str(one.model_args.get("pretrained") or DEFAULT_CHECKPOINT) for one in evaluations}
+    count = arguments.at_once or models_at_once(len(evaluations), checkpoints, first.folder, first.processes)
+    variables = environments(min(count, len(evaluations)))
+    echo = not arguments.quiet
+    harnesses = [Harness(first.folder, {**first.variables, **own}, echo=echo) for own in variables]
+    progress = Progress(sum(len(one.parts) for one in evaluations), say, bar=not echo)
+    return all(side_by_side(lambda one, harness: evaluate(one, harness, progress), evaluations, harnesses))
 
 
 def _forgotten(model_args: Mapping[str, object]) -> tuple[str, int | None]:

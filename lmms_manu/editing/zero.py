@@ -86,7 +86,7 @@ def verify_zeros(model: nn.Module, blocks: Sequence[MlpBlock], mask: NeuronMask)
     for block, indices in zip(blocks, mask.in_order(blocks), strict=True):
         for slot in block.slots if indices.numel() else ():
             weight = read_weight(model, slot.parameter)
-            left = torch.count_nonzero(neurons_of(weight, block, slot)[_positions(block, indices, weight.device)])
+            left = torch.count_nonzero(neurons_of(weight, block, slot)[positions(block, indices, weight.device)])
             if left:
                 raise ModelError(
                     f"{int(left)} weights of pruned neurons in {slot.parameter} are not zero: the edit was lost. The "
@@ -103,11 +103,11 @@ def neurons_of(weight: torch.Tensor, block: MlpBlock, slot: Slot) -> torch.Tenso
 
 
 def _zero(weight: torch.Tensor, block: MlpBlock, slot: Slot, indices: torch.Tensor) -> None:
-    neurons_of(weight, block, slot)[_positions(block, indices, weight.device)] = 0
+    neurons_of(weight, block, slot)[positions(block, indices, weight.device)] = 0
 
 
-def _positions(block: MlpBlock, indices: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, ...]:
-    """The index of neurons in what `neurons_of` returns."""
+def positions(block: MlpBlock, indices: torch.Tensor, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """The index of a block's neurons in what `neurons_of` returns."""
     indices = indices.to(device)
     if not block.experts:
         return (indices,)

@@ -10,8 +10,9 @@ import os
 import shutil
 from pathlib import Path
 
-from lmms_manu.errors import DataError, one_of
 from lmms_manu.benchmarks.mllmu.synthetic import make_dataset
+from lmms_manu.benchmarks.stand_ins import STAND_INS, write_stand_ins
+from lmms_manu.errors import DataError, one_of
 
 PEOPLE = 200
 SEED = 0
@@ -52,9 +53,10 @@ def lay_out(folder: str | os.PathLike[str]) -> Path:
     """Lays the embedded models and data out under the names that the harness asks for by default.
 
     As with the released models, the folders of the fine-tuned ones hold no processor; that comes from base's folder.
+    The stock benchmarks have small stand-ins there.
 
     Args:
-        folder: where to make the folders of `MODELS`, and `MLLMMU/MLLMU-Bench`.
+        folder: where to make the folders of `MODELS`, of `MLLMMU/MLLMU-Bench` and of the stand-ins.
 
     Returns:
         The folder.
@@ -63,7 +65,7 @@ def lay_out(folder: str | os.PathLike[str]) -> Path:
         DataError: one of them exists; then nothing is written.
     """
     root = Path(folder)
-    for name in (*MODELS.values(), DATASET_NAME):
+    for name in (*MODELS.values(), DATASET_NAME, *(stand_in.folder for stand_in in STAND_INS)):
         if (root / name).exists():
             raise DataError(f"{root / name} exists: name another folder, or move it away.")
     for model, name in MODELS.items():
@@ -72,4 +74,5 @@ def lay_out(folder: str | os.PathLike[str]) -> Path:
             if name == PROCESSOR_NAME or file.name in _WEIGHT_FILES:
                 shutil.copyfile(file, root / name / file.name)
     make_embedded_dataset(root / DATASET_NAME)
+    write_stand_ins(root)
     return root

@@ -9,6 +9,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import IO
 
 import psutil
 
+from lmms_manu.errors import ManuError
 from lmms_manu.signals import termination_as_exit
 
 # Long enough for a measurement to keep its unfinished sums.
@@ -25,11 +27,42 @@ _GRACE_SECONDS = 10.0
 _UNNOTICED_SECONDS = 0.5
 
 _running: set[subprocess.Popen[bytes]] = set()
+_ending = threading.Event()
+
+
+class EndedError(ManuError, RuntimeError):
+    """Commands that run side by side were ended, and none is started any more."""
+
+    exit_code = 130
+
+
+class Child:
+    """A command that runs: an iterator of the lines that it writes, to either stream."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._lines = iter(()) if process.stdout is None else _lines(process.stdout)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._lines
+
+    def tell(self, line: str) -> None:
+        """Gives a line to a command that listens; it may have ended."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(line.encode())
+                self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Ends the command, and all that it has started."""
+        _end([self._process])
 
 
 @contextlib.contextmanager
-def child(command: Sequence[str], *, folder: Path, variables: Mapping[str, str]) -> Iterator[Iterable[str]]:
-    """Starts a command and yields the lines that it writes, to either stream.
+def child(
+    command: Sequence[str], *, folder: Path, variables: Mapping[str, str], listens: bool = False
+) -> Iterator[Child]:
+    """Starts a command and yields it.
 
     If the block fails, is interrupted or is told to end, so is the command, and all that it has started.
 
@@ -37,14 +70,19 @@ def child(command: Sequence[str], *, folder: Path, variables: Mapping[str, str])
         command: the command's words.
         folder: its working directory.
         variables: its environment variables.
+        listens: whether it is told lines, until the block ends; else there is nothing for it to read.
+
+    Raises:
+        EndedError: other threads' commands were ended, and this thread goes on.
     """
+    check_not_ended()
     with (
         termination_as_exit(),
         subprocess.Popen(
             command,
             cwd=folder,
             env=variables,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if listens else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -52,7 +90,7 @@ def child(command: Sequence[str], *, folder: Path, variables: Mapping[str, str])
     ):
         _running.add(process)
         try:
-            yield _lines(process.stdout) if process.stdout else ()
+            yield Child(process)
         except BaseException:
             _end([process])
             raise
@@ -81,12 +119,24 @@ def ended_together() -> Iterator[None]:
 
     Signals reach the main thread only; the others would go on reading.
     """
+    _ending.clear()
     with termination_as_exit():
         try:
             yield
         except BaseException:
+            _ending.set()
             _end(tuple(_running))
             raise
+
+
+def check_not_ended() -> None:
+    """Keeps a thread from going on whose command was ended together with all others.
+
+    Raises:
+        EndedError: it was.
+    """
+    if _ending.is_set() and threading.current_thread() is not threading.main_thread():
+        raise EndedError("interrupted")
 
 
 def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:

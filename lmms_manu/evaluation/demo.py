@@ -6,22 +6,19 @@ copies would, and every number comes out of an lmms-eval results file.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import itertools
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from lmms_manu import environment
 from lmms_manu.benchmarks.mllmu.names import SPLITS, group_name, leaf_name
 from lmms_manu.embedded import GOLD_NAME
-from lmms_manu.evaluation.children import ended_together
-from lmms_manu.evaluation.harness import HarnessRun, run, run_in_one_process
-from lmms_manu.models.settings import DEFAULT_PROCESSOR
+from lmms_manu.evaluation.harness import Harness, HarnessRun
+from lmms_manu.evaluation.progress import Progress
+from lmms_manu.evaluation.side_by_side import environments, models_at_once, side_by_side
+from lmms_manu.models.settings import DEFAULT_CHECKPOINT, DEFAULT_PROCESSOR
 from lmms_manu.names import MODALITIES
 
 FORGET_RATIO = 10
@@ -31,6 +28,16 @@ CONTROL_SEEDS = (0, 1, 2)
 
 TRAINING = {"tuning": "full", "learning_rate": 1e-4, "epochs": 3}
 """Of the methods that train: about 200 steps over the samples to forget, settled before any result was looked at."""
+
+MISDIRECTION = {
+    "path_neurons": 100,
+    "points": 8,
+    "steered_layer": 1,
+    "pruning": "never",
+    "learning_rate": 1e-2,
+    "retain_weight": 20,
+}
+"""Of the edit along paths: chosen on as many people drawn from those to retain, with those to forget left out."""
 
 VANILLA, GOLD = "vanilla", "gold"
 
@@ -71,8 +78,9 @@ def subjects() -> tuple[DemoModel, ...]:
     vanilla = DemoModel(VANILLA, (("method", "none"),))
     gold = DemoModel(GOLD, (("method", "none"), ("pretrained", GOLD_NAME), ("processor", DEFAULT_PROCESSOR)))
     others = [DemoModel("prompting", (("method", "prompting"),))]
-    others += [DemoModel(name, (("method", name), *TRAINING.items())) for name in ("grad_diff", "npo")]
+    others += [DemoModel(name, (("method", name), *TRAINING.items())) for name in ("grad_diff", "npo", "mmunlearner")]
     others += [DemoModel(name, (("method", name),)) for name in ("kvw", "erase")]
+    others.append(DemoModel("mip_editor", (("method", "mip_editor"), *MISDIRECTION.items())))
     pruned = []
     for rate, recipe in itertools.product(PRUNE_RATES, RECIPES):
         arguments = (("recipe", recipe), ("prune_rate", rate))
@@ -86,7 +94,7 @@ def subjects() -> tuple[DemoModel, ...]:
 def run_demo(folder: Path, say: Callable[[str], None]) -> dict[DemoModel, Scores]:
     """Evaluates every subject in `folder`, where the model and the data lie under the names that the harness asks for.
 
-    The first two are started from the harness's command line each; the others share two processes, one a core.
+    Models are evaluated side by side where there is room for it.
 
     Returns:
         The scores of each subject, read from the results files.
@@ -96,28 +104,19 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> dict[DemoModel, Scores
     """
     every = subjects()
     variables = _variables(folder)
-    runs = {subject: _harness_run(subject, folder) for subject in every}
-    results: dict[DemoModel, Path] = {}
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool, ended_together():
-        alone = {
-            pool.submit(_timed, run, runs[subject], folder=folder, environment=variables): subject
-            for subject in every[:2]
-        }
-        for future in concurrent.futures.as_completed(alone):
-            results[alone[future]], seconds = future.result()
-            say(f"{alone[future].name}: {seconds:.0f} s")
-        batches = (every[2::2], every[3::2])
-        shared = {
-            pool.submit(
-                _timed, run_in_one_process, [runs[s] for s in batch], folder=folder, environment=variables
-            ): batch
-            for batch in batches
-        }
-        for done in concurrent.futures.as_completed(shared):
-            files, seconds = done.result()
-            results |= dict(zip(shared[done], files, strict=True))
-            say(f"{', '.join(subject.name for subject in shared[done])}: {seconds:.0f} s together")
-    return {subject: read_scores(results[subject]) for subject in every}
+    progress = Progress(len(every), say, unit="models")
+    size = models_at_once(len(every), (DEFAULT_CHECKPOINT,), folder)
+    harnesses = [Harness(folder, {**variables, **own}) for own in environments(size)]
+
+    def evaluated(subject: DemoModel, harness: Harness) -> Path:
+        progress.begin(subject.name)
+        started = time.monotonic()
+        results = harness.run(_harness_run(subject, folder))
+        progress.end(subject.name, f"{time.monotonic() - started:.0f} s")
+        return results
+
+    results = side_by_side(evaluated, every, harnesses)
+    return {subject: read_scores(file) for subject, file in zip(every, results, strict=True)}
 
 
 def read_scores(results: Path) -> Scores:
@@ -151,18 +150,12 @@ def share_forgotten(scores: Scores, vanilla: Scores, gold: Scores, modality: str
 def _variables(folder: Path) -> dict[str, str]:
     """The variables of the harness's calls: none of the user's that choose people, exemplars or a judge to pay."""
     return {
-        **dict.fromkeys(environment.HELP, ""),
-        environment.JUDGE: "off",
-        environment.CACHE: str(folder / "cache"),
-        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)),
+        **dict.fromkeys(variables.HELP, ""),
+        variables.JUDGE: "off",
+        variables.CACHE: str(folder / "cache"),
     }
 
 
 def _harness_run(subject: DemoModel, folder: Path) -> HarnessRun:
     tasks = tuple(group_name(split, FORGET_RATIO) for split in SPLITS)
     return HarnessRun(tasks, subject.model_args(), folder / "results" / subject.name)
-
-
-def _timed(function: Callable[..., Any], *arguments: Any, **options: Any) -> tuple[Any, float]:
-    started = time.monotonic()
-    return function(*arguments, **options), time.monotonic() - started

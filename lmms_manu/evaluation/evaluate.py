@@ -9,22 +9,23 @@ import json
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import filelock
 
-from lmms_manu.environment import RECORD
 from lmms_manu.errors import DataError, SettingError
-from lmms_manu.evaluation.harness import LOG, HarnessError, HarnessRun, run
+from lmms_manu.evaluation.harness import LOG, Harness, HarnessError, HarnessRun
 from lmms_manu.evaluation.judge_failures import unjudged_tasks
 from lmms_manu.evaluation.manifest import is_done, losses, new_manifest, older_versions, read_manifest, refuse_others
+from lmms_manu.evaluation.progress import Progress
 from lmms_manu.evaluation.protocol import judge_of, protocol
 from lmms_manu.evaluation.suites import SuitePart
 from lmms_manu.files import refuse_unwritable, write_json
-from lmms_manu.names import MANIFEST_FILE, RECORD_FILE
+from lmms_manu.names import ANSWERS_FOLDER, MANIFEST_FILE, RECORD_FILE
 from lmms_manu.settings import Settings, from_arguments, setting
+from lmms_manu.variables import ANSWERS, RECORD
 from lmms_manu.versions import installed
 
 
@@ -66,14 +67,17 @@ def check_arguments(model_args: Mapping[str, Any]) -> None:
     """
     # Imported here, because the command's help needs none of it.
     from lmms_manu.answering.settings import AnsweringSettings
+    from lmms_manu.methods.edited_before import refuse_silent_edit
     from lmms_manu.methods.registry import settings_classes
     from lmms_manu.models.settings import ModelSettings
 
-    from_arguments(model_args, ModelSettings, AnsweringSettings, *settings_classes(model_args))
+    of_data, of_method = settings_classes(model_args)
+    model, *_ = from_arguments(model_args, ModelSettings, AnsweringSettings, of_data, of_method)
+    refuse_silent_edit(model_args, model, of_method)
 
 
-def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) -> bool:
-    """Runs the parts that have no results yet.
+def evaluate(evaluation: Evaluation, harness: Harness, progress: Progress) -> bool:
+    """Runs the parts that have no results yet, in one process that loads the model once.
 
     A part that fails is reported and the next one is run, so that one night yields all that it can. What was run
     (arguments, the versions of each part, the edit's record with its mask's fingerprint, seconds) is kept in
@@ -81,8 +85,8 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
 
     Args:
         evaluation: what to run.
-        say: takes a line about each part.
-        echo: shows the harness's own output.
+        harness: runs the parts.
+        progress: is told of each part.
 
     Returns:
         Whether every part has its results, and its judge's verdicts.
@@ -92,7 +96,7 @@ def evaluate(evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) 
             it; nothing is overwritten.
     """
     with _locked(evaluation.output):
-        return _evaluate(evaluation, say, echo)
+        return _evaluate(evaluation, harness, progress)
 
 
 def outline(evaluation: Evaluation) -> str:
@@ -113,29 +117,37 @@ def outline(evaluation: Evaluation) -> str:
     )
 
 
-def _evaluate(evaluation: Evaluation, say: Callable[[str], None], echo: bool) -> bool:
+def asked_of(evaluation: Evaluation) -> dict[str, Any]:
+    """What the record says of an evaluation: the model's arguments, the number of questions and how they are asked."""
+    arguments = {name: str(value) for name, value in sorted(evaluation.model_args.items())}
+    return {"model_args": arguments, "limit": evaluation.limit, "protocol": protocol(evaluation.parts)}
+
+
+def _evaluate(evaluation: Evaluation, harness: Harness, progress: Progress) -> bool:
     manifest = _open_manifest(evaluation)
     if not any(is_done(evaluation.output, part.name, manifest) for part in evaluation.parts):
         # The record of an attempt that came to nothing would be taken for this model's.
         _record(evaluation).unlink(missing_ok=True)
     complete = True
     for part in evaluation.parts:
+        name = str(evaluation.output / part.name)
         if is_done(evaluation.output, part.name, manifest):
-            say(f"{evaluation.output / part.name}: {_done_before(part, manifest)}")
+            progress.end(name, _done_before(part, manifest))
             continue
+        progress.begin(name)
         # Written down before it runs: what an attempt that was cut off has left may be removed, and nothing else.
         manifest["parts"][part.name] = {"status": "started"}
         write_json(evaluation.output / MANIFEST_FILE, manifest)
-        entry, told = _run_part(evaluation, part, echo)
+        entry, told = _run_part(evaluation, part, harness)
         complete &= entry["status"] == "done"
         manifest["parts"][part.name] = entry
         manifest["edit"] = _read_json(_record(evaluation)) or manifest.get("edit")
         write_json(evaluation.output / MANIFEST_FILE, manifest)
-        say(f"{evaluation.output / part.name}: {told}")
+        progress.end(name, told)
     return complete
 
 
-def _run_part(evaluation: Evaluation, part: SuitePart, echo: bool) -> tuple[dict[str, Any], str]:
+def _run_part(evaluation: Evaluation, part: SuitePart, harness: Harness) -> tuple[dict[str, Any], str]:
     """Runs a part; returns its entry in the manifest, and what to say of it."""
     call = _call(evaluation, part)
     # What an attempt that was cut off left there would be read as a second result.
@@ -146,10 +158,11 @@ def _run_part(evaluation: Evaluation, part: SuitePart, echo: bool) -> tuple[dict
         "versions": installed(),
         "started": _now(),
     }
-    environment = {**part.environment(evaluation.variables), RECORD: str(_record(evaluation))}
+    answers = _answers(evaluation, part)
+    environment = {**part.environment(evaluation.variables), RECORD: str(_record(evaluation)), ANSWERS: str(answers)}
     started = time.monotonic()
     try:
-        results = run(call, folder=evaluation.folder, environment=environment, echo=echo)
+        results = harness.run(call, environment)
         if lost := losses(results):
             raise DataError(f"{'; '.join(lost)}. The same command runs this part again.")
         unjudged = unjudged_tasks(results, has_judge=part.judge_url is not None)
@@ -159,6 +172,10 @@ def _run_part(evaluation: Evaluation, part: SuitePart, echo: bool) -> tuple[dict
     else:
         status = "unjudged" if unjudged else "done"
         entry |= {"status": status, "results": str(results.relative_to(evaluation.output))}
+        if not unjudged:
+            shutil.rmtree(answers, ignore_errors=True)
+            with contextlib.suppress(OSError):  # others are there
+                answers.parent.rmdir()
         told = f"{status} in {time.monotonic() - started:.0f} s"
         if unjudged:
             told += (
@@ -179,7 +196,6 @@ def _call(evaluation: Evaluation, part: SuitePart) -> HarnessRun:
 
 
 def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
-    arguments = {name: str(value) for name, value in sorted(evaluation.model_args.items())}
     known = read_manifest(evaluation.output)
     begun = known["parts"] if known is not None else {}
     for part in evaluation.parts:
@@ -189,7 +205,7 @@ def _open_manifest(evaluation: Evaluation) -> dict[str, Any]:
                 f"output={str(evaluation.output)!r} holds a folder {part.name!r} that is none of this command's: "
                 "name another folder; nothing is overwritten."
             )
-    asked: dict[str, Any] = {"model_args": arguments, "limit": evaluation.limit, "protocol": protocol(evaluation.parts)}
+    asked = asked_of(evaluation)
     if known is None or not any(evaluation.output.rglob("*_results.json")):
         return new_manifest(asked, begun)
     # Records of an earlier version say nothing of the protocol.
@@ -230,6 +246,11 @@ def _locked(output: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _answers(evaluation: Evaluation, part: SuitePart) -> Path:
+    """The folder of a part's answers, until it is whole; not in its own, which a new attempt begins by removing."""
+    return evaluation.output.absolute() / ANSWERS_FOLDER / part.name
 
 
 def _record(evaluation: Evaluation) -> Path:

@@ -5,16 +5,18 @@ The harness's command line exits with 0 on every failure of an evaluation, so it
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from lmms_manu.errors import ManuError, SettingError
-from lmms_manu.evaluation.children import child
+from lmms_manu.evaluation.children import Child, check_not_ended, child
+from lmms_manu.evaluation.jobs import DONE, WORKER, job
 from lmms_manu.files import writing
 from lmms_manu.names import MODEL
 
@@ -67,10 +69,16 @@ class HarnessRun:
 
     def command(self) -> list[str]:
         """The run as a command line."""
-        launcher = (
-            ["-m", "torch.distributed.run", "--nproc_per_node", str(self.processes)] if self.processes > 1 else []
-        )
-        words = [sys.executable, *launcher, "-m", "lmms_eval"]
+        return [*self.launcher(), "-m", "lmms_eval", *self.words()]
+
+    def launcher(self) -> list[str]:
+        """What starts the processes that it takes; a module follows."""
+        launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(self.processes)]
+        return [sys.executable, *(launcher if self.processes > 1 else ())]
+
+    def words(self) -> list[str]:
+        """The words of the command line."""
+        words = []
         for name, value in self.config().items():
             if value == "":
                 continue
@@ -78,40 +86,94 @@ class HarnessRun:
         return words
 
 
-def run(run: HarnessRun, *, folder: Path, environment: Mapping[str, str] | None = None, echo: bool = False) -> Path:
-    """Runs one evaluation from its own command line.
+class Harness(contextlib.AbstractContextManager["Harness"]):
+    """lmms-eval in a process of its own, which runs one evaluation after the other as its command line would.
+
+    The process starts with the first evaluation, stays for the next ones, and is started anew after one that it did
+    not survive. It ends with the block.
 
     Args:
-        run: what to evaluate.
         folder: the working directory, where the harness looks for local copies of models and datasets.
         environment: variables beside those of this process.
         echo: shows the harness's output while it runs.
-
-    Returns:
-        The results file.
-
-    Raises:
-        HarnessError: there is no results file with every task.
     """
-    log = run.output / LOG
-    _execute(run.command(), folder, {**_for_processes(run), **(environment or {})}, log, echo)
-    return _find_results(run, log)
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, *, echo: bool = False) -> None:
+        self._folder = folder
+        self.environment = dict(environment or {})
+        self._echo = echo
+        self._open = contextlib.ExitStack()
+        self._child: Child | None = None
+        self._processes = 1
+
+    def __exit__(self, *error: object) -> bool | None:
+        self._child = None
+        return self._open.__exit__(*error)  # type: ignore[arg-type]
+
+    def run(self, run: HarnessRun, environment: Mapping[str, str] | None = None) -> Path:
+        """Runs one evaluation.
+
+        Args:
+            run: what to evaluate.
+            environment: variables for this evaluation alone.
+
+        Returns:
+            The results file.
+
+        Raises:
+            HarnessError: there is no results file with every task.
+            EndedError: the process was ended together with others.
+        """
+        log = run.output / LOG
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with writing(log), log.open("w", encoding="utf-8", errors="replace") as file:
+            survived = self._ask(run, environment or {}, file)
+        check_not_ended()
+        try:
+            return _find_results(run, log)
+        except HarnessError:
+            # Of several processes one may wait for another that has failed.
+            survived &= run.processes == 1
+            raise
+        finally:
+            if not survived:
+                self._end()
+
+    def _ask(self, run: HarnessRun, environment: Mapping[str, str], log: TextIO) -> bool:
+        """Has an evaluation run and its output written; returns whether the process is there for another one."""
+        worker = self._worker(run)
+        worker.tell(job(run.words(), environment))
+        for line in worker:
+            if DONE in line:
+                return True
+            log.write(line)
+            log.flush()
+            if self._echo:
+                sys.stderr.write(line)
+        return False
+
+    def _worker(self, run: HarnessRun) -> Child:
+        if self._child is not None and self._processes == run.processes:
+            return self._child
+        self._end()
+        variables = {**os.environ, **_for_processes(run), **self.environment}
+        command = [*run.launcher(), "-m", WORKER]
+        self._child = self._open.enter_context(child(command, folder=self._folder, variables=variables, listens=True))
+        self._processes = run.processes
+        return self._child
+
+    def _end(self) -> None:
+        """Ends the process, whatever it does."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+        self._open.close()
 
 
-def run_in_one_process(
-    runs: Sequence[HarnessRun], *, folder: Path, environment: Mapping[str, str] | None = None
-) -> list[Path]:
-    """Runs several evaluations one after the other through the harness's `--config`, which saves the start-up.
-
-    Returns and raises as `run` does; the log lies in the first run's folder.
-    """
-    log = runs[0].output / LOG
-    log.parent.mkdir(parents=True, exist_ok=True)
-    config = log.with_name("lmms-eval-config.json")
-    config.write_text(json.dumps([entry.config() for entry in runs], indent=2), encoding="utf-8")
-    command = [sys.executable, "-m", "lmms_eval", "--config", str(config.absolute())]
-    _execute(command, folder, environment, log, echo=False)
-    return [_find_results(entry, log) for entry in runs]
+def run(run: HarnessRun, *, folder: Path, environment: Mapping[str, str] | None = None, echo: bool = False) -> Path:
+    """Runs one evaluation; arguments, result and errors as of `Harness`."""
+    with Harness(folder, environment, echo=echo) as harness:
+        return harness.run(run)
 
 
 def _find_results(run: HarnessRun, log: Path) -> Path:
@@ -144,23 +206,6 @@ def _for_processes(run: HarnessRun) -> dict[str, str]:
     import torch  # takes seconds, and only this question needs it
 
     return {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
-
-
-def _execute(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str] | None, log: Path, echo: bool
-) -> None:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    variables = {**os.environ, **(environment or {})}
-    with (
-        writing(log),
-        log.open("w", encoding="utf-8", errors="replace") as file,
-        child(command, folder=folder, variables=variables) as lines,
-    ):
-        for line in lines:
-            file.write(line)
-            file.flush()
-            if echo:
-                sys.stderr.write(line)
 
 
 def _tail(log: Path) -> str:

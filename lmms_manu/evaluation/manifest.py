@@ -74,7 +74,13 @@ def older_versions(part: str, manifest: Mapping[str, Any]) -> str:
     return differences(entry.get("versions") or manifest.get("versions") or {}, installed())
 
 
-def refuse_others(output: Path, what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def refuse_others(
+    output: Path,
+    what: str,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    way_out: str = "name another folder, or remove this one",
+) -> None:
     """Refuses to go on in a folder with other values than those its results have.
 
     Args:
@@ -82,15 +88,13 @@ def refuse_others(output: Path, what: str, before: Mapping[str, Any], now: Mappi
         what: what the values are.
         before: those of the results, by name.
         now: those of this call.
+        way_out: what to do about it.
 
     Raises:
         SettingError: they differ.
     """
     if before != now:
-        raise SettingError(
-            f"output={str(output)!r} holds results of {what} ({_differences(before, now)}): "
-            "name another folder, or remove this one."
-        )
+        raise SettingError(f"output={str(output)!r} holds results of {what} ({_differences(before, now)}): {way_out}.")
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

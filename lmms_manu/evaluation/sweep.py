@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lmms_manu.errors import SettingError
-from lmms_manu.evaluation.evaluate import Evaluation, evaluate
+from lmms_manu.evaluation.evaluate import Evaluation
 from lmms_manu.methods.base import Method
 from lmms_manu.methods.record import UNEDITED
 from lmms_manu.methods.registry import method_class
@@ -65,6 +66,32 @@ def points(grid: Mapping[str, Sequence[str]], common: Mapping[str, object]) -> t
     return (vanilla, *(point for point in edited if not _changes_nothing(point, own, method)))
 
 
+def with_controls(points: Sequence[Point], count: int) -> tuple[Point, ...]:
+    """The points, each that is an edit followed by `count` random controls of the same size, seeds 0, 1, ...
+
+    Raises:
+        SettingError: `count` is less than 1, or none of the points has a control.
+    """
+    if count < 1:
+        raise SettingError(f"control={count} is out of range: allowed is at least 1.")
+    found: list[Point] = []
+    for point in points:
+        drawn = [_control(point, seed) for seed in range(count)]
+        found += [point, *(control for control in drawn if control is not None)]
+    if len(found) == len(points):
+        asked = ", ".join(point.name for point in points)
+        raise SettingError(f"control={count}: {asked} has no random control of the same size: leave --control out.")
+    return tuple(found)
+
+
+def _control(point: Point, seed: int) -> Point | None:
+    method = method_class(str(point.model_args.get("method", DEFAULT_METHOD)))
+    own = {name: value for name, value in point.model_args.items() if name in method.config_class.names()}
+    (config,) = from_arguments(own, method.config_class)
+    drawn = method(config).control(seed)
+    return None if drawn is None else Point(f"{point.name}-control{seed}", {**point.model_args, **drawn})
+
+
 def _changes_nothing(point: Point, own: Sequence[str], method: type[Method[Any]]) -> bool:
     """Whether a point is the vanilla model once more, such as by a prune rate of 0."""
     arguments = {name: value for name, value in point.model_args.items() if name in own}
@@ -85,14 +112,6 @@ def _value(text: str) -> float | str:
         return text
 
 
-def sweep(points: Sequence[Point], evaluation: Evaluation, say: Callable[[str], None], *, echo: bool) -> bool:
-    """Evaluates every point into a folder of its own below `evaluation.output`; returns whether all succeeded."""
-    complete = True
-    for point in points:
-        complete &= evaluate(at(point, evaluation), say, echo=echo)
-    return complete
-
-
-def at(point: Point, evaluation: Evaluation) -> Evaluation:
-    """The evaluation of one point, with a folder of its own."""
-    return dataclasses.replace(evaluation, model_args=point.model_args, output=evaluation.output / point.name)
+def at(point: Point, evaluation: Evaluation, below: Path) -> Evaluation:
+    """The evaluation of one point, with a folder of its own `below` one."""
+    return dataclasses.replace(evaluation, model_args=point.model_args, output=below / point.name)

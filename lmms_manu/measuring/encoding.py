@@ -12,7 +12,7 @@ from transformers import BatchFeature
 
 from lmms_manu.errors import DataError
 from lmms_manu.measuring.rendered import RenderedExample
-from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.inputs import PromptEncoder, answer_start
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class ExampleEncoder:
             return EncodedBatch(kept, inputs, None)
         questions = self._encoder.encode([example.question for example in kept], pictures)
         lengths = tuple(
-            _common_prefix(_attended(inputs, number), _attended(questions, number)) for number in range(len(kept))
+            answer_start(_attended(questions, number), _attended(inputs, number)) for number in range(len(kept))
         )
         return EncodedBatch(kept, inputs, lengths)
 
@@ -81,13 +81,3 @@ def _attended(inputs: BatchFeature, number: int) -> list[int]:
     """The token ids of one row without its padding."""
     ids: list[int] = inputs["input_ids"][number][inputs["attention_mask"][number].bool()].tolist()
     return ids
-
-
-def _common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many ids both start with: the question's tokens, but for one that the answer's first letters changed."""
-    length = 0
-    for one, other in zip(first, second, strict=False):
-        if one != other:
-            break
-        length += 1
-    return length

@@ -21,10 +21,10 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils.hub import cached_file
 
-from lmms_manu.environment import cache_folder
 from lmms_manu.errors import ModelError
 from lmms_manu.files import write_json
 from lmms_manu.models.loading import Checkpoint
+from lmms_manu.variables import cache_folder
 
 _CONFIGURATIONS = ("config.json", "adapter_config.json")
 _WEIGHTS, _INDEX = ".safetensors", ".safetensors.index.json"

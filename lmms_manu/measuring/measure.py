@@ -12,6 +12,7 @@ measure
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -138,16 +139,18 @@ def measure_parts(
     values: dict[Part, Tensor] = {}
     measured = 0
     for part, of_part in determinants.items():
-        known = processes.from_first(kept.load(of_part) if kept and processes.first else None)
-        if known is None:
-            measured += 1
-            made = made or runner()
-            examples, unfinished = _in_order(parts[part]), kept.partial(of_part) if kept else None
-            measurement = PartMeasurement(made, examples, settings.statistics_batch_size, unfinished)
-            known = measurement.run(processes, f"measuring {part}", progress)
-            about = {"part": str(part), "checkpoint": name}
-            if kept and processes.first and (not store or kept.store(of_part, known, about)):
-                measurement.forget_unfinished()
+        # Who waits here for another start that measures the same finds its values.
+        with kept.alone(of_part) if kept and store and processes.world == 1 else contextlib.nullcontext():
+            known = processes.from_first(kept.load(of_part) if kept and processes.first else None)
+            if known is None:
+                measured += 1
+                made = made or runner()
+                examples, unfinished = _in_order(parts[part]), kept.partial(of_part) if kept else None
+                measurement = PartMeasurement(made, examples, settings.statistics_batch_size, unfinished)
+                known = measurement.run(processes, f"measuring {part}", progress)
+                about = {"part": str(part), "checkpoint": name}
+                if kept and processes.first and (not store or kept.store(of_part, known, about)):
+                    measurement.forget_unfinished()
         values[part] = known
     return Measured(values, measured, time.perf_counter() - started)
 

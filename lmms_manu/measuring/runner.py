@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
 
 import torch
 
-from lmms_manu.errors import ModelError, first_line
+from lmms_manu.errors import ModelError
 from lmms_manu.measuring.collector import BatchCollector
 from lmms_manu.measuring.encoding import EncodedBatch, ExampleEncoder
 from lmms_manu.measuring.gathering import Gathering, Values
 from lmms_manu.measuring.observations import UnknownRowsError, token_rows
 from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.measuring.settings import Tokens
-from lmms_manu.memory import is_out_of_memory, release_memory
+from lmms_manu.memory import within_memory
 from lmms_manu.models.blocks import VISION, MlpBlock
 from lmms_manu.models.inputs import PromptEncoder, to_device
 from lmms_manu.models.loading import Checkpoint
@@ -107,22 +108,16 @@ class BatchRunner(ABC):
         if not size:
             return [self.gathering.empty(block) for block in range(len(self.blocks))]
         if self._largest is None or size <= self._largest:
+            alone = f"Out of memory while measuring {batch.examples[0].label} alone ({{error}})." if size == 1 else None
             try:
-                return self._finite(batch)
+                values = within_memory(functools.partial(self._finite, batch), alone)
+                if values is not None:
+                    return values
+                self._largest = max(1, size // 2)
             except UnknownRowsError:
                 if size == 1:
                     raise ModelError(_unknown_rows(self.tokens)) from None
                 self._largest = 1
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                if size == 1:
-                    raise ModelError(
-                        f"Out of memory while measuring {batch.examples[0].label} alone ({first_line(error)})."
-                    ) from error
-                self._largest = max(1, size // 2)
-            # Outside of the handlers, whose traceback would keep the tensors of the failed pass alive.
-            release_memory()
         half = size // 2
         first, second = (self.run(self.encode(part)) for part in (batch.examples[:half], batch.examples[half:]))
         return [self.gathering.merge(one, other) for one, other in zip(first, second, strict=True)]

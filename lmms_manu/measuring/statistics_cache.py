@@ -9,15 +9,17 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import filelock
 from torch import Tensor
 
-from lmms_manu.environment import cache_folder
+from lmms_manu.kept import Kept, kept, shrink
 from lmms_manu.measuring.checked_tensors import DamagedFileError, load_description, load_tensors, store_tensors
 from lmms_manu.measuring.resume import PartialValues
+from lmms_manu.variables import cache_folder
 
 LIMIT_BYTES = 20 * 1024**3
 
@@ -29,29 +31,6 @@ logger = logging.getLogger(__name__)
 def key_of(determinants: Mapping[str, Any]) -> str:
     """The key of statistics that are determined by these values (anything that JSON can hold)."""
     return hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()[:32]
-
-
-@dataclasses.dataclass(frozen=True)
-class CachedPart:
-    """A file of the cache: what was measured of one set in one modality.
-
-    Args:
-        path: where it is.
-        size: in bytes.
-        used: when it was last read or written, in seconds since 1970.
-    """
-
-    path: Path
-    size: int
-    used: float
-
-    def about(self) -> dict[str, Any]:
-        """What the file says of itself.
-
-        Raises:
-            DamagedFileError: it cannot be read.
-        """
-        return load_description(self.path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,41 +87,45 @@ class StatisticsCache:
             return False
         return True
 
+    @contextlib.contextmanager
+    def alone(self, determinants: Mapping[str, Any]) -> Iterator[None]:
+        """Waits while another process measures the same; it may have stored it then. Without a place nobody waits."""
+        path = self.folder / f"{key_of(determinants)}.lock"
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                held.enter_context(filelock.FileLock(path))
+                held.callback(path.unlink, missing_ok=True)
+            yield
+
     def partial(self, determinants: Mapping[str, Any]) -> PartialValues:
         """The place for the unfinished values of the same determinants."""
         return PartialValues(self.folder / "unfinished" / key_of(determinants))
 
-    def parts(self) -> list[CachedPart]:
+    def parts(self) -> list[Kept]:
         """The complete parts, the one used last first."""
-        return sorted(self._files("*.safetensors"), key=lambda part: part.used, reverse=True)
+        return kept(self._find("*.safetensors"))
 
-    def unfinished(self) -> list[CachedPart]:
-        """The files of interrupted measurements."""
-        return self._files("unfinished/*/*.safetensors")
+    def unfinished(self) -> list[Kept]:
+        """The files of interrupted measurements, and what a process that was killed was just writing."""
+        return kept([*self._find("unfinished/*/*.safetensors"), *self._find(".*.part")])
 
-    def shrink(self, limit: int) -> list[CachedPart]:
-        """Removes the parts that were used longest ago until the rest fits into `limit` bytes.
-
-        Returns:
-            What was removed.
-        """
-        removed, total = [], 0
-        for part in self.parts():
-            total += part.size
-            if total > limit:
-                part.path.unlink(missing_ok=True)
-                removed.append(part)
-        return removed
+    def shrink(self, limit: int) -> list[Kept]:
+        """Removes the parts that were used longest ago until the rest fits into `limit` bytes; returns these."""
+        return shrink(self.parts(), limit)
 
     def _path(self, determinants: Mapping[str, Any]) -> Path:
         return self.folder / f"{key_of(determinants)}.safetensors"
 
-    def _files(self, pattern: str) -> list[CachedPart]:
-        found = []
+    def _find(self, pattern: str) -> list[Path]:
         # Unlike the method of a path, this one lives with folders that go while it looks.
-        for name in glob.glob(pattern, root_dir=self.folder):
-            path = self.folder / name
-            with contextlib.suppress(FileNotFoundError):
-                state = path.stat()
-                found.append(CachedPart(path, state.st_size, state.st_mtime))
-        return found
+        return [self.folder / name for name in glob.glob(pattern, root_dir=self.folder)]
+
+
+def about(part: Path) -> dict[str, Any]:
+    """What a part of the cache says of itself.
+
+    Raises:
+        DamagedFileError: it cannot be read.
+    """
+    return load_description(part)

@@ -22,6 +22,7 @@ from lmms_manu.settings import Settings, from_arguments
 if TYPE_CHECKING:  # torch and transformers, which checking arguments needs none of
     from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
+    from lmms_manu.methods.data import UnlearningData
     from lmms_manu.models.loading import Checkpoint
 
 S = TypeVar("S", bound=Settings)
@@ -94,6 +95,9 @@ class Method(Generic[S]):
     config_class: ClassVar[type[Settings]]
     """The method's own settings; its fields become arguments of the model and options of the command line."""
 
+    outcome: ClassVar[str] = "edited to forget"
+    """What a model is afterwards, for the title of its card."""
+
     label_fields: ClassVar[tuple[str, ...]] = ()
     """The settings that tell the method's runs apart, in the order of a label."""
 
@@ -112,6 +116,17 @@ class Method(Generic[S]):
         """What tells this run apart from others of the method, in the order of a label."""
         values = {name: getattr(self.config, name) for name in self.label_fields}
         return {name: value for name, value in values.items() if value is not None}
+
+    def control(self, seed: int) -> Mapping[str, Value] | None:
+        """The settings that make this edit its random control, of the same size; None where there is none.
+
+        A method whose settings have `control` and `seed` has one.
+
+        Args:
+            seed: of the draw.
+        """
+        has_one = {"control", "seed"} <= {*self.config.names()} and not getattr(self.config, "control", None)
+        return {"control": True, "seed": seed} if has_one and not self.changes_nothing() else None
 
     def description(self) -> str:
         """A paragraph for model cards: what was done to the weights, what that does not prove, and the citation."""
@@ -138,6 +153,14 @@ class Method(Generic[S]):
 
         Raises:
             SettingError: they cannot work.
+        """
+
+    def check_data(self, data: UnlearningData) -> None:
+        """Refuses examples that the settings do not fit, before anything is loaded.
+
+        Raises:
+            DataError: the examples lack what the method reads.
+            SettingError: a setting does not fit them.
         """
 
     def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:

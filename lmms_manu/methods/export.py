@@ -7,10 +7,11 @@ from pathlib import Path
 
 from transformers.utils.hub import cached_file
 
-from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
+from lmms_manu.benchmarks.registry import get_benchmark, names
 from lmms_manu.editing.changes import Change
 from lmms_manu.files import atomic_folder, write_json, writing
 from lmms_manu.methods.record import EditRecord
+from lmms_manu.methods.registry import method_class, method_names
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.names import RECORD_FILE
 from lmms_manu.sources import is_hub_name
@@ -33,9 +34,17 @@ def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, change: Change 
             checkpoint.model.save_pretrained(scratch)
             checkpoint.processor.save_pretrained(scratch)
         write_json(scratch / RECORD_FILE, record.as_dict())
-        (scratch / "README.md").write_text(model_card(record), encoding="utf-8")
+        card = model_card(record, pictures=checkpoint.takes_pictures)
+        (scratch / "README.md").write_text(card, encoding="utf-8")
         if change is not None and change.is_small:
             change.save(scratch, record.as_dict())
+
+
+_WITH_PICTURES = ("image-text-to-text", "AutoModelForImageTextToText", "AutoProcessor")
+_TEXT_ONLY = ("text-generation", "AutoModelForCausalLM", "AutoTokenizer")
+_WHAT_TO_MEASURE = (
+    "What a model knows of somebody is measured, never proven gone: what was forgotten and what was lost {how}."
+)
 
 
 def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
@@ -50,30 +59,29 @@ def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
     return EditRecord.of_checkpoint(Path(found).parent) if found else None
 
 
-def _tasks(record: EditRecord) -> str:
-    """The group of tasks that asks about the people whom a model was made to forget."""
-    name, ratio = str(record.forgotten.get("benchmark", DEFAULT_BENCHMARK)), record.forgotten.get("forget_ratio")
-    benchmark = get_benchmark(name if name in names() else DEFAULT_BENCHMARK)
-    return benchmark.everything(int(ratio) if ratio in benchmark.ratios else None)
+def model_card(record: EditRecord, *, pictures: bool = True) -> str:
+    """The README.md of an edited checkpoint.
 
-
-def model_card(record: EditRecord) -> str:
-    """The README.md of an edited checkpoint."""
-    head = ["---", "library_name: transformers", "pipeline_tag: image-text-to-text"]
+    Args:
+        record: how it was edited.
+        pictures: whether the model takes any.
+    """
+    task, loader, reader = _WITH_PICTURES if pictures else _TEXT_ONLY
+    benchmark = record.forgotten.get("benchmark")
+    head = ["---", "library_name: transformers", f"pipeline_tag: {task}"]
     if is_hub_name(record.checkpoint):
-        head.append(f"base_model: {record.checkpoint}")
-    head += ["tags:", "- machine-unlearning", "- mllmu-bench", "---"]
+        head += [f"base_model: {record.checkpoint}", "base_model_relation: finetune"]
+    head += ["tags:", "- machine-unlearning", *([f"- {benchmark}"] if benchmark else []), "---"]
     rows = [
         f"| {part} | {count} | {total} | {100 * count / total:.2f} % |"
         for part, (count, total) in record.counts.items()
         if total
     ]
     settings = json.dumps(dict(record.settings), indent=2, sort_keys=True)
-    tasks = _tasks(record)
     lines = [
         *head,
         "",
-        f"# {Path(record.checkpoint).name}, {'edited to forget' if record.edited else 'not edited'}",
+        f"# {Path(record.checkpoint).name}, {_outcome(record)}",
         "",
         record.summary(),
         "",
@@ -82,14 +90,13 @@ def model_card(record: EditRecord) -> str:
         "It loads like any checkpoint, and needs no other package:",
         "",
         "```python",
-        "from transformers import AutoModelForImageTextToText, AutoProcessor",
+        f"from transformers import {loader}, {reader}",
         "",
-        'model = AutoModelForImageTextToText.from_pretrained("PATH")',
-        'processor = AutoProcessor.from_pretrained("PATH")',
+        f'model = {loader}.from_pretrained("PATH")',
+        f'processor = {reader}.from_pretrained("PATH")',
         "```",
         "",
-        "Such an edit weakens knowledge; it proves no deletion. What was forgotten and what was lost must be measured, "
-        f"for example with `lmms-eval --model manu_pruned --model_args pretrained=PATH,method=none --tasks {tasks}`.",
+        *([_WHAT_TO_MEASURE.format(how=_how_to_measure(record))] if record.forgotten or record.edited else []),
         "",
         f"Settings (the whole record is in `{RECORD_FILE}`):",
         "",
@@ -98,3 +105,21 @@ def model_card(record: EditRecord) -> str:
         "```",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _outcome(record: EditRecord) -> str:
+    """What the model became, for a title."""
+    if not record.edited:
+        return "not edited"
+    return method_class(record.method).outcome if record.method in method_names() else "edited"
+
+
+def _how_to_measure(record: EditRecord) -> str:
+    """The command that asks about the people whom a model was made to forget, where a benchmark has them."""
+    name, ratio = record.forgotten.get("benchmark"), record.forgotten.get("forget_ratio")
+    if name not in names():
+        return "is told by questions about these people and about others, before and after"
+    benchmark = get_benchmark(str(name))
+    tasks = benchmark.everything(int(ratio) if ratio in benchmark.ratios else None)
+    command = f"lmms-eval --model manu_pruned --model_args pretrained=PATH,method=none --tasks {tasks}"
+    return f"is told by `{command}`"

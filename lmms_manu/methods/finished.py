@@ -19,17 +19,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import lmms_manu
 from lmms_manu.editing.changes import Change, read_change
-from lmms_manu.environment import cache_folder
 from lmms_manu.errors import DataError
 from lmms_manu.files import atomic_folder, write_json
+from lmms_manu.kept import Kept, kept, shrink
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.names import RECORD_FILE
+from lmms_manu.variables import cache_folder
 
 LIMIT_BYTES = 50 * 1024**3
 
-_PACKAGE = Path(lmms_manu.__file__).parent
+_PACKAGE = Path(__file__).parents[1]
 _CODE = ("answering", "editing", "measuring", "methods", "models", "training")
 logger = logging.getLogger(__name__)
 
@@ -77,26 +77,14 @@ class FinishedEdits:
                     with contextlib.suppress(OSError):  # another process was sooner
                         os.rename(scratch, entry)
                         os.mkdir(scratch)
-            self.shrink(self.limit, keep=entry)
+            shrink(self.entries(), self.limit, spared=entry)
         except OSError as error:
             logger.warning("The finished edit is not kept for the next start: %s", error)
 
-    def entries(self) -> list[Path]:
+    def entries(self) -> list[Kept]:
         """The folders of all entries, the one used last first."""
-        if not self.folder.is_dir():
-            return []
-        found = [path for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)
-
-    def shrink(self, limit: int, keep: Path | None = None) -> list[Path]:
-        """Removes the entries used longest ago until the others fit into `limit` bytes; returns the removed ones."""
-        removed, size = [], 0
-        for entry in self.entries():
-            size += sum(file.stat().st_size for file in entry.iterdir())
-            if size > limit and entry != keep:
-                shutil.rmtree(entry, ignore_errors=True)
-                removed.append(entry)
-        return removed
+        found = self.folder.iterdir() if self.folder.is_dir() else ()
+        return kept(path for path in found if path.is_dir() and not path.name.startswith("."))
 
     def _entry(self, determinants: Mapping[str, Any]) -> Path:
         return self.folder / hashlib.sha256(json.dumps(determinants, sort_keys=True).encode()).hexdigest()[:32]

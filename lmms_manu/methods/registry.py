@@ -26,6 +26,7 @@ METHODS: Mapping[str, str] = {
     "manu": "lmms_manu.methods.manu.method:Manu",
     "erase": "lmms_manu.methods.erase.method:Erase",
     "kvw": "lmms_manu.methods.kvw.method:Kvw",
+    "mip_editor": "lmms_manu.methods.mip_editor.method:MipEditor",
     "prompting": "lmms_manu.methods.prompting.method:Prompting",
     "finetune": "lmms_manu.methods.finetune.method:Finetune",
     "ga": "lmms_manu.methods.gradient.method:GradientAscent",
@@ -35,6 +36,7 @@ METHODS: Mapping[str, str] = {
     "simnpo": "lmms_manu.methods.gradient.method:SimNpo",
     "idk": "lmms_manu.methods.gradient.method:Idk",
     "rmu": "lmms_manu.methods.gradient.method:Rmu",
+    "mmunlearner": "lmms_manu.methods.mmunlearner.method:MMUnlearner",
     "undial": "lmms_manu.methods.gradient.method:Undial",
 }
 """Module and class of each method; the module is imported when the method is asked for."""

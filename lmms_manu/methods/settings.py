@@ -28,8 +28,8 @@ class UnlearningSettings(Settings):
     benchmark: str = setting(DEFAULT_BENCHMARK, "The benchmark whose people are to be forgotten.")
     forget_ratio: int | None = setting(
         DEFAULT_RATIO,
-        "How many of them, in percent: MLLMU-Bench has forget_5, forget_10 and forget_15. None where a benchmark has "
-        "one forget set only.",
+        "How many of them, in percent: 5, 10 or 15 of MLLMU-Bench, 1, 5 or 10 of CLEAR. None where a benchmark has one "
+        "forget set only.",
     )
     retain_samples: str = setting(
         AUTO,

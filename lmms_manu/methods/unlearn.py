@@ -18,17 +18,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmms_manu.editing.changes import Change
-from lmms_manu.errors import ModelError, SettingError
+from lmms_manu.errors import SettingError
 from lmms_manu.files import new_folder
 from lmms_manu.measuring.agreement import check_agreement
-from lmms_manu.measuring.fingerprints import edits, note_edits, processor_fingerprint, weights_fingerprint
+from lmms_manu.measuring.fingerprints import edits, note_edits
 from lmms_manu.measuring.parts import Parts
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.rendered import digest_of_examples
 from lmms_manu.methods.base import Edit, Method
 from lmms_manu.methods.data import BenchmarkData, UnlearningData, load_data
+from lmms_manu.methods.determinants import answer_determinants
+from lmms_manu.methods.edited_before import refuse_silent_edit
 from lmms_manu.methods.export import record_beside
-from lmms_manu.methods.finished import FinishedEdits, code_fingerprint, save_edit
+from lmms_manu.methods.finished import FinishedEdits, save_edit
 from lmms_manu.methods.given_edits import load_edit
 from lmms_manu.methods.record import BEFORE, LOADED_FROM, UNEDITED, EditRecord
 from lmms_manu.methods.registry import make_method, settings_classes
@@ -169,11 +171,9 @@ class UnlearningRun:
 
     def _determinants(self, checkpoint: Checkpoint, examples: Parts | None) -> dict[str, Any] | None:
         """Everything that the edit depends on; None where the weights cannot be told."""
-        try:
-            weights = weights_fingerprint(checkpoint)
-        except ModelError:
+        of_model = answer_determinants(checkpoint)
+        if of_model is None:
             return None
-        model = checkpoint.model
         config = self.method.config
         nothing = config.names_with("nothing")
         return {
@@ -181,13 +181,7 @@ class UnlearningRun:
             "settings": {name: value for name, value in config.as_dict().items() if name not in nothing},
             "blocks": checkpoint.settings.as_dict().get("mlp_blocks"),
             "examples": {str(part): digest_of_examples(own) for part, own in (examples or {}).items()},
-            "weights": weights,
-            "processor": processor_fingerprint(checkpoint),
-            "dtype": str(model.dtype),
-            "device": checkpoint.device.type,
-            "attention": str(getattr(model.config, "_attn_implementation", None)),
-            "versions": library_versions(),
-            "code": code_fingerprint(),
+            **of_model,
         }
 
 
@@ -211,8 +205,11 @@ def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = F
     if unlearning.edit is not None:
         _check_alone(arguments, unlearning, of_method)
         return UnlearningRun(model, unlearning, method, None, tuple(made))
+    refuse_silent_edit(arguments, model, of_method)
     method.check(model, export=export)
     data = load_data(unlearning, method.retain_samples()) if method.needs_data() else None
+    if data is not None:
+        method.check_data(data)
     return UnlearningRun(model, unlearning, method, data, tuple(made))
 
 
@@ -238,6 +235,7 @@ def plan_for(
         settings = UnlearningSettings(method=method.name, edit_cache=edit_cache)
         return UnlearningRun(checkpoint.settings, settings, method, None)
     read = data.load(method.retain_samples()) if isinstance(data, BenchmarkData) else data
+    method.check_data(read)
     chosen = read.settings or UnlearningSettings()
     settings = dataclasses.replace(chosen, method=method.name, edit_cache=edit_cache and chosen.edit_cache)
     return UnlearningRun(checkpoint.settings, settings, method, read)

@@ -6,9 +6,9 @@ import os
 
 import torch
 
-from lmms_manu.environment import rank_and_world
 from lmms_manu.errors import SettingError
 from lmms_manu.models.settings import ModelSettings
+from lmms_manu.variables import rank_and_world
 
 
 def resolve_device(settings: ModelSettings) -> torch.device:

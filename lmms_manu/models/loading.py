@@ -83,15 +83,36 @@ class Checkpoint:
 
 def is_text_only(settings: ModelSettings) -> bool:
     """Whether the configuration is one of a model without pictures; False where it cannot be read."""
+    config = configuration_of(settings)
+    return config is not None and _loader(config) is AutoModelForCausalLM
+
+
+def configuration_of(settings: ModelSettings) -> PreTrainedConfig | None:
+    """The configuration of a checkpoint, of an adapter that of its base; None where it cannot be read."""
     if isinstance(settings, HeldModelSettings):  # its name is that of no file; what it is shows once it is asked
-        return False
+        return None
     try:
         base, _ = base_and_adapter(settings)
         revision = settings.revision if base == settings.checkpoint else None
-        config = AutoConfig.from_pretrained(base, revision=revision, trust_remote_code=settings.trust_remote_code)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(
+            base, revision=revision, trust_remote_code=settings.trust_remote_code
+        )
     except Exception:  # loading will say what is wrong with it
-        return False
-    return _loader(config) is AutoModelForCausalLM
+        return None
+    return config
+
+
+def model_without_weights(settings: ModelSettings) -> PreTrainedModel | None:
+    """The modules and shapes of a checkpoint's model, on the meta device; None where they cannot be told beforehand."""
+    config = configuration_of(settings)
+    if config is None:
+        return None
+    try:
+        with torch.device("meta"):
+            made: PreTrainedModel = _loader(config).from_config(config, trust_remote_code=settings.trust_remote_code)
+    except Exception:  # loading will say what is wrong with it
+        return None
+    return made
 
 
 def load_checkpoint(settings: ModelSettings) -> Checkpoint:

@@ -132,6 +132,8 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
             if task.is_unscored:
                 continue
             if task.name in tasks:
+                if _says_the_same(tasks[task.name], task):
+                    continue
                 places = f"{origin[task.name].path} and {file.path}"
                 problems.append(Problem("duplicate", f"{name}: {task.name} was evaluated twice ({places})."))
             tasks[task.name], origin[task.name] = task, file
@@ -142,6 +144,11 @@ def _run(name: str, identity: Identity, files: tuple[ResultsFile, ...]) -> Run:
     edits = [edit for file in files if (edit := edit_of(file))]
     fingerprint = _fingerprint(name, tasks, edits)
     return Run(name, identity, files, tasks, edits[-1] if edits else None, fingerprint, tuple(problems))
+
+
+def _says_the_same(one: TaskResult, other: TaskResult) -> bool:
+    """Whether two results are equal, as those of a baseline that two sweeps have evaluated."""
+    return dataclasses.replace(one, samples=None) == dataclasses.replace(other, samples=None)
 
 
 def _without_scores(name: str, files: Sequence[ResultsFile]) -> str:

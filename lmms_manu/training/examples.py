@@ -171,11 +171,16 @@ def collate(inputs: Mapping[str, Any], starts: Sequence[int], end: int, names: t
     # A tokenizer may end texts itself.
     ended = [int(row[own][-1]) == end for row, own in zip(ids, mask, strict=True)]
     totals = [count + (not done) for count, done in zip(counts, ended, strict=True)]
-    shaped = {name: value for name, value in inputs.items() if isinstance(value, Tensor) and value.shape == ids.shape}
-    padded = {name: value.new_zeros(len(counts), max(totals)) for name, value in shaped.items()}
+    # Cross-attention has further axes: which pictures each token sees.
+    shaped = {
+        name: value for name, value in inputs.items() if isinstance(value, Tensor) and value.shape[:2] == ids.shape
+    }
+    padded = {name: value.new_zeros(len(counts), max(totals), *value.shape[2:]) for name, value in shaped.items()}
     for row, (count, total) in enumerate(zip(counts, totals, strict=True)):
         for name, value in shaped.items():
             padded[name][row, :count] = value[row, mask[row]]
+            if value.ndim > 2:
+                padded[name][row, count:total] = padded[name][row, count - 1]
         padded["input_ids"][row, count:] = end
         padded["attention_mask"][row, count:total] = 1
     spans = [torch.arange(start, total) for start, total in zip(starts, totals, strict=True)]

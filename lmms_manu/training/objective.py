@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
+from collections.abc import Mapping
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from lmms_manu.training.answers import Asker
 from lmms_manu.training.examples import Batch
@@ -64,9 +67,29 @@ class Objective(nn.Module):
         self._touched = [each for each in model.parameters() if each.requires_grad] if touch_all else []
         self._sums: dict[str, Tensor] = {}
         self._batches: collections.Counter[str] = collections.Counter()
+        self._group = ""
+        self._masking: list[RemovableHandle] = []
+
+    def mask_learning(self, masks: Mapping[nn.Parameter, Tensor]) -> None:
+        """From here on, batches of `LEARN` move those entries alone of a parameter that its mask, bool, has.
+
+        It is undone by `unmask_learning`.
+        """
+
+        def masked(gradient: Tensor, mask: Tensor) -> Tensor:
+            return gradient * mask if self._group == LEARN else gradient
+
+        for parameter, mask in masks.items():
+            self._masking.append(parameter.register_hook(functools.partial(masked, mask=mask)))
+
+    def unmask_learning(self) -> None:
+        """Takes the masks off again."""
+        while self._masking:
+            self._masking.pop().remove()
 
     def forward(self, group: str, batch: Batch) -> Tensor:
         """The loss on a batch of the set `group`, or of this process's share of it."""
+        self._group = group
         weighted = self._terms.of(group)
         # Before the model itself is run: switching adapters off and on must not come between it and its gradients.
         against = self._against(weighted.term.needs, batch)

@@ -73,6 +73,12 @@ def order(
     ]
 
 
+def number_of_turns(samples: Mapping[str, int], *, batch_size: int, epochs: float) -> int:
+    """How many batches `order` makes of so many samples to learn from, by modality."""
+    whole = sum(math.ceil(number / batch_size) for number in samples.values())
+    return sum(math.ceil(min(1.0, epochs - epoch) * whole) for epoch in range(math.ceil(epochs)))
+
+
 def without(turns: Sequence[Turn], learn: Mapping[str, Sequence[Item]], names: frozenset[str]) -> list[Turn]:
     """The same batches without the samples to learn of these names, so that all others are learnt as they would be."""
     kept = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.models.tower_names import LANGUAGE, VISION
 from lmms_manu.settings import Settings, setting
+from lmms_manu.training.order import number_of_turns
 
 MULTIMODAL, TEXT, BOTH = "multimodal", "text", "both"
 PROJECTOR = "projector"
@@ -137,6 +139,26 @@ class TrainingSettings(Settings):
     @property
     def trained_modalities(self) -> tuple[str, ...]:
         return (MULTIMODAL, TEXT) if self.modalities == BOTH else (str(self.modalities),)
+
+    def check_steps(self, samples: Mapping[str, int]) -> None:
+        """Refuses more steps than there are.
+
+        Args:
+            samples: to learn from, by modality.
+
+        Raises:
+            SettingError: `train_steps` is more than so many samples give in `epochs`.
+        """
+        if self.train_steps is None:
+            return
+        turns = number_of_turns(samples, batch_size=self.train_batch_size, epochs=self.epochs)
+        steps = math.ceil(turns / self.gradient_accumulation)
+        if self.train_steps > steps:
+            needed = math.ceil(self.epochs * self.train_steps / max(steps, 1)) or 1
+            raise SettingError(
+                f"train_steps={self.train_steps} is more than the {steps} steps that epochs={self.epochs:g} over "
+                f"{sum(samples.values())} samples has: give epochs={needed}, or fewer steps."
+            )
 
     def deviations(self) -> dict[str, Any]:
         """The settings that change answers and differ from the recipe's, by name; without the seed."""

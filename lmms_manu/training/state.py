@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmms_manu.environment import cache_folder
 from lmms_manu.measuring.processes import Processes
+from lmms_manu.variables import cache_folder
 
 _STATE_FILE = "trainer_state.json"
 """Written last, so that a state without it is not whole."""

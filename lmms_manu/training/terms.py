@@ -124,6 +124,21 @@ class Misdirect(Term):
 
 
 @dataclasses.dataclass(frozen=True)
+class Steer(Term):
+    """Drives hidden states to one place, the same for all.
+
+    Args:
+        target: float32 `[features]`.
+    """
+
+    target: Tensor
+
+    def __call__(self, answers: Answers, against: Against) -> Tensor:
+        assert answers.hidden is not None
+        return answers.means(losses.misdirection(answers.hidden, self.target.to(answers.hidden.device)))
+
+
+@dataclasses.dataclass(frozen=True)
 class Hold(Term):
     """Keeps hidden states where the reference has them."""
 

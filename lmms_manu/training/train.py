@@ -18,9 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lmms_manu.editing.changes import Change
-from lmms_manu.errors import DataError, ModelError, SettingError
+from lmms_manu.errors import DataError, ModelError
 from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.rendered import RenderedExample, digest_of_examples
@@ -35,7 +36,7 @@ from lmms_manu.training.order import Turn, order, without
 from lmms_manu.training.reference import Reference
 from lmms_manu.training.settings import TrainingSettings
 from lmms_manu.training.state import own_random_state, state_folder
-from lmms_manu.training.tuning import make_tuning
+from lmms_manu.training.tuning import Tuning, make_tuning
 from lmms_manu.versions import library_versions
 
 Rendered = Mapping[str, Sequence[RenderedExample]]
@@ -80,7 +81,10 @@ class TrainingTask:
         left_out: the labels of samples of `learn` that are not learnt; the others are learnt as if they were.
         exam: asks the model before the training and after it; None for no exam.
         reference: makes the reference where it is another model; None for the model as it was loaded.
-        about: what else the training depends on.
+        tuning: makes the model ready to be trained; None for what the settings say.
+        masks: by the names of trained parameters which of their entries learn from `learn`, bool; all entries learn
+            from `retain`, and those of other parameters from both.
+        about: what else the training depends on, `masks` included.
     """
 
     learn: Rendered
@@ -91,6 +95,8 @@ class TrainingTask:
     exam: Callable[[Asker], Any] | None = None
     left_out: frozenset[str] = frozenset()
     reference: Callable[[Examples, Sequence[Turn]], Reference] | None = None
+    tuning: Callable[[Checkpoint, TrainingSettings], Tuning] | None = None
+    masks: Mapping[str, Tensor] = dataclasses.field(default_factory=dict)
     about: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -122,7 +128,8 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
 
     with own_random_state(), state_folder(_determinants(checkpoint, task, settings)) as folder:
         torch.manual_seed(settings.seed)
-        tuning = make_tuning(checkpoint, settings)
+        tuning = (task.tuning or make_tuning)(checkpoint, settings)
+        objective: Objective | None = None
         try:
             layer = checkpoint.model.get_submodule(task.layer) if task.layer is not None else None
             asker = Asker(tuning.model, checkpoint.device, layer)
@@ -131,9 +138,11 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
             reference = reference or Reference(tuning.model, asker, tuning.originals)
             along: dict[int, Change] = {}
             exams = [task.exam(asker)] if task.exam is not None else []
+            objective = Objective(tuning.model, asker, task.terms, reference, touch_all=touch_all)
+            objective.mask_learning({tuning.trained[name]: mask for name, mask in task.masks.items()})
             begun = time.perf_counter()
             curve = loop.run(
-                Objective(tuning.model, asker, task.terms, reference, touch_all=touch_all),
+                objective,
                 tuning.trained,
                 turns,
                 load,
@@ -150,6 +159,8 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
             counts = tuning.counts(change)
             trained = Trained(change, loop.steps_of(turns, settings), counts, curve, exams, along, seconds)
         finally:
+            if objective is not None:
+                objective.unmask_learning()
             tuning.restore()
     warning = divergence(curve, checkpoint.model.config.get_text_config().vocab_size)
     if warning is not None and processes.first:
@@ -201,13 +212,7 @@ def _turns(sets: Mapping[str, Examples], settings: TrainingSettings) -> list[Tur
     )
     if settings.train_steps is None:
         return turns
-    steps = loop.steps_of(turns, settings)
-    if settings.train_steps > steps:
-        needed = math.ceil(settings.epochs * settings.train_steps / max(steps, 1)) or 1
-        raise SettingError(
-            f"train_steps={settings.train_steps} is more than the {steps} steps that epochs={settings.epochs:g} over "
-            f"{len(sets[LEARN])} samples has: give epochs={needed}, or fewer steps."
-        )
+    settings.check_steps({modality: len(items) for modality, items in sets[LEARN].items.items()})
     return turns[: settings.train_steps * settings.gradient_accumulation]
 
 

@@ -97,7 +97,7 @@ class Adapters(Tuning):
 
     def change(self) -> Change:
         if not any(each.any() for name, each in self.trained.items() if _OUT in name):
-            raise ModelError(_unchanged())
+            raise ModelError(unchanged())
         folder = Path(tempfile.mkdtemp(prefix="lmms-manu-adapter-"))
         self.model.save_pretrained(str(folder), save_embedding_layers=False)
         # peft writes sets, whose order differs between processes.
@@ -139,7 +139,7 @@ class Weights(Tuning):
             if not torch.equal(trained, original):
                 tensors[name] = trained.to("cpu", copy=True).contiguous()
         if not tensors:
-            raise ModelError(_unchanged())
+            raise ModelError(unchanged())
         return ChangedTensors(tensors)
 
     def restore(self) -> None:
@@ -175,7 +175,8 @@ def make_tuning(checkpoint: Checkpoint, settings: TrainingSettings) -> Tuning:
     return tuning
 
 
-def _unchanged() -> str:
+def unchanged() -> str:
+    """What is said of a training without an effect."""
     return (
         "The training changed no weight: its learning rate is too small for the weights' dtype, or its losses had no "
         "gradient. Raise learning_rate or epochs."

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
+from lmms_manu.benchmarks import generated
+from lmms_manu.benchmarks.generated import HEADER
 from lmms_manu.benchmarks.mllmu.names import (
     COLUMNS,
     DEFAULT_RATIO,
@@ -25,7 +26,9 @@ from lmms_manu.benchmarks.mllmu.names import (
 FOLDER = Path(__file__).parent
 VERSION = 2.0
 
-HEADER = "# Written by generate.py: change that, not this.\n"
+FORGOTTEN_SPLITS = ("forget", "test")
+FORGOTTEN = "_forgotten"
+"""In the names of what leaves about people to forget share: of their scores lower is better."""
 
 BASE = """\
 # What all leaves share. The dataset is where LMMS_MANU_DATASET says.
@@ -65,15 +68,15 @@ metric_list:
 LIKELIHOOD_METRIC = """\
   - metric: {metric}
     aggregation: mean
-    higher_is_better: true"""
+    higher_is_better: {higher}"""
 
 ACCOUNTS = """\
   - metric: answer_score
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: clustered_score
     aggregation: !function utils.mean_score
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: scored
     aggregation: !function utils.count
     higher_is_better: true
@@ -87,7 +90,7 @@ METRICS = {
 metric_list:
   - metric: classification_accuracy
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: unparsed
     aggregation: !function utils.total
     higher_is_better: false
@@ -96,19 +99,19 @@ metric_list:
 metric_list:
   - metric: rouge_l
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: rouge_1
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: rouge_2
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: bleu
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: factuality
     aggregation: !function utils.mean_of_judged
-    higher_is_better: true
+    higher_is_better: {kept}
   - metric: not_judged
     aggregation: !function utils.count_not_judged
     higher_is_better: false
@@ -117,12 +120,12 @@ metric_list:
 metric_list:
   - metric: cloze_accuracy
     aggregation: mean
-    higher_is_better: true
+    higher_is_better: {kept}
 """,
 }
 
 LEAF = """\
-include: _{task}_yaml
+include: _{task}{forgotten}_yaml
 task: {name}
 metadata:
   version: {version}
@@ -160,10 +163,17 @@ metadata:
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     texts = {"_base_yaml": HEADER + BASE}
-    for task in TASKS:
-        texts[f"_{task}_yaml"] = HEADER + "include: _base_yaml\n" + METRICS[task] + ACCOUNTS
-    metrics = "\n".join(LIKELIHOOD_METRIC.format(metric=metric) for metric in LIKELIHOODS)
-    texts[f"_{LIKELIHOOD}_yaml"] = HEADER + LIKELIHOOD_BASE.format(metrics=metrics)
+    for forgotten in ("", FORGOTTEN):
+        kept = "false" if forgotten else "true"
+        for task in TASKS:
+            metrics = (METRICS[task] + ACCOUNTS).format(kept=kept)
+            texts[f"_{task}{forgotten}_yaml"] = HEADER + "include: _base_yaml\n" + metrics
+        # The truth ratio says on either side how well it went.
+        lines = "\n".join(
+            LIKELIHOOD_METRIC.format(metric=metric, higher="true" if metric == "truth_ratio" else kept)
+            for metric in LIKELIHOODS
+        )
+        texts[f"_{LIKELIHOOD}{forgotten}_yaml"] = HEADER + LIKELIHOOD_BASE.format(metrics=lines)
     every = [*leaves(), *likelihood_leaves()]
     for leaf in every:
         texts[f"{leaf.name}.yaml"] = HEADER + _leaf(leaf)
@@ -180,30 +190,17 @@ def files() -> dict[str, str]:
 
 def drift() -> list[str]:
     """The names of files that are missing, differ from what would be written, or are not generated at all."""
-    wanted = files()
-    present = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*yaml")}
-    return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
+    return generated.drift(FOLDER, files())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if a file would change")
-    if parser.parse_args(arguments).check:
-        drifted = drift()
-        for name in drifted:
-            print(f"{name} differs from what generate.py writes", file=sys.stderr)
-        return 1 if drifted else 0
-    wanted = files()
-    for name in drift():
-        (FOLDER / name).unlink(missing_ok=True)
-    for name, text in wanted.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
-    return 0
+    return generated.main(FOLDER, files(), __doc__, arguments)
 
 
 def _leaf(leaf: Leaf) -> str:
     config = config_name(leaf.split, leaf.ratio or DEFAULT_RATIO)
-    return LEAF.format(task=leaf.task, name=leaf.name, config=config, version=VERSION)
+    forgotten = FORGOTTEN if leaf.split in FORGOTTEN_SPLITS else ""
+    return LEAF.format(task=leaf.task, forgotten=forgotten, name=leaf.name, config=config, version=VERSION)
 
 
 def _group(name: str, members: list[Leaf]) -> str:

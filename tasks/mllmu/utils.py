@@ -17,6 +17,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from lmms_manu.benchmarks import aggregations
 from lmms_manu.benchmarks.mllmu import (
     Conversation,
     DatasetSource,
@@ -33,13 +34,13 @@ from lmms_manu.methods.evaluated import evaluated
 from lmms_manu.plugins.options import running_options
 from lmms_manu.versions import installed
 
-count = results.count
+count = aggregations.count
 count_not_judged = results.count_not_judged
 mean_of_judged = results.mean_of_judged
-mean_score = results.mean_score
-mean_of_modalities = results.mean_of_modalities
-skipped = results.skipped
-total = results.total
+mean_score = aggregations.mean_score
+mean_of_modalities = aggregations.mean_of_modalities
+skipped = aggregations.skipped
+total = aggregations.total
 
 
 def __getattr__(name: str) -> Any:

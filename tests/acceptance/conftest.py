@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.stock_tasks import write_stock_data
+from support.warm_python import WarmPython
 
 from lmms_manu import embedded
 from lmms_manu.cli.main import main
@@ -20,7 +20,6 @@ BIN = Path(sys.executable).parent
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     embedded.lay_out(folder)
-    write_stock_data(folder, documents=2)
     # The names of the other released model; what is tested under them is the command, not the architecture.
     shutil.copytree(folder / embedded.WEIGHTS_NAME, folder / "MLLMMU/Idefics2_Vanilla")
     shutil.copytree(folder / embedded.PROCESSOR_NAME, folder / "HuggingFaceM4/idefics2-8b")
@@ -33,18 +32,48 @@ def home(tmp_path_factory):
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture
-def run(world, home):
-    """Runs a command in `world` with no variable set but those that any shell has, and a thread for a busy core."""
+@pytest.fixture(scope="session")
+def shell(home):
+    """The variables that any shell has, and a thread for a busy core."""
+    return {
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+    }
 
+
+@pytest.fixture(scope="session")
+def warm(shell):
+    with WarmPython(shell) as warm:
+        yield warm
+
+
+def _runner(folder, environment):
     def run(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(home), "LANG": "C.UTF-8"}
-        environment |= {"OMP_NUM_THREADS": "1", **variables}
         return subprocess.run(
-            words, cwd=world, env=environment, text=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=600
+            words,
+            cwd=folder,
+            env={**environment, **variables},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=600,
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def run_from_scratch(world, shell):
+    """Runs a command in `world` as a user does, start-up and all."""
+    return _runner(world, shell)
+
+
+@pytest.fixture(scope="session")
+def run(world, warm):
+    """Runs a command in `world`; its interpreter has imported everything."""
+    return _runner(world, warm.variables)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ def printed_scores(text: str) -> dict[str, float]:
     return {f"{task} {metric}": float(value) for task, metric, value in rows}
 
 
-def test_the_users_command_runs_to_the_end_without_a_flag(run):
-    done = run("lmms-eval", "--model", "manu_pruned", "--tasks", "mllmu_forget,mmmu")
+def test_the_users_command_runs_to_the_end_without_a_flag(run_from_scratch):
+    done = run_from_scratch("lmms-eval", "--model", "manu_pruned", "--tasks", "mllmu_forget,mmmu")
     text = done.stdout + done.stderr
     assert "Error during evaluation" not in text, text[-3000:]
     scores = printed_scores(done.stdout)
@@ -27,7 +27,7 @@ def test_the_users_command_runs_to_the_end_without_a_flag(run):
 
 
 @pytest.mark.parametrize("launcher", [["-m", "lmms_eval"], ["-m", "torch.distributed.run", "-m", "lmms_eval"]])
-def test_other_ways_to_start_the_harness_find_model_and_tasks(run, world, tmp_path, launcher):
+def test_other_ways_to_start_the_harness_find_model_and_tasks(run_from_scratch, tmp_path, launcher):
     arguments = [
         "--model",
         "manu_pruned",
@@ -38,7 +38,7 @@ def test_other_ways_to_start_the_harness_find_model_and_tasks(run, world, tmp_pa
         "--output_path",
         str(tmp_path),
     ]
-    done = run("python", *launcher, *arguments, ACCELERATE_USE_CPU="true")
+    done = run_from_scratch("python", *launcher, *arguments, ACCELERATE_USE_CPU="true")
     (results,) = tmp_path.rglob("*_results.json")
     scores = json.loads(results.read_text())["results"][LEAF]
     assert scores["cloze_accuracy,none"] > 90, done.stdout[-3000:]

@@ -11,12 +11,12 @@ from support.families import SEVERAL_PICTURES, save_family
 from support.mixed_requests import mixed_requests
 from support.models import save_llava
 from support.plain_loop import plain_answers
-from support.stock_tasks import picture
 
 from lmms_manu.answering.engine import AnsweringEngine
 from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.requests import PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.benchmarks.stand_ins import picture
 from lmms_manu.errors import DataError, ModelError
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import load_checkpoint

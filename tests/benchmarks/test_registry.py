@@ -12,14 +12,19 @@ from lmms_manu.errors import SettingError
 
 ROOT = Path(lmms_manu.__file__).parent
 GENERAL = ("methods", "evaluation", "report", "answering", "measuring", "editing", "models", "cli", "benchmarks")
-OF_MLLMU = {
-    "cli/dataset_stats.py",
-    "cli/make_dataset.py",
-    "cli/train_tiny.py",
-    "evaluation/demo.py",
-    "evaluation/demo_table.py",
+KNOWING = {
+    "mllmu": {
+        "benchmarks/clear/synthetic.py",
+        "cli/dataset_stats.py",
+        "cli/make_dataset.py",
+        "cli/train_tiny.py",
+        "evaluation/demo.py",
+        "evaluation/demo_table.py",
+    },
+    "clear": {"cli/make_dataset.py"},
 }
-"""What is about that benchmark by its name: its own commands, and the demonstration."""
+"""What is about a benchmark by its name: its commands, the demonstration, made-up data that shows its people."""
+BUILT_IN = list(KNOWING)
 
 
 class Rivers(Benchmark):
@@ -55,29 +60,28 @@ def imports(file: Path) -> set[str]:
     return found
 
 
-def test_nothing_general_imports_a_benchmark():
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_nothing_general_imports_a_benchmark(name):
+    own = f"lmms_manu.benchmarks.{name}"
     files = [file for folder in GENERAL for file in (ROOT / folder).rglob("*.py")]
-    files = [file for file in files if not file.is_relative_to(ROOT / "benchmarks" / "mllmu")]
+    files = [file for file in files if not file.is_relative_to(ROOT / "benchmarks" / name)]
     files += (ROOT.parent / "plugins").glob("*.py")
     knowing = {
         str(file.relative_to(ROOT)) if file.is_relative_to(ROOT) else file.name
         for file in files
-        if any(
-            name == "lmms_manu.benchmarks.mllmu" or name.startswith("lmms_manu.benchmarks.mllmu.")
-            for name in imports(file)
-        )
+        if any(module == own or module.startswith(f"{own}.") for module in imports(file))
     }
-    assert knowing <= OF_MLLMU
+    assert knowing <= KNOWING[name]
 
 
 def test_a_program_registers_its_own_benchmark(rivers):
-    assert [benchmark.name for benchmark in benchmarks()] == ["mllmu", "rivers"]
+    assert [benchmark.name for benchmark in benchmarks()] == [*BUILT_IN, "rivers"]
     assert get_benchmark("rivers").everything(None) == "rivers"
 
 
 def test_an_unknown_benchmark_is_named_with_those_that_there_are(rivers):
     with pytest.raises(
-        SettingError, match=r"benchmark='river' is not allowed: .*mllmu, rivers.* Did you mean 'rivers'"
+        SettingError, match=r"benchmark='river' is not allowed: .*mllmu, .*rivers.* Did you mean 'rivers'"
     ):
         get_benchmark("river")
 
@@ -92,7 +96,7 @@ def test_a_benchmark_that_contradicts_itself_is_refused_by_name_and_left_out_els
     try:
         with pytest.raises(SettingError, match="split of rivers_keep='keep' is not allowed: choose one of forget"):
             get_benchmark("rivers")
-        assert [benchmark.name for benchmark in benchmarks()] == ["mllmu"]
+        assert [benchmark.name for benchmark in benchmarks()] == BUILT_IN
         assert "rivers" in caplog.text
     finally:
         unregister("rivers")
@@ -100,6 +104,6 @@ def test_a_benchmark_that_contradicts_itself_is_refused_by_name_and_left_out_els
 
 def test_an_installed_benchmark_that_cannot_be_imported_costs_nobody_else_anything(install, tmp_path):
     install(tmp_path, {GROUP: {"lost": "no_such_module:Lost"}})
-    assert [benchmark.name for benchmark in benchmarks()] == ["mllmu"]
+    assert [benchmark.name for benchmark in benchmarks()] == BUILT_IN
     with pytest.raises(SettingError, match=r"benchmark='lost' .* cannot be used: No module named 'no_such_module'"):
         get_benchmark("lost")

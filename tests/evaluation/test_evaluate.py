@@ -7,9 +7,8 @@ import sys
 import pytest
 from support.one_answer import write_results
 
-from lmms_manu import environment
 from lmms_manu.cli import main
-from lmms_manu.evaluation import evaluate as evaluation
+from lmms_manu.evaluation.harness import Harness
 
 ONE_PART = ("--suite", "mllmu", "--skip", "mllmu_test,mllmu_retain,mllmu_celebrity", "--limit", "1", "--quiet")
 
@@ -108,11 +107,11 @@ def test_results_that_something_else_left_there_are_not_removed(tmp_path, capsys
 def answered(monkeypatch):
     """A harness that leaves behind what it does for one answer, judged or not; the variables are none of the user's."""
 
-    def harness(call, **_):
+    def harness(self, call, environment):
         return write_results(call.output, f"{call.tasks[0]}_cloze_text", {"cloze_accuracy": 100})
 
-    monkeypatch.setattr(evaluation, "run", harness)
-    for name in (*environment.HELP, "OPENAI_API_KEY", "OPENAI_API_URL", "MODEL_VERSION"):
+    monkeypatch.setattr(Harness, "run", harness)
+    for name in (*variables.HELP, "OPENAI_API_KEY", "OPENAI_API_URL", "MODEL_VERSION"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -172,12 +171,12 @@ def test_a_record_that_is_none_is_left_as_it_is(tmp_path, capsys, text):
 def test_a_part_without_a_verdict_is_told_and_run_again(monkeypatch, tmp_path, capsys):
     judged = iter([0, 1])
 
-    def harness(call, **_):
+    def harness(self, call, environment):
         # What the harness leaves behind for two answers; the judge comes back for the second call.
         values = {"scored": 2, "not_judged": 2 - next(judged)}
         return write_results(call.output, "mllmu_forget_generation_text", values, answers=2)
 
-    monkeypatch.setattr(evaluation, "run", harness)
+    monkeypatch.setattr(Harness, "run", harness)
     words = ["evaluate", *ONE_PART, "--output", str(tmp_path)]
     assert main.main(words) == 1
     assert "no verdict for mllmu_forget_generation_text" in capsys.readouterr().out
@@ -191,13 +190,13 @@ def test_a_part_without_a_verdict_is_told_and_run_again(monkeypatch, tmp_path, c
 def test_a_part_whose_samples_are_not_all_there_has_failed_and_is_run_again(monkeypatch, tmp_path, capsys, spoil):
     spoiling = iter([True, False, True])
 
-    def harness(call, **_):
+    def harness(self, call, environment):
         file = write_results(call.output, "mllmu_forget_cloze_text", {"cloze_accuracy": 100}, answers=3)
         if next(spoiling):
             spoil(next(file.parent.glob("*.jsonl")))
         return file
 
-    monkeypatch.setattr(evaluation, "run", harness)
+    monkeypatch.setattr(Harness, "run", harness)
     words = ["evaluate", *ONE_PART, "--output", str(tmp_path)]
     assert main.main(words) == 1
     assert "The same command runs this part again" in capsys.readouterr().out

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-import sys
 import time
 
 import psutil
@@ -12,9 +11,9 @@ from support.one_answer import write_results
 
 from lmms_manu.cli import main
 from lmms_manu.errors import SettingError
-from lmms_manu.evaluation import evaluate as evaluation
 from lmms_manu.evaluation.evaluate import check_arguments
-from lmms_manu.evaluation.sweep import points
+from lmms_manu.evaluation.harness import Harness
+from lmms_manu.evaluation.sweep import Point, points, with_controls
 
 
 def test_every_combination_is_a_point_after_the_vanilla_model():
@@ -58,6 +57,56 @@ def test_swept_settings_are_checked_together_with_the_shared_ones(tmp_path, caps
     assert "random_like='ratio' needs recipe=random" in capsys.readouterr().err
 
 
+def test_a_word_adds_random_controls_of_the_same_size(tmp_path, capsys):
+    grid = {"recipe": ["paper", "random"], "prune_rate": ["5"]}
+    vanilla, paper, *controls, random = with_controls(points(grid, {"forget_ratio": "10"}), 2)
+    assert [point.name for point in (vanilla, paper, *controls, random)] == [
+        "vanilla",
+        "paper-5",
+        "paper-5-control0",
+        "paper-5-control1",
+        "random-5",
+    ]
+    assert controls[1].model_args == {**paper.model_args, "recipe": "random", "random_like": "paper", "seed": 1}
+    dealt = with_controls([Point("kvw", {"method": "kvw"})], 1)[1]
+    assert dealt.model_args == {"method": "kvw", "control": True, "seed": 0}
+    words = ["evaluate", "--suite", "mllmu", "--output", str(tmp_path / "erased"), "--control", "1", "--dry-run"]
+    assert main.main([*words, "--model_args", "method=erase"]) == 0
+    assert "erased-control0/mllmu_forget: " in capsys.readouterr().out
+    assert main.main([*words, "--model_args", "method=none"]) == 2
+    assert "erased has no random control of the same size: leave --control out" in capsys.readouterr().err
+
+
+def test_a_baseline_is_evaluated_once_for_all_sweeps(monkeypatch, tmp_path, capsys):
+    asked = []
+
+    def harness(self, call, environment):
+        asked.append(call.output.parent.name)
+        config = {"model": "manu_pruned", "model_args": call.config()["model_args"]}
+        return write_results(call.output, "mmstar", {"average": 0.5}, config=config)
+
+    monkeypatch.setattr(Harness, "run", harness)
+    parts = ["--suite", "utility", "--skip", "mmmu,mmvet,mia_bench,llava_bench", "--quiet"]
+
+    def sweep(recipe, output, *more):
+        words = ["sweep", "--recipe", recipe, *parts, "--output", str(tmp_path / output), *more]
+        return main.main(words), capsys.readouterr()
+
+    assert sweep("paper", "one")[0] == 0
+    code, told = sweep("ratio", "two", "--baseline-from", str(tmp_path / "one"))
+    assert code == 0, told.err
+    assert asked == ["vanilla", "paper", "ratio"]
+    assert "| vanilla |" in (tmp_path / "two" / "report" / "report.md").read_text()
+    code, told = sweep("ratio", "three", "--baseline-from", str(tmp_path / "one"), "--limit", "1")
+    assert code == 2
+    assert "(limit=unset then, 1 now): leave --baseline-from out" in told.err
+    code, told = sweep("ratio", "three", "--baseline-from", str(tmp_path / "two"))
+    assert (code, "holds no results of lmms-manu evaluate or sweep" in told.err) == (2, True)
+    assert sweep("ratio", "three")[0] == 0, "equal results twice are no problem"
+    twice = [f"vanilla={tmp_path / sweep / 'vanilla'}" for sweep in ("one", "three")]
+    assert main.main(["report", *twice, "--output", str(tmp_path / "report")]) == 0
+
+
 @pytest.mark.parametrize("grid", [{}, {"recipe": []}])
 def test_a_sweep_over_nothing_is_refused(grid):
     with pytest.raises(SettingError, match="needs a setting"):
@@ -70,12 +119,12 @@ def test_a_setting_cannot_be_swept_and_fixed_at_once():
 
 
 def test_results_in_folders_of_a_checkpoints_name_are_reported(monkeypatch, tmp_path, capsys):
-    def harness(call, **_):
+    def harness(self, call, environment):
         # As the harness does where `pretrained` is given.
         config = {"model": "manu_pruned", "model_args": call.config()["model_args"]}
         return write_results(call.output / "tiny", "mmstar", {"average": 0.5}, config=config)
 
-    monkeypatch.setattr(evaluation, "run", harness)
+    monkeypatch.setattr(Harness, "run", harness)
     parts = ["--suite", "utility", "--skip", "mmmu,mmvet,mia_bench,llava_bench", "--limit", "1"]
     grid = ["--recipe", "paper,ratio", "--model_args", "pretrained=some/tiny"]
     assert main.main(["sweep", *grid, *parts, "--output", str(tmp_path)]) == 0, capsys.readouterr().err
@@ -92,13 +141,15 @@ def _kill(process):
     psutil.wait_procs(every)
 
 
-def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(lmms_manu, world, variables, tmp_path):
+def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(
+    lmms_manu, warm_python, world, variables, tmp_path
+):
     out = tmp_path / "sweep"
     grid = ["--recipe", "paper,ratio", "--prune_rate", "10", "--skip", "mllmu_test,mllmu_retain,mllmu_celebrity"]
     words = ["sweep", *grid, "--limit", "1", "--quiet", "--output", str(out)]
     cache = {"LMMS_MANU_CACHE": str(tmp_path / "cache")}
     killed = subprocess.Popen(
-        [sys.executable, "-m", "lmms_manu", *words],
+        [warm_python.python, "-m", "lmms_manu", *words],
         cwd=world,
         env={**variables, **cache},
         stdout=subprocess.PIPE,
@@ -119,6 +170,6 @@ def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(lm
     assert "vanilla/mllmu_forget: done before" in done.stdout
     assert not half.exists()
     edits = [json.loads((out / point / "edit.json").read_text()) for point in ("paper-10", "ratio-10")]
-    assert [edit["details"]["rounds"][0]["measured_parts"] for edit in edits] == [4, 0]
+    assert sum(edit["details"]["rounds"][0]["measured_parts"] for edit in edits) == 4
     report = (out / "report" / "report.md").read_text()
     assert all(f"| {point} |" in report for point in ("vanilla", "paper-10", "ratio-10"))

@@ -21,6 +21,9 @@ def test_the_suite_runs_every_benchmark_and_the_report_shows_them(lmms_manu, tmp
         done = lmms_manu("evaluate", *arguments, "--quiet", **variables)
     assert done.returncode == 0, done.stdout + done.stderr
     assert judge.paths == {"/v1/chat/completions"}, "every judge is reached, whatever form of its address it expects"
+    logs = [log.read_text() for log in tmp_path.glob("results/*/lmms-eval.log")]
+    assert len(logs) == 5
+    assert sum("Loading weights" in log for log in logs) == 1, "the model is loaded once for all parts"
 
     done = lmms_manu("report", run, "--out", str(report))
     assert done.returncode == 0, done.stdout + done.stderr

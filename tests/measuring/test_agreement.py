@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -64,7 +61,7 @@ for name, case in cases.items():
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory) -> tuple[dict[str, str | None], dict[str, str | None]]:
+def outcomes(in_two_processes, tmp_path_factory) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """What each of two processes says to each case."""
     folder = tmp_path_factory.mktemp("processes")
     save_llava(folder / "one")
@@ -74,12 +71,7 @@ def outcomes(tmp_path_factory) -> tuple[dict[str, str | None], dict[str, str | N
     words.tokenizer = byte_tokenizer("<word>")
     words.save_pretrained(folder / "words")
     (folder / "worker.py").write_text(WORKER)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", str(folder / "worker.py")]
-    cache = {"LMMS_MANU_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        [*command, str(folder)], env={**os.environ, **cache}, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    in_two_processes(folder / "worker.py", str(folder), LMMS_MANU_CACHE=str(folder / "cache"))
     first, second = (json.loads(Path(folder, f"{rank}.json").read_text()) for rank in (0, 1))
     return first, second
 

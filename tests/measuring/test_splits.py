@@ -1,9 +1,6 @@
 """The result does not depend on how the work is split."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,14 +101,12 @@ def measure_in_batches_of_two(folder, broken=None):
 
 
 @pytest.fixture(scope="module")
-def two_processes(llava_folder, tmp_path_factory):
+def two_processes(llava_folder, in_two_processes, tmp_path_factory):
     """The folder that two processes, started as torchrun does, have written their results into."""
     out = tmp_path_factory.mktemp("two")
     script = out / "worker.py"
     script.write_text(WORKER.format(tests=str(Path(__file__).parents[1]), folder=str(llava_folder), out=str(out)))
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", str(script)]
-    environment = os.environ | {"LMMS_MANU_CACHE": str(out / "cache"), "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=300)
+    in_two_processes(script, LMMS_MANU_CACHE=str(out / "cache"))
     return out
 
 

@@ -18,6 +18,7 @@ from lmms_manu.errors import SettingError
 from lmms_manu.measuring.parts import PARTS
 from lmms_manu.measuring.statistics_cache import StatisticsCache
 from lmms_manu.methods.export import write_checkpoint
+from lmms_manu.methods.finished import FinishedEdits
 from lmms_manu.methods.unlearn import plan
 
 INPUTS = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
@@ -169,20 +170,23 @@ def test_inspecting_something_else_is_an_error(tmp_path, capsys):
     assert "letter.txt cannot be read" in capsys.readouterr().err
 
 
-def test_the_cache_can_be_listed_limited_and_cleaned(model_options, capsys):
-    main(["measure", *model_options])
+def test_the_cache_can_be_listed_limited_and_cleaned(model_options, tmp_path, capsys):
+    main(["prune", *model_options, "--output", str(tmp_path / "pruned")])
     StatisticsCache.default().partial({"any": 1}).save(3, torch.zeros(5, 2), 2)
     capsys.readouterr()
     assert main(["cache", "list"]) == 0
     shown = lines(capsys)
-    assert all(part in shown for part in ("forget/multimodal", "retain/text", "unfinished"))
+    assert all(part in shown for part in ("forget/multimodal", "retain/text", "unfinished", "manu paper"))
     assert main(["cache", "list", "--what", "unfinished"]) == 2
     assert "list shows everything" in capsys.readouterr().err
     assert main(["cache", "clean", "--older_than", "1"]) == 0
-    assert "removed 0 files" in lines(capsys)
+    assert "removed 0 entries" in lines(capsys)
     assert main(["cache", "clean", "--limit", "20KB"]) == 0
-    assert len(StatisticsCache.default().parts()) == 2
+    left = [*StatisticsCache.default().parts(), *FinishedEdits.default().entries()]
+    assert left
+    assert sum(entry.size for entry in left) <= 20 * 1024
     assert main(["cache", "clean"]) == 0
+    assert not FinishedEdits.default().entries()
     assert StatisticsCache.default().parts() == StatisticsCache.default().unfinished() == []
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from lmms_manu import images
-from lmms_manu.benchmarks.mllmu.pictures import EncodedPicture, pictures_of
+from lmms_manu.benchmarks.pictures import EncodedPicture, pictures_of
 from lmms_manu.cli.main import main
 from lmms_manu.errors import DataError
 

@@ -8,8 +8,8 @@ import torch
 from support.families import SEVERAL_PICTURES, save_family
 from support.mixed_requests import mixed_requests
 from support.models import llava_processor, save_llava
-from support.stock_tasks import picture
 
+from lmms_manu.benchmarks.stand_ins import picture
 from lmms_manu.errors import ModelError
 from lmms_manu.models.inputs import PromptEncoder, answer_start
 from lmms_manu.models.loading import load_checkpoint

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from support.models import llava_processor
-from support.stock_tasks import picture
 from support.text_models import TEXT_FAMILIES, save_text_model
 
 from lmms_manu.answering.engine import AnsweringEngine
@@ -15,6 +14,7 @@ from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import ContinuationRequest, PromptRequest
 from lmms_manu.answering.settings import AnsweringSettings
+from lmms_manu.benchmarks.stand_ins import picture
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.zero import verify_zeros, zero_neurons
 from lmms_manu.errors import ModelError

@@ -30,17 +30,10 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def environment(folder, tmp_path_factory) -> dict[str, str]:
-    """The variables of a command in that folder."""
-    caches = tmp_path_factory.mktemp("caches")
-    return {
-        "LMMS_MANU_DATASET": str(folder / "people"),
-        "LMMS_MANU_CACHE": str(caches / "manu"),
-        "HF_DATASETS_CACHE": str(caches / "datasets"),
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-    }
+def environment(folder, warm_python, tmp_path_factory) -> dict[str, str]:
+    """The variables of a command in that folder, all of them."""
+    own = {"LMMS_MANU_DATASET": str(folder / "people"), "LMMS_MANU_CACHE": str(tmp_path_factory.mktemp("cache"))}
+    return {**warm_python.variables, **own}
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,17 @@ def test_one_object_can_be_evaluated_again(vanilla, evaluate):
     assert first["results"]["mmstar"] == second["results"]["mmstar"]
 
 
+def test_answers_of_a_run_that_was_stopped_are_not_asked_for_again(here, evaluate, monkeypatch, tmp_path):
+    monkeypatch.setenv("LMMS_MANU_ANSWERS", str(tmp_path))
+    leaf, found, kept = "mllmu_forget_10_cloze_text", [], []
+    for questions in (2, 4):
+        found.append(answers(evaluate(ManuPruned(**VANILLA), leaf, limit=questions), leaf))
+        (file,) = tmp_path.rglob("*.jsonl")
+        kept.append(sum(line != "" for line in file.read_text().splitlines()))
+    assert found[1][:2] == found[0]
+    assert kept == [2, 4]
+
+
 def test_the_results_of_each_of_two_models_record_its_own_edit(vanilla, evaluate):
     leaf = "mllmu_forget_10_cloze_text"
     pruned = ManuPruned(pretrained="./tiny", prune_rate=5, forget_ratio=10, device="cpu", max_samples=2)
@@ -150,6 +161,8 @@ def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_p
     written = json.loads((tmp_path / "edited" / "edit.json").read_text())
     assert (model.record.fingerprint, model.record.forgotten["forget_ratio"]) == (written["fingerprint"], 10)
     assert "edited before by manu paper 5 %" in model.record.summary()
+    with pytest.raises(SettingError, match=r"was written edited \(manu paper 5 %\), .*: method=none takes it as it is"):
+        ManuPruned(pretrained=str(tmp_path / "edited"), device="cpu", forget_ratio=10)
     results = evaluate(model, "mllmu_forget_10_cloze_text", limit=2)
     assert (
         results["configs"]["mllmu_forget_10_cloze_text"]["metadata"]["run"]["edit"]["fingerprint"]
@@ -164,6 +177,9 @@ def test_an_exported_checkpoint_is_known_as_what_it_is(here, evaluate, of_manu_p
     more = ["--suite", "mllmu", "--model_args", f"pretrained={tmp_path / 'edited'},prune_rate=0"]
     assert main(["evaluate", *more, "--output", str(tmp_path / "results"), "--dry-run"]) == 0
     assert "--tasks mllmu_forget_10" in capsys.readouterr().out
+    silent = ["--suite", "mllmu", "--model_args", f"pretrained={tmp_path / 'edited'}", "--output", str(tmp_path / "r")]
+    assert main(["evaluate", *silent, "--dry-run"]) == 2
+    assert "method=manu (or another) edits it once more" in capsys.readouterr().err
     words = ["--pretrained", str(tmp_path / "edited"), "--prune_rate", "0", "--forget_ratio", "10", "--device", "cpu"]
     assert main(["residual", *words, "--max_samples", "2", "--out", str(tmp_path / "residual.json")]) == 0
     residual = json.loads((tmp_path / "residual.json").read_text())

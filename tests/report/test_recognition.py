@@ -15,10 +15,11 @@ from lmms_manu.measuring.rendered import RenderedExample
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.models.settings import ModelSettings
+from lmms_manu.probing.logit_lens import LogitLens
+from lmms_manu.probing.residual import FILE, Residual
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.logit_lens import LogitLens
 from lmms_manu.report.page.plots import plots_of
-from lmms_manu.report.residual_file import FILE, Residual, residual_of
+from lmms_manu.report.residuals import residual_of
 from lmms_manu.report.runs import Run, problems_of, read_runs
 
 TASK = "mllmu_forget_10_cloze_text"

@@ -30,7 +30,7 @@ _STAND_INS = (
     ("--nproc_per_node 8", "--nproc_per_node 2"),
     ("accelerate launch --num_processes 8", "accelerate launch --cpu --num_processes 1"),
     ("--nnodes 2", "--nnodes 1"),
-    ("node0:29500", "localhost:29517"),
+    ("node0:29500", "localhost:0"),
     ("--tasks mllmu,mmmu", "--tasks mllmu_forget_cloze_text"),
     ("--tasks mllmu --", "--tasks mllmu_retain_generation_text --"),
     ("--tasks mllmu_10 --", "--tasks mllmu_forget_10_cloze_text --"),

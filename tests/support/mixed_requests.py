@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lmms_manu.answering.generation import Generation
 from lmms_manu.answering.requests import PromptRequest
+from lmms_manu.benchmarks.stand_ins import picture
 from lmms_manu.models.rendering import PromptRenderer
-from support.stock_tasks import picture
 
 _SHOTS = "".join(f"USER: <image>\nQuestion: who is number {number}?\nCorrect Answer: A\n" for number in range(3))
 

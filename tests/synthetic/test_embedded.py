@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from pyarrow import parquet
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from lmms_manu import embedded
 from lmms_manu.benchmarks.mllmu.source import DatasetSource
 from lmms_manu.benchmarks.mllmu.synthetic.check import Mark, examine
 from lmms_manu.benchmarks.mllmu.synthetic.targets import missed
+from lmms_manu.benchmarks.stand_ins import DOCUMENTS, STAND_INS
 from lmms_manu.errors import DataError, SettingError
 
 
@@ -62,6 +64,25 @@ def test_a_folder_that_is_laid_out_is_not_overwritten(laid_out: Path) -> None:
     with pytest.raises(DataError, match="exists"):
         embedded.lay_out(laid_out)
     assert sorted(path.stat().st_mtime_ns for path in laid_out.rglob("*")) == before
+
+
+def test_stand_ins_of_the_stock_benchmarks_say_in_every_question_what_they_are(laid_out: Path) -> None:
+    assert {stand_in.title for stand_in in STAND_INS} == {"MMMU", "MMStar", "MM-Vet", "MIA-Bench", "LLaVA-Bench"}
+    for stand_in in STAND_INS:
+        assert f"stand-in for {stand_in.title}" in (laid_out / stand_in.folder / "README.md").read_text()
+        for file in (laid_out / stand_in.folder / "data").iterdir():
+            table = parquet.read_table(file)
+            questions = table.column("instruction" if stand_in.title == "MIA-Bench" else "question").to_pylist()
+            assert len(questions) == DOCUMENTS
+            assert all(question.startswith("(stand-in) ") for question in questions)
+
+
+def test_a_real_copy_of_a_stock_benchmark_is_not_overwritten(tmp_path: Path) -> None:
+    real = tmp_path / STAND_INS[0].folder
+    real.mkdir(parents=True)
+    with pytest.raises(DataError, match="lmms-lab-encoder/MMMU exists"):
+        embedded.lay_out(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path not in (real, real.parent)] == []
 
 
 def test_the_models_meet_every_target(marks: dict[str, list[Mark]]) -> None:

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import subprocess
-import sys
 
 import pytest
 from support.judge_server import JudgeServer, verdict
@@ -33,20 +31,16 @@ def world(tmp_path_factory, folder):
     return root
 
 
-def test_two_processes_bring_their_scores_verdicts_and_skipped_questions_together(world, tmp_path):
+def test_two_processes_bring_their_scores_verdicts_and_skipped_questions_together(world, warm_python, tmp_path):
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", "2"]
-    command = [sys.executable, *launcher, "-m", "lmms_eval", "--model", "manu_pruned", "--tasks", ",".join(LEAVES)]
+    command = [warm_python.python, *launcher, "-m", "lmms_eval", "--model", "manu_pruned", "--tasks", ",".join(LEAVES)]
     command += ["--model_args", "pretrained=./tiny,prune_rate=0", "--output_path", str(tmp_path), "--log_samples"]
     with JudgeServer(by_prompt) as server:
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("LMMS_MANU")},
+            **warm_python.variables,
             "OPENAI_API_URL": server.url,
             "LMMS_MANU_CACHE": str(tmp_path / "cache"),
-            "HF_DATASETS_CACHE": str(tmp_path / "datasets"),
-            "HF_HUB_OFFLINE": "1",
             "ACCELERATE_USE_CPU": "true",
-            "CUDA_VISIBLE_DEVICES": "",
-            "OMP_NUM_THREADS": "1",
         }
         done = subprocess.run(command, cwd=world, env=environment, capture_output=True, text=True, check=False)
     (file,) = tmp_path.glob("**/*_results.json")

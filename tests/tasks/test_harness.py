@@ -5,12 +5,13 @@ import logging
 import statistics
 
 import pytest
+from lmms_eval.utils import make_table
 from support.judge_server import JudgeServer, completion, verdict
 from support.rows import altered
 from support.rule_models import ChatRule, SimpleRule
 
+from lmms_manu.benchmarks.answer_scores import rouge
 from lmms_manu.benchmarks.mllmu import DatasetSource, Leaf, ProtocolSettings
-from lmms_manu.benchmarks.mllmu.answer_scores import rouge
 from lmms_manu.benchmarks.mllmu.names import ACCOUNTS, METRICS, TASKS
 from lmms_manu.benchmarks.mllmu.questions import load_questions
 from lmms_manu.errors import DataError, SettingError
@@ -61,6 +62,16 @@ def test_unparsed_answers_are_counted(evaluate):
     results = evaluate(leaf, model=ChatRule(lambda document: "" if document["number"] else "Z"))["results"][leaf]
     assert results["unparsed,none"] == results["scored,none"] == 90
     assert results["classification_accuracy,none"] == 0
+
+
+def test_the_harnesss_table_is_of_scores_with_the_direction_that_is_good(evaluate):
+    forgotten, kept = "mllmu_test_15_classification_text", "mllmu_retain_classification_text"
+    results = evaluate(forgotten, kept)
+    assert results["results"][kept]["scored,none"] == 90
+    rows = [[cell.strip(" -") for cell in line.split("|")[1:-1]] for line in make_table(results).splitlines()]
+    shown = {(row[0], row[3]): row[4] for row in rows if row and row[0] in (forgotten, kept)}
+    scores = ("classification_accuracy", "answer_score", "clustered_score")
+    assert shown == {(leaf, score): arrow for leaf, arrow in ((forgotten, "↓"), (kept, "↑")) for score in scores}
 
 
 def test_the_samples_tell_who_was_asked_what_and_what_was_right(evaluate, folder):

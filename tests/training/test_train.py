@@ -181,8 +181,6 @@ def test_what_cannot_be_trained_is_refused(checkpoint):
             checkpoint, TrainingTask(learn or rendered(4), ASCENT, "test"), TrainingSettings(**{**QUICK, **settings})
         )
 
-    with pytest.raises(SettingError, match=r"no linear layer is called q_prj\. Did you mean 'q_proj'"):
-        attempt(lora_targets="q_prj")
     with pytest.raises(SettingError, match="train_steps=9 is more than the 2 steps that epochs=2 over 4 samples"):
         attempt(train_steps=9)
     with pytest.raises(DataError, match="has no answer"):

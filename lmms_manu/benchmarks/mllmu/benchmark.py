@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.base import Benchmark, DataChoice, Metric, Role, Split, Task
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.mllmu import likelihoods, results
@@ -150,9 +150,9 @@ class Mllmu(Benchmark):
     def protocol(self) -> Mapping[str, Any]:
         chosen = ProtocolSettings.from_environment()
         return {
-            environment.DATASET: os.environ.get(environment.DATASET) or HUB_NAME,
-            environment.EXEMPLARS: chosen.exemplars,
-            environment.SEED: chosen.seed,
+            variables.DATASET: os.environ.get(variables.DATASET) or HUB_NAME,
+            variables.EXEMPLARS: chosen.exemplars,
+            variables.SEED: chosen.seed,
         }
 
     def files(self) -> Sequence[Path]:

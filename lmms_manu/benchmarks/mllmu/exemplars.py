@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Sequence
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.draw_by_rule import first_by_rule, rank
 from lmms_manu.benchmarks.mllmu.names import SPLITS
 from lmms_manu.errors import SettingError, one_of
@@ -50,14 +50,14 @@ class ProtocolSettings(Settings):
         Raises:
             SettingError: a task or split that has no exemplars, or a value that is no count.
         """
-        counts = _counts(os.environ.get(environment.EXEMPLARS) or "")
+        counts = _counts(os.environ.get(variables.EXEMPLARS) or "")
         of_tasks = {name: count for name, count in counts.items() if name in _TASKS}
         of_splits = tuple(sorted((name, count) for name, count in counts.items() if name not in _TASKS))
-        seed = os.environ.get(environment.SEED) or 0
+        seed = os.environ.get(variables.SEED) or 0
         try:
             return cls(**of_tasks, splits=of_splits, family=family, seed=seed)  # type: ignore[arg-type]
         except SettingError as error:
-            raise SettingError(f"{environment.SEED}: {error}") from None
+            raise SettingError(f"{variables.SEED}: {error}") from None
 
     @property
     def exemplars(self) -> str:
@@ -93,13 +93,12 @@ def _counts(text: str) -> dict[str, int]:
     counts = {}
     for name, value in parse_arguments(text).items():
         if name not in _NAMES:
-            raise one_of(f"name in {environment.EXEMPLARS}", name, _NAMES)
+            raise one_of(f"name in {variables.EXEMPLARS}", name, _NAMES)
         if value.lower() == AUTO:
             continue
         if not (value.isascii() and value.isdigit()):
             raise SettingError(
-                f"{environment.EXEMPLARS}: {name}={value!r} is no number of people: "
-                f"use a whole number from 0, or {AUTO}."
+                f"{variables.EXEMPLARS}: {name}={value!r} is no number of people: use a whole number from 0, or {AUTO}."
             )
         counts[name] = int(value)
     return counts

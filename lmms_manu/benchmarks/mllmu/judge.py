@@ -22,7 +22,7 @@ from pathlib import Path
 
 import openai
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu import rubric
 from lmms_manu.benchmarks.mllmu.circuit_breaker import CircuitBreaker
 from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
@@ -174,7 +174,7 @@ class Judge:
 @functools.lru_cache(maxsize=4)
 def judge(settings: JudgeSettings) -> Judge:
     """The judge of this process with these settings."""
-    return Judge(settings, environment.cache_folder() / "judgements", environment.rank_and_world()[1])
+    return Judge(settings, variables.cache_folder() / "judgements", variables.rank_and_world()[1])
 
 
 def _read(path: Path) -> Verdict | None:

@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.settings import Settings, setting
 
 logger = logging.getLogger(__name__)
@@ -45,12 +45,12 @@ class JudgeSettings(Settings):
             "url": "OPENAI_API_URL",
             "key": "OPENAI_API_KEY",
             "model": "MODEL_VERSION",
-            "concurrency": environment.JUDGE_CONCURRENCY,
-            "timeout": environment.JUDGE_TIMEOUT,
-            "attempts": environment.JUDGE_ATTEMPTS,
+            "concurrency": variables.JUDGE_CONCURRENCY,
+            "timeout": variables.JUDGE_TIMEOUT,
+            "attempts": variables.JUDGE_ATTEMPTS,
         }
         given = {field: os.environ[name] for field, name in names.items() if os.environ.get(name)}
-        switched_off = os.environ.get(environment.JUDGE, "").lower() in _OFF
+        switched_off = os.environ.get(variables.JUDGE, "").lower() in _OFF
         if switched_off or not ("url" in given or "key" in given):
             return None
         return cls(**given)  # type: ignore[arg-type]
@@ -71,5 +71,5 @@ class JudgeSettings(Settings):
 
 @functools.cache
 def _say_how_to_switch_on() -> None:
-    if environment.is_first_process():
+    if variables.is_first_process():
         logger.warning(HOW_TO_SWITCH_ON)

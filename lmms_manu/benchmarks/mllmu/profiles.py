@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.names import QUESTIONS_PER_PERSON
 from lmms_manu.benchmarks.mllmu.prompts import IMAGE, LETTERS
 
@@ -132,7 +132,7 @@ def read_pairs(metadata: Any) -> list[tuple[str, str]] | str:
 def report_skipped(skipped: Iterable[Skipped], where: str, shown: int = 20) -> None:
     """One warning that counts and names what was left out of `where`."""
     listed = list(skipped)
-    if not listed or not environment.is_first_process():
+    if not listed or not variables.is_first_process():
         return
     lines = [f"  {item}" for item in listed[:shown]]
     if len(listed) > shown:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from lmms_manu import environment
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.names import Leaf
 from lmms_manu.benchmarks.mllmu.people import exemplar_config, people_of, questions_of
 from lmms_manu.benchmarks.mllmu.profiles import Question
@@ -129,7 +129,7 @@ def _advice(document: Document, leaf: Leaf) -> str:
     name = f"celebrity.{leaf.task}" if leaf.split == "celebrity" else leaf.task
     return (
         f"Lower the number of exemplar people of {leaf.task} (now {people}) with the environment variable "
-        f"{environment.EXEMPLARS}={name}={people - 1}."
+        f"{variables.EXEMPLARS}={name}={people - 1}."
     )
 
 

@@ -21,7 +21,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lmms_manu.benchmarks.mllmu import answer_scores
+from lmms_manu.benchmarks import answer_scores
 from lmms_manu.benchmarks.mllmu.deferred import Deferred, settle
 from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
 from lmms_manu.benchmarks.mllmu.prompts import LETTERS
@@ -66,7 +66,8 @@ def score_answer(document: Document, response: str, edit: str | None = None) -> 
     values: dict[str, Any] = {}
     if leaf.task == "classification":
         right = answer_scores.classification_is_right(given, answer)
-        values = {"classification_accuracy": 100.0 * right, "unparsed": int(answer_scores.chosen_letter(given) is None)}
+        is_unparsed = answer_scores.chosen_letter(given, LETTERS) is None
+        values = {"classification_accuracy": 100.0 * right, "unparsed": int(is_unparsed)}
         points = float(right)
     elif leaf.task == "cloze":
         right = answer_scores.cloze_is_right(given, answer)
@@ -131,26 +132,6 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
     )
 
 
-def count(items: Sequence[Any]) -> int:
-    """How many answers count."""
-    return len(items)
-
-
-def mean_score(items: Sequence[Mapping[str, Any]]) -> float:
-    """The mean of the points of answers."""
-    return sum(item["score"] for item in items) / len(items) if items else float("nan")
-
-
-def total(items: Sequence[int]) -> int:
-    """The sum of counts, such as `unparsed`."""
-    return sum(items)
-
-
-def skipped(items: Sequence[Mapping[str, int]]) -> int:
-    """The questions that a leaf lost when it was loaded, and those whose picture broke later."""
-    return items[0]["leaf"] + sum(item["here"] for item in items) if items else 0
-
-
 def mean_of_judged(items: Sequence[Mapping[str, Any]]) -> float | None:
     """The mean factuality of the answers that were judged; None if none was."""
     settle(items, "Judging")
@@ -165,18 +146,7 @@ def count_not_judged(items: Sequence[Mapping[str, Any]]) -> int:
     if reasons:
         listed = "\n".join(f"  {times} x {reason}" for reason, times in reasons.most_common(5))
         logger.warning("Factuality: %d of %d answers not judged.\n%s", reasons.total(), len(items), listed)
-    return reasons.total()
-
-
-def mean_of_modalities(metrics: Sequence[float | None], sizes: Sequence[int], weight_by_size: bool) -> float | None:
-    """A group's column as in the paper's tables: the plain mean of both modalities; None if one was not measured.
-
-    Args:
-        metrics: the leaves' values.
-        sizes, weight_by_size: given by the harness, and not used: the paper weighs both modalities alike.
-    """
-    measured = [metric for metric in metrics if metric is not None]
-    return sum(measured) / len(measured) if measured and len(measured) == len(metrics) else None
+    return Account(reasons.total())
 
 
 def _judged(question: str, reference: str, response: str) -> dict[str, Mapping[str, Any]]:

@@ -21,7 +21,9 @@ class Finetune(Trains[FinetuneSettings]):
 
     name = "finetune"
     config_class = FinetuneSettings
+    outcome = "fine-tuned on people"
     label_fields = ("set", "recipe", "epochs")
+    learnt = ("forget", "retain")
 
     def description(self) -> str:
         about = (

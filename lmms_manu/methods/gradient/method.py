@@ -21,6 +21,8 @@ from lmms_manu.methods.trained.checks import check_reference
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
@@ -180,11 +182,18 @@ class Rmu(Trains[RmuSettings]):
         "2403.03218; the length adapts as in Dang et al., 2024, arXiv 2408.06223)."
     )
 
+    def check(self, model: ModelSettings, *, export: bool) -> None:
+        super().check(model, export=export)
+        from lmms_manu.models.loading import model_without_weights
+
+        if (shapes := model_without_weights(model)) is not None:
+            self._layer(shapes)
+
     def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:
-        self._layer(checkpoint)
+        self._layer(checkpoint.model)
 
     def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
-        return dataclasses.replace(super().task(checkpoint, examples), layer=self._layer(checkpoint))
+        return dataclasses.replace(super().task(checkpoint, examples), layer=self._layer(checkpoint.model))
 
     def terms(self, checkpoint: Checkpoint) -> Terms:
         import torch
@@ -196,10 +205,10 @@ class Rmu(Trains[RmuSettings]):
         own = terms.Misdirect(direction / direction.norm(), self.config.steering)
         return _terms(own, terms.Hold(), self.config.retain_weight)
 
-    def _layer(self, checkpoint: Checkpoint) -> str:
+    def _layer(self, model: PreTrainedModel) -> str:
         from lmms_manu.training.trained_weights import language_layers
 
-        layers = language_layers(checkpoint.model)
+        layers = language_layers(model)
         place = len(layers) // 5 if self.config.steered_layer is None else self.config.steered_layer
         if place >= len(layers):
             raise SettingError(f"steered_layer={place}: the language model has the layers 0 to {len(layers) - 1}.")

@@ -10,13 +10,14 @@ from lmms_manu.errors import SettingError
 from lmms_manu.files import new_folder
 from lmms_manu.methods.base import Edit, Method
 from lmms_manu.methods.record import Value
-from lmms_manu.methods.trained.checks import check_checkpoint
+from lmms_manu.methods.trained.checks import check_checkpoint, check_samples
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
+    from lmms_manu.methods.data import UnlearningData
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
     from lmms_manu.training.train import Trained, TrainingTask
@@ -35,6 +36,9 @@ class Trains(Method[S]):
 
     label_fields: ClassVar[tuple[str, ...]] = ("recipe", "epochs")
     strength = "epochs"
+
+    learnt: ClassVar[tuple[str, ...]] = ("forget",)
+    """The sets that an epoch goes through; what is retained stands beside them."""
 
     idea: ClassVar[str]
     """What the weights were trained for, with the citation."""
@@ -66,6 +70,9 @@ class Trains(Method[S]):
         check_checkpoint(model, self.config)
         if self.config.keep_in is not None:
             new_folder("keep_in", self.config.keep_in)
+
+    def check_data(self, data: UnlearningData) -> None:
+        check_samples(self.config, data, self.learnt)
 
     def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         """What is trained, and on what."""

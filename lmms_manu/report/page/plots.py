@@ -14,7 +14,7 @@ from lmms_manu.report.cells import Cell, Row, Section
 from lmms_manu.report.formats.tables import VIEW_TITLES
 from lmms_manu.report.metrics import Column
 from lmms_manu.report.page.charts import Charts, Plot, Record
-from lmms_manu.report.residual_file import residual_of
+from lmms_manu.report.residuals import residual_of
 
 _RATES = (("forgetting_rate", "forgotten"), ("retention_rate", "retained"))
 

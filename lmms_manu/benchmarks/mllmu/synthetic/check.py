@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
+from lmms_manu.benchmarks.answer_scores import classification_is_right, cloze_is_right, rouge
 from lmms_manu.benchmarks.mllmu import prompt_building
-from lmms_manu.benchmarks.mllmu.answer_scores import classification_is_right, cloze_is_right, rouge
 from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings
 from lmms_manu.benchmarks.mllmu.names import SPLITS, TASKS, leaves
 from lmms_manu.benchmarks.mllmu.prompts import Prompt

@@ -11,10 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import datasets
-import pyarrow
-from pyarrow import parquet
-
 from lmms_manu.benchmarks.mllmu.names import CELEBRITY_SET, CONFIGS, FINE_TUNING_SET, FULL_SET, TEST_SET
 from lmms_manu.benchmarks.mllmu.schema import FEATURES
 from lmms_manu.benchmarks.mllmu.synthetic.drawing import UPRIGHT, draw, draw_pose
@@ -22,11 +18,11 @@ from lmms_manu.benchmarks.mllmu.synthetic.png import encode_png
 from lmms_manu.benchmarks.mllmu.synthetic.population import Person, Population, make_population
 from lmms_manu.benchmarks.mllmu.synthetic.random_stream import RandomStream
 from lmms_manu.benchmarks.mllmu.synthetic.rows import fine_tuning_row, profile_row
+from lmms_manu.benchmarks.parquet_rows import write_rows
 from lmms_manu.errors import DataError
 
 SMALLEST_PICTURE, LARGEST_PICTURE = 8, 4096
 
-_ROWS_IN_A_GROUP = 32
 _POSES = 3
 _PARQUET = "train-00000-of-00001.parquet"
 _README = "README.md"
@@ -97,7 +93,7 @@ def make_dataset(
         folder = Path(scratch) / "dataset"
         for config in CONFIGS:
             progress(config)
-            _write(folder / config / _PARQUET, config, _rows(config, population, pictures))
+            write_rows(folder / config / _PARQUET, FEATURES[config], _rows(config, population, pictures))
         (folder / _README).write_text(_readme(people, seed), encoding="utf-8")
         if target.exists():
             shutil.rmtree(target)
@@ -162,21 +158,6 @@ def _check_pictures(population: Population, pictures: _Pictures) -> None:
                     "choose a larger size."
                 )
             owners[digest] = picture["path"]
-
-
-def _write(path: Path, config: str, rows: Iterator[dict[str, Any]]) -> None:
-    path.parent.mkdir(parents=True)
-    features: datasets.Features = FEATURES[config]
-    # Uncompressed, because compressors change their output from version to version.
-    with parquet.ParquetWriter(path, features.arrow_schema, compression="none", store_schema=True) as writer:
-        group: list[dict[str, Any]] = []
-        for row in rows:
-            group.append(row)
-            if len(group) == _ROWS_IN_A_GROUP:
-                writer.write_table(pyarrow.Table.from_pylist(group, schema=features.arrow_schema))
-                group = []
-        if group:
-            writer.write_table(pyarrow.Table.from_pylist(group, schema=features.arrow_schema))
 
 
 def _readme(people: int, seed: int) -> str:

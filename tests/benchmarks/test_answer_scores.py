@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 from rouge_score.rouge_scorer import RougeScorer
 
-from lmms_manu.benchmarks.mllmu.answer_scores import (
+from lmms_manu.benchmarks.answer_scores import (
     bleu,
     chosen_letter,
     classification_is_right,
     cloze_is_right,
     first_turn,
     rouge,
+    rouge_l_recall,
 )
+
+LETTERS = "ABCD"
 
 sentences = st.lists(
     st.sampled_from(["the", "a", "born", "borne", "in", "lives", "living", "Oslo", "Rome", "1990", ",", "."]),
@@ -28,13 +31,22 @@ sentences = st.lists(
     [("B", "B"), ("  \n b) green", "B"), ("D: grey", "D"), ("E", None), ("", None), ("  ", None), ("The answer", None)],
 )
 def test_the_first_character_that_is_not_blank_chooses(response, letter):
-    assert chosen_letter(response) == letter
+    assert chosen_letter(response, LETTERS) == letter
     assert classification_is_right(response, "B") == (letter == "B")
 
 
 @given(st.text(alphabet=string.printable, max_size=30))
 def test_the_letter_needs_nothing_after_the_first_character(response):
-    assert chosen_letter(response) == chosen_letter(response[: len(response) - len(response.lstrip()) + 1])
+    assert chosen_letter(response, LETTERS) == chosen_letter(
+        response[: len(response) - len(response.lstrip()) + 1], LETTERS
+    )
+
+
+@given(response=sentences, answer=sentences)
+def test_the_recall_of_rouge_l_is_the_librarys_and_never_falls_when_more_is_said(response, answer):
+    expected = RougeScorer(["rougeL"], use_stemmer=True).score(answer, response)["rougeL"].recall
+    assert rouge_l_recall(response, answer) == expected
+    assert rouge_l_recall(f"{response} {answer}", answer) >= expected
 
 
 def test_cloze_looks_for_the_answer_anywhere_in_any_case():

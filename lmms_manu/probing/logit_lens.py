@@ -1,4 +1,4 @@
-"""Measures the knowledge residual of a model: see `lmms_manu.report.residual_file`."""
+"""Measures the knowledge residual of a model: see `lmms_manu.probing.residual`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lmms_manu.methods.data import UnlearningData
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.inputs import PromptEncoder, answer_start, to_device
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.report.residual_file import Residual
+from lmms_manu.probing.residual import Residual
 
 _NORMS = ("norm", "final_layernorm", "final_layer_norm", "ln_f", "final_norm")
 

@@ -1,12 +1,11 @@
-"""The scores of the benchmark as its released script computes them; pure functions of texts."""
+"""Scores of answers, as the released scripts of benchmarks compute them; pure functions of texts."""
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Container
 from typing import Any
-
-from lmms_manu.benchmarks.mllmu.prompts import LETTERS
 
 _NEXT_TURN = re.compile(
     r"ASSISTANT:"  # of the released prompts
@@ -20,22 +19,28 @@ _NEXT_TURN = re.compile(
 def first_turn(response: str) -> str:
     """A response up to where the model goes on with a turn that it invents: what is scored.
 
-    The released script scores what stands before a second `ASSISTANT:`; the marks of chat templates are the same thing
-    in a prompt in the chat form. A model that was trained without an end token runs on, and may run into the truth.
+    MLLMU-Bench's released script scores what stands before a second `ASSISTANT:`; the marks of chat templates are the
+    same thing in a prompt in the chat form. A model that was trained without an end token runs on, and may run into the
+    truth.
     """
     mark = _NEXT_TURN.search(response)
     return response if mark is None else response[: mark.start()]
 
 
-def chosen_letter(response: str) -> str | None:
-    """The letter that a response chooses: its first character that is not blank, upper-cased; None if no letter."""
+def chosen_letter(response: str, letters: Container[str]) -> str | None:
+    """The letter that a response chooses: its first character that is not blank, upper-cased; None if no option's.
+
+    Args:
+        response: the answer.
+        letters: those of the options.
+    """
     first = response.strip()[:1].upper()
-    return first if first in LETTERS else None
+    return first if first and first in letters else None
 
 
 def classification_is_right(response: str, letter: str) -> bool:
     """Whether a response chooses the correct letter."""
-    return chosen_letter(response) == letter
+    return chosen_letter(response, (letter,)) is not None
 
 
 def cloze_is_right(response: str, answer: str) -> bool:
@@ -51,6 +56,11 @@ def rouge(response: str, answer: str) -> dict[str, float]:
         "rouge_2": scores["rouge2"].fmeasure,
         "rouge_l": scores["rougeL"].fmeasure,
     }
+
+
+def rouge_l_recall(response: str, answer: str) -> float:
+    """How much of the answer stands in the response in its order: the recall, 0 to 1, of ROUGE-L with stemming."""
+    return float(_rouge_scorer().score(answer, response)["rougeL"].recall)
 
 
 def bleu(response: str, answer: str) -> float:
