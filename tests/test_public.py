@@ -100,6 +100,7 @@ def test_a_held_model_gets_the_edit_of_the_loaded_one_and_finds_its_own_again(tm
     manu.save(again, second, tmp_path / "edited")
     written = {path.name for path in (tmp_path / "edited").iterdir()}
     assert {"README.md", "model.safetensors", "mask.safetensors"} <= written
+    assert "mllmu" not in (tmp_path / "edited" / "README.md").read_text().partition("Settings (")[0]
     questions = ["Where does Anna live?", "Who is this?"]
     saved = manu.load(tmp_path / "edited")
     assert manu.answer(saved, questions, max_new_tokens=8) == manu.answer(model, questions, max_new_tokens=8)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.names import SPLITS, group_name, leaf_name
 from lmms_manu.embedded import GOLD_NAME
 from lmms_manu.evaluation.harness import Harness, HarnessRun
@@ -33,7 +34,6 @@ MISDIRECTION = {
     "path_neurons": 100,
     "points": 8,
     "steered_layer": 1,
-    "pruning": "never",
     "learning_rate": 1e-2,
     "retain_weight": 20,
 }

@@ -1,8 +1,8 @@
-"""Training of chosen neurons of MLP blocks alone: their rows of the up and gate projections, and their columns of the
-down projection.
+"""Training of chosen neurons of MLP blocks alone.
 
-What is trained are copies of these rows and columns, in float32; a forward pass puts them into the place of the
-model's own. Gradients and the optimiser's state are as large as what is chosen, and no second model lies in memory.
+What is trained are copies of their rows of the up and gate projections and of their columns of the down projection, in
+float32; a forward pass puts them into the place of the model's own. Gradients and the optimiser's state are as large as
+what is chosen, and no second model lies in memory.
 """
 
 from __future__ import annotations

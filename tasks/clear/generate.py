@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -52,7 +53,7 @@ METRIC = """\
 """
 
 LEAF = """\
-include: _{kind}_yaml
+include: _{kind}{forgotten}_yaml
 task: {name}
 metadata:
   version: {version}
@@ -79,13 +80,17 @@ COLUMN = """\
 TOKENS = {"generation": 300, "recognition": 300, "classification": 10}
 
 AGGREGATIONS = {
-    "unparsed": ("!function utils.total", False),
-    "answer_score": ("mean", True),
-    "clustered_score": ("!function utils.mean_score", True),
-    "scored": ("!function utils.count", True),
-    "skipped": ("!function utils.skipped", False),
+    "unparsed": "!function utils.total",
+    "clustered_score": "!function utils.mean_score",
+    "scored": "!function utils.count",
+    "skipped": "!function utils.skipped",
 }
-"""How a metric is made of the samples' values, and whether more is better; the others are means, and more is better."""
+"""How a metric is made of the samples' values; the others are means."""
+
+DIRECTIONS = {"unparsed": False, "scored": True, "skipped": False}
+"""Whether more is better, where that is the same for those to forget; of every other metric it is not."""
+
+FORGOTTEN = "_forgotten"
 
 ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
 
@@ -93,12 +98,16 @@ ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     found = {"_base_yaml": BASE}
-    for kind, metrics in METRICS.items():
-        listed = "".join(_metric(name) for name in (*metrics, *ACCOUNTS))
-        found[f"_{kind}_yaml"] = "include: _base_yaml\n" + GENERATION.format(tokens=TOKENS[kind]) + listed
+    for (kind, metrics), forgotten in itertools.product(METRICS.items(), ("", FORGOTTEN)):
+        listed = "".join(_metric(name, forgotten) for name in (*metrics, *ACCOUNTS))
+        found[f"_{kind}{forgotten}_yaml"] = "include: _base_yaml\n" + GENERATION.format(tokens=TOKENS[kind]) + listed
     for task in TASKS.values():
         found[f"{task.name}.yaml"] = LEAF.format(
-            kind=task.kind, name=task.name, config=config_of(task), version=VERSION
+            kind=task.kind,
+            forgotten=FORGOTTEN if task.split == "forget" else "",
+            name=task.name,
+            config=config_of(task),
+            version=VERSION,
         )
     for split in SPLITS:
         for ratio in ratios_of(split.name):
@@ -122,9 +131,9 @@ def main(arguments: list[str] | None = None) -> int:
     return generated.main(FOLDER, files(), __doc__, arguments)
 
 
-def _metric(name: str) -> str:
-    aggregation, higher = AGGREGATIONS.get(name, ("mean", True))
-    return METRIC.format(metric=name, aggregation=aggregation, higher=str(higher).lower())
+def _metric(name: str, forgotten: str) -> str:
+    higher = DIRECTIONS.get(name, not forgotten)
+    return METRIC.format(metric=name, aggregation=AGGREGATIONS.get(name, "mean"), higher=str(higher).lower())
 
 
 def _group(name: str, members: list[str], shown: tuple[str, ...] | list[str]) -> str:

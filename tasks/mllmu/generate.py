@@ -68,7 +68,7 @@ metric_list:
 LIKELIHOOD_METRIC = """\
   - metric: {metric}
     aggregation: mean
-    higher_is_better: {higher}"""
+    higher_is_better: KEPT"""
 
 ACCOUNTS = """\
   - metric: answer_score
@@ -163,17 +163,14 @@ metadata:
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     texts = {"_base_yaml": HEADER + BASE}
+    likelihoods = "\n".join(LIKELIHOOD_METRIC.format(metric=metric) for metric in LIKELIHOODS)
     for forgotten in ("", FORGOTTEN):
         kept = "false" if forgotten else "true"
         for task in TASKS:
             metrics = (METRICS[task] + ACCOUNTS).format(kept=kept)
             texts[f"_{task}{forgotten}_yaml"] = HEADER + "include: _base_yaml\n" + metrics
-        # The truth ratio says on either side how well it went.
-        lines = "\n".join(
-            LIKELIHOOD_METRIC.format(metric=metric, higher="true" if metric == "truth_ratio" else kept)
-            for metric in LIKELIHOODS
-        )
-        texts[f"_{LIKELIHOOD}{forgotten}_yaml"] = HEADER + LIKELIHOOD_BASE.format(metrics=lines)
+        base = LIKELIHOOD_BASE.format(metrics=likelihoods.replace("KEPT", kept))
+        texts[f"_{LIKELIHOOD}{forgotten}_yaml"] = HEADER + base
     every = [*leaves(), *likelihood_leaves()]
     for leaf in every:
         texts[f"{leaf.name}.yaml"] = HEADER + _leaf(leaf)

@@ -7,6 +7,7 @@ import sys
 import pytest
 from support.one_answer import write_results
 
+from lmms_manu import variables
 from lmms_manu.cli import main
 from lmms_manu.evaluation.harness import Harness
 

@@ -75,6 +75,7 @@ def test_the_model_card_names_the_tasks_and_what_was_done(arguments, tmp_path):
         assert main([*words, *own, "--out", str(tmp_path / name)]) == 0
         cards[name] = (tmp_path / name / "README.md").read_text()
     assert "method=none --tasks mllmu_15`" in cards["paper"]
+    assert ", edited by manu paper 10 %\n" in cards["paper"]
     assert "mattered most" in cards["paper"]
     assert "mattered most" not in cards["random"]
     assert "drawn at random" in cards["random"]

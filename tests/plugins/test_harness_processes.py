@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -26,14 +25,14 @@ TASKS = "mllmu_forget_10_cloze_multimodal,mmstar"
 ARGUMENTS = "pretrained=./short,prune_rate=5,forget_ratio=10,max_samples=6"
 
 
-def launch(folder: Path, environment, tasks: str, output: Path, *, processes: int = 2, **variables: str):
+def launch(python: str, folder: Path, environment, tasks: str, output: Path, *, processes: int = 2, **variables: str):
     launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)] if processes > 1 else []
-    command = [sys.executable, *launcher, "-m", "lmms_eval", "--model", "manu_pruned", "--model_args", ARGUMENTS]
+    command = [python, *launcher, "-m", "lmms_eval", "--model", "manu_pruned", "--model_args", ARGUMENTS]
     command += ["--tasks", tasks, "--output_path", str(output), "--log_samples", "--limit", "3"]
     return subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, **environment, **variables},
+        env={**environment, **variables},
         capture_output=True,
         text=True,
         timeout=300,
@@ -56,10 +55,19 @@ def results(output: Path) -> dict:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def test_two_processes_prune_and_answer_as_one_does(folder, environment, tmp_path):
+def test_two_processes_prune_and_answer_as_one_does(warm_python, folder, environment, tmp_path):
     # The second finds no statistics of the first: each measures by itself.
-    one = launch(folder, environment, TASKS, tmp_path / "one", processes=1, LMMS_MANU_CACHE=str(tmp_path / "a"))
+    one = launch(
+        warm_python.python,
+        folder,
+        environment,
+        TASKS,
+        tmp_path / "one",
+        processes=1,
+        LMMS_MANU_CACHE=str(tmp_path / "a"),
+    )
     two = launch(
+        warm_python.python,
         folder,
         environment,
         TASKS,
@@ -87,7 +95,7 @@ def test_a_process_that_fails_takes_the_others_down_with_its_own_message(folder,
     started = time.monotonic()
     # A cache of its own: a data set of the same relative path is found in a shared one, whole.
     variables: dict[str, Any] = {"ACCELERATE_USE_CPU": "true", "HF_DATASETS_CACHE": str(tmp_path / "cache")}
-    done = launch(world, environment, "mmstar", tmp_path / "out", **variables)
+    done = launch(sys.executable, world, environment, "mmstar", tmp_path / "out", **variables)
     assert time.monotonic() - started < 250, "the other process was not waited for"
     assert done.returncode != 0
     assert "Process 1 of 2 failed: DataError: mmstar, document 1: a picture cannot be read" in done.stderr + done.stdout
@@ -113,7 +121,7 @@ cli_evaluate()
     ("what", "told"), [("pretrained", "the weights"), ("dataset", "the data of MLLMU-Bench")], ids=["weights", "data"]
 )
 def test_processes_with_different_weights_or_data_end_although_nothing_is_edited(
-    folder, environment, tmp_path, what, told
+    warm_python, folder, environment, tmp_path, what, told
 ):
     for name in ("short", "people"):
         (tmp_path / name).symlink_to(folder / name)
@@ -122,11 +130,11 @@ def test_processes_with_different_weights_or_data_end_although_nothing_is_edited
     else:
         make_dataset(tmp_path / "other", people=20, seed=1)
     (tmp_path / "run.py").write_text(RANK_OF_ITS_OWN)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "run.py", what, "./other"]
+    command = [warm_python.python, "-m", "torch.distributed.run", "--nproc_per_node", "2", "run.py", what, "./other"]
     done = subprocess.run(
         command,
         cwd=tmp_path,
-        env={**os.environ, **environment, "ACCELERATE_USE_CPU": "true"},
+        env={**environment, "ACCELERATE_USE_CPU": "true"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ from lmms_manu.errors import ManuError
 from lmms_manu.evaluation.harness import HarnessRun, run
 
 VANILLA = {"pretrained": "./short", "prune_rate": 0, "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def _starts_at_once(monkeypatch, warm_python):
+    monkeypatch.setattr(sys, "executable", warm_python.python)
 
 
 def results_of(path: Path) -> dict:

@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lmms_manu.benchmarks import answer_scores
+from lmms_manu.benchmarks.aggregations import Account
 from lmms_manu.benchmarks.mllmu.deferred import Deferred, settle
 from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
 from lmms_manu.benchmarks.mllmu.prompts import LETTERS
