@@ -52,6 +52,7 @@ FLOORS = (
     "plugins",
     "evaluation",
     "report",
+    "attacks",
     "probing",
     "public",
     "methods",
