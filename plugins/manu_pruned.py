@@ -147,7 +147,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             with self._kept_answers() as kept:
                 answers = self._engine.answer(prompts, len(answered), kept)
             results = {id(request): _result(answer) for request, answer in zip(answered, answers, strict=True)}
-            likelihoods = self._scorer.score(self._convert(converter, one).scored() for one in scored)
+            likelihoods = self._scorer.score(self._convert(converter, request).scored() for request in scored)
             for request, own in zip(scored, likelihoods, strict=True):
                 results[id(request)] = GenerationResult(written(own))
             return [results.get(id(request), GenerationResult("")) for request in requests]

@@ -27,6 +27,7 @@ COMMANDS = {
     "prune": "the same by MANU: write a pruned checkpoint",
     "finetune": "teach a base model the people: all of them, or those to retain alone",
     "inspect": "show what a mask prunes or what statistics hold",
+    "attack": "try to get back what a model was made to forget",
     "residual": "read off each layer how well a model still knows the answers",
     "cache": "list or clean the cached statistics and judgements",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
