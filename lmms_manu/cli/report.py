@@ -13,9 +13,9 @@ from rich.console import Console
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, names
 from lmms_manu.errors import DataError, SettingError
+from lmms_manu.evidence.bootstrap import RESAMPLES
 from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
-from lmms_manu.report.bootstrap import RESAMPLES
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
@@ -33,6 +33,11 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="a folder of results, or NAME=FOLDER")
     parser.add_argument(
         "--baseline", metavar="NAME", help="the run that the others are compared with (default: the one vanilla run)"
+    )
+    parser.add_argument(
+        "--gold",
+        metavar="NAME",
+        help="the run of a model that never met the people to forget (default: an unedited run that is called gold)",
     )
     ways = "; ".join(f"{kind}: {meaning}" for kind, meaning in ALLOWANCES.items())
     parser.add_argument(
@@ -103,7 +108,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError("no runs were given: name at least one folder of results.")
     if arguments.runs:
         runs = read_runs(arguments.runs, arguments.allow)
-        report = compare(runs, arguments.baseline, resamples=arguments.resamples, seed=arguments.seed)
+        report = compare(
+            runs, arguments.baseline, gold=arguments.gold, resamples=arguments.resamples, seed=arguments.seed
+        )
         shown = _with_reference(report, arguments.reference)
         terminal.show(shown, console)
         if arguments.output:

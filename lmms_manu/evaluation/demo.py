@@ -16,11 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lmms_manu import environment
 from lmms_manu.benchmarks.mllmu.names import SPLITS, group_name, leaf_name
 from lmms_manu.embedded import GOLD_NAME
 from lmms_manu.evaluation.children import ended_together
 from lmms_manu.evaluation.harness import HarnessRun, run, run_in_one_process
+from lmms_manu.evidence import shares
 from lmms_manu.models.settings import DEFAULT_PROCESSOR
 from lmms_manu.names import MODALITIES
 
@@ -136,16 +139,9 @@ def drop(scores: Scores, vanilla: Scores, split: str, modality: str) -> float:
 
 
 def share_forgotten(scores: Scores, vanilla: Scores, gold: Scores, modality: str) -> float:
-    """How far the forget set went from vanilla to gold, in percent, averaged over the three scores.
-
-    0 is the vanilla model, 100 one that never met the people; a score beyond gold's counts as reaching it, since what
-    falls below it is damage.
-    """
-    shares = []
-    for task in SCORES:
-        before, after = vanilla["forget", task, modality], gold["forget", task, modality]
-        shares.append(min((before - scores["forget", task, modality]) / (before - after), 1.0))
-    return 100 * sum(shares) / len(shares)
+    """How far the forget set went from vanilla to gold, in percent, averaged over the three scores."""
+    sides = ([values["forget", task, modality] for task in SCORES] for values in (scores, vanilla, gold))
+    return float(np.mean(shares.share_forgotten(*map(np.asarray, sides))))
 
 
 def _variables(folder: Path) -> dict[str, str]:

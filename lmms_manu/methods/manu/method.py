@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lmms_manu.errors import SettingError
 from lmms_manu.methods.base import Edit, Inspection, Method
 from lmms_manu.methods.manu.config import COMPARING, NAME, ManuSettings, for_modalities
+from lmms_manu.methods.record import EditRecord, Value
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ class Manu(Method[ManuSettings]):
     def retain_samples(self) -> Literal["all", "match"]:
         """The authors' code takes as many samples to retain as there are to forget; the paper takes all."""
         return "match" if self.config.measured_recipe == "released" else "all"
+
+    @classmethod
+    def controlled(cls, record: EditRecord) -> Mapping[str, Value] | None:
+        if record.variant.get("recipe") != "random":
+            return None
+        like = record.settings.get("random_like")
+        return {**record.variant, "recipe": str(like)} if like else {}
 
     def description(self) -> str:
         chosen = (
