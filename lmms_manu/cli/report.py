@@ -89,6 +89,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCORE",
         help=f"with --append: what to rank by (default {leaderboard.DEFAULT_SCORE})",
     )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=leaderboard.BUDGET,
+        metavar="POINTS",
+        help="points of 100 that a run may lose on what is to be kept; one that loses more has no rank (default "
+        f"{leaderboard.BUDGET:g})",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -97,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.merge and not arguments.append:
         raise SettingError("--merge needs --append FILE, the leaderboard that the entries are added to.")
     leaderboard.check_score(arguments.rank_by)
+    if arguments.budget < 0:
+        raise SettingError(f"budget={arguments.budget:g} is out of range: allowed is at least 0.")
     if arguments.rank_by != leaderboard.DEFAULT_SCORE and not arguments.append:
         raise SettingError("--rank-by needs --append FILE, the leaderboard that is ranked.")
     if arguments.output:
@@ -120,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)
         target = leaderboard.ranking_file(arguments.append)
-        write_text(target, leaderboard.render(ranked, arguments.rank_by))
+        write_text(target, leaderboard.render(ranked, arguments.rank_by, arguments.budget))
         console.print(f"{arguments.append} holds {len(ranked)} entries, ranked in {target}", markup=False)
     return 0
 

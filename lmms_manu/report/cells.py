@@ -62,6 +62,7 @@ class Row:
         is_gold: whether it is the model that never met the people to forget.
         is_control: whether it is a control: the same edit of what was drawn.
         controls: the names of the rows that are controls of this one.
+        members: the names of the rows that it is the mean of.
         note: what to bear in mind about the whole row.
     """
 
@@ -74,6 +75,7 @@ class Row:
     is_gold: bool = False
     is_control: bool = False
     controls: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
     note: str = ""
 
     @property

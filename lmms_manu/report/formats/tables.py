@@ -18,6 +18,7 @@ from lmms_manu.report.formats.numbers import (
     value_text,
 )
 from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, quality_columns
+from lmms_manu.report.verdict import beyond_control, shown_rows
 
 VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
 
@@ -131,6 +132,37 @@ def validity(section: Section) -> Table | None:
         "tell is grey in the tables and left out of every mean."
     )
     return Table(f"{section.title}, what the numbers can tell", heads, tuple(lines), caption)
+
+
+def main_numbers(section: Section) -> Table | None:
+    """The compact table: what was forgotten and what it cost, split by split; None without a baseline."""
+    rows = shown_rows(section)
+    names = ("share_forgotten", "damage", "distance_to_gold")
+    known = [
+        entry
+        for entry in derived_of(section.benchmark)
+        if (entry.name in names or entry.name.startswith("share_forgotten_") or entry.name.endswith("_cost"))
+        and any(row.derived[entry.name].value is not None for row in rows)
+        and not entry.name.endswith(MODALITIES)
+    ]
+    if not known:
+        return None
+    heads = tuple(Head(entry.label, arrow="↑" if entry.higher_is_better else "↓") for entry in known)
+    beyond = {row.name: beyond_control(row, section.rows) for row in rows}
+    has_controls = any(beyond.values())
+    lines = tuple(
+        Line(
+            row.name,
+            (
+                *(_derived(row.derived[entry.name]) for entry in known),
+                *([Entry(beyond[row.name] or DASH)] if has_controls else []),
+            ),
+            is_reference=row.is_gold or row.is_control,
+        )
+        for row in rows
+    )
+    heads += (Head("Beyond its control"),) if has_controls else ()
+    return Table(f"{section.title}: percent of the way, and points of 100 lost", heads, lines)
 
 
 def derived(section: Section) -> Table | None:
