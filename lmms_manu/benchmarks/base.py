@@ -190,6 +190,20 @@ class Benchmark(Protocol):
         """
         ...
 
+    def floor(self, metric: Metric, asked: Sequence[Sample], others: Sequence[Sample]) -> Sequence[float] | None:
+        """What answers about others score on questions about whom was to be forgotten: the floor without gold.
+
+        Args:
+            metric: the metric.
+            asked: the questions about whom was to be forgotten.
+            others: questions of the same kind and modality about those to retain.
+
+        Returns:
+            For each of `asked` the mean score of right answers about others to the same question, as shown; None where
+            guessing scores what `metric.floor` says.
+        """
+        return None
+
     def conditions(self, task: Task, recorded: Mapping[str, Any]) -> Mapping[str, str]:
         """What has to be the same for all tasks of a run that a row puts side by side.
 

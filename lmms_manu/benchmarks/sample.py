@@ -24,6 +24,7 @@ class Sample:
         picture: where its picture is, in words that its benchmark understands; empty without one.
         edit: the fingerprint of the edit that the model was given, None for a model as it was.
         unjudged: whether a judge was to score it and did not.
+        prompt_tokens: how long the prompt was, None where the harness did not say.
     """
 
     key: str
@@ -35,11 +36,20 @@ class Sample:
     picture: str = ""
     edit: str | None = None
     unjudged: bool = False
+    prompt_tokens: int | None = None
 
     @property
     def is_scored(self) -> bool:
         """Whether it counts: a question that was left out for its broken picture tells of nobody and of no edit."""
         return bool(self.person)
+
+
+def prompt_tokens_of(line: Mapping[str, Any]) -> int | None:
+    """How many tokens the prompt of a line of a samples file had, None where the line does not say."""
+    counts = line.get("token_counts")
+    first = counts[0] if isinstance(counts, list) and counts else None
+    tokens = first.get("input_tokens") if isinstance(first, Mapping) else None
+    return tokens if isinstance(tokens, int) else None
 
 
 def text_of(value: Any) -> str:

@@ -48,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = read_config(arguments.config)
     runs = read_runs(arguments.runs, arguments.allow)
     baseline = arguments.baseline or config.baseline
-    report = compare(runs, baseline, resamples=arguments.resamples, seed=arguments.seed)
+    gold = arguments.gold or config.gold
+    report = compare(runs, baseline, gold=gold, resamples=arguments.resamples, seed=arguments.seed)
     outcomes = check_conditions(report, config.conditions)
     show(outcomes, table_console())
     if arguments.junit:

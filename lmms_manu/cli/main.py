@@ -21,6 +21,7 @@ COMMANDS = {
     "evaluate": "run a suite of benchmarks through lmms-eval, resuming what is missing",
     "sweep": "evaluate several prune rates and recipes from one measurement",
     "report": "turn results into tables, plots and a page",
+    "validity": "say whether a model knows the people to forget, and which metrics can tell",
     "gate": "check results against conditions; the exit code says whether they hold",
     "measure": "measure a model's neurons on forget and retain data",
     "edit": "write a checkpoint that was edited by any method and loads without this package",

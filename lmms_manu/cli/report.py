@@ -13,9 +13,9 @@ from rich.console import Console
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, names
 from lmms_manu.errors import DataError, SettingError
+from lmms_manu.evidence.bootstrap import RESAMPLES
 from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
-from lmms_manu.report.bootstrap import RESAMPLES
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
@@ -33,6 +33,11 @@ def add_reading_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="a folder of results, or NAME=FOLDER")
     parser.add_argument(
         "--baseline", metavar="NAME", help="the run that the others are compared with (default: the one vanilla run)"
+    )
+    parser.add_argument(
+        "--gold",
+        metavar="NAME",
+        help="the run of a model that never met the people to forget (default: an unedited run that is called gold)",
     )
     ways = "; ".join(f"{kind}: {meaning}" for kind, meaning in ALLOWANCES.items())
     parser.add_argument(
@@ -84,6 +89,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SCORE",
         help=f"with --append: what to rank by (default {leaderboard.DEFAULT_SCORE})",
     )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=leaderboard.BUDGET,
+        metavar="POINTS",
+        help="points of 100 that a run may lose on what is to be kept; one that loses more has no rank (default "
+        f"{leaderboard.BUDGET:g})",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -92,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.merge and not arguments.append:
         raise SettingError("--merge needs --append FILE, the leaderboard that the entries are added to.")
     leaderboard.check_score(arguments.rank_by)
+    if arguments.budget < 0:
+        raise SettingError(f"budget={arguments.budget:g} is out of range: allowed is at least 0.")
     if arguments.rank_by != leaderboard.DEFAULT_SCORE and not arguments.append:
         raise SettingError("--rank-by needs --append FILE, the leaderboard that is ranked.")
     if arguments.output:
@@ -103,7 +118,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise DataError("no runs were given: name at least one folder of results.")
     if arguments.runs:
         runs = read_runs(arguments.runs, arguments.allow)
-        report = compare(runs, arguments.baseline, resamples=arguments.resamples, seed=arguments.seed)
+        report = compare(
+            runs, arguments.baseline, gold=arguments.gold, resamples=arguments.resamples, seed=arguments.seed
+        )
         shown = _with_reference(report, arguments.reference)
         terminal.show(shown, console)
         if arguments.output:
@@ -113,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)
         target = leaderboard.ranking_file(arguments.append)
-        write_text(target, leaderboard.render(ranked, arguments.rank_by))
+        write_text(target, leaderboard.render(ranked, arguments.rank_by, arguments.budget))
         console.print(f"{arguments.append} holds {len(ranked)} entries, ranked in {target}", markup=False)
     return 0
 

@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from lmms_manu import variables
 from lmms_manu.benchmarks.mllmu.names import SPLITS, group_name, leaf_name
 from lmms_manu.embedded import GOLD_NAME
 from lmms_manu.evaluation.harness import Harness, HarnessRun
 from lmms_manu.evaluation.progress import Progress
 from lmms_manu.evaluation.side_by_side import environments, models_at_once, side_by_side
+from lmms_manu.evidence import shares
 from lmms_manu.models.settings import DEFAULT_CHECKPOINT, DEFAULT_PROCESSOR
 from lmms_manu.names import MODALITIES
 
@@ -135,16 +138,9 @@ def drop(scores: Scores, vanilla: Scores, split: str, modality: str) -> float:
 
 
 def share_forgotten(scores: Scores, vanilla: Scores, gold: Scores, modality: str) -> float:
-    """How far the forget set went from vanilla to gold, in percent, averaged over the three scores.
-
-    0 is the vanilla model, 100 one that never met the people; a score beyond gold's counts as reaching it, since what
-    falls below it is damage.
-    """
-    shares = []
-    for task in SCORES:
-        before, after = vanilla["forget", task, modality], gold["forget", task, modality]
-        shares.append(min((before - scores["forget", task, modality]) / (before - after), 1.0))
-    return 100 * sum(shares) / len(shares)
+    """How far the forget set went from vanilla to gold, in percent, averaged over the three scores."""
+    sides = ([values["forget", task, modality] for task in SCORES] for values in (scores, vanilla, gold))
+    return float(np.mean(shares.share_forgotten(*map(np.asarray, sides))))
 
 
 def _variables(folder: Path) -> dict[str, str]:

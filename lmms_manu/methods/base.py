@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Protocol, Typ
 from rich.table import Table
 
 from lmms_manu.errors import DataError
-from lmms_manu.methods.record import Value
+from lmms_manu.methods.record import EditRecord, Value
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings, from_arguments
 
@@ -127,6 +127,20 @@ class Method(Generic[S]):
         """
         has_one = {"control", "seed"} <= {*self.config.names()} and not getattr(self.config, "control", None)
         return {"control": True, "seed": seed} if has_one and not self.changes_nothing() else None
+
+    @classmethod
+    def controlled(cls, record: EditRecord) -> Mapping[str, Value] | None:
+        """What an edit of this method is a control of: the same with people or neurons that were drawn.
+
+        Args:
+            record: of the edit.
+
+        Returns:
+            The variant that it is held against; None for an edit that is no control.
+        """
+        if "control" not in record.variant:
+            return None
+        return {name: value for name, value in record.variant.items() if name != "control"}
 
     def description(self) -> str:
         """A paragraph for model cards: what was done to the weights, what that does not prove, and the citation."""

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
-from lmms_manu.report.bootstrap import Draws
+from lmms_manu.evidence.bootstrap import Draws
+from lmms_manu.evidence.validity import Verdict
 from lmms_manu.report.metrics import MEAN, Column
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.runs import Run
@@ -58,6 +59,10 @@ class Row:
         run: the run, None for a row that is not one: published, or a mean over seeds.
         is_baseline: whether the others are compared with it.
         is_published: whether the numbers are the paper's.
+        is_gold: whether it is the model that never met the people to forget.
+        is_control: whether it is a control: the same edit of what was drawn.
+        controls: the names of the rows that are controls of this one.
+        members: the names of the rows that it is the mean of.
         note: what to bear in mind about the whole row.
     """
 
@@ -67,11 +72,49 @@ class Row:
     run: Run | None = None
     is_baseline: bool = False
     is_published: bool = False
+    is_gold: bool = False
+    is_control: bool = False
+    controls: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
     note: str = ""
+
+    @property
+    def is_candidate(self) -> bool:
+        """Whether it is one of the models that are to be judged, and none that they are held against."""
+        return not (self.is_baseline or self.is_gold or self.is_control or self.is_published)
 
     def cell(self, column: Column | str, view: str = MEAN) -> Cell:
         name = column if isinstance(column, str) else column.name
         return self.cells.get((name, view), NOT_MEASURED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """What the numbers of a section stand on.
+
+    Args:
+        reference: the name of gold's row, or `guessing` where there is no gold.
+        is_gold: whether the reference is a model that never met the people.
+        cells: the reference's numbers by column and view, of splits that were to be forgotten.
+        verdicts: what each column can tell, by column and view.
+    """
+
+    reference: str
+    is_gold: bool
+    cells: Mapping[CellKey, Cell]
+    verdicts: Mapping[CellKey, Verdict]
+
+    def tells(self, column: Column | str, view: str = MEAN) -> bool:
+        """Whether a column's numbers may go into a mean; so may those on which there is no verdict."""
+        name = column if isinstance(column, str) else column.name
+        verdict = self.verdicts.get((name, view))
+        return verdict is None or verdict.tells
+
+    def is_mute(self, column: Column | str, view: str = MEAN) -> bool:
+        """Whether an interval shows that a column cannot tell."""
+        name = column if isinstance(column, str) else column.name
+        verdict = self.verdicts.get((name, view))
+        return verdict is not None and not verdict.tells and verdict.interval is not None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,12 +126,14 @@ class Section:
         columns: what any of the rows measured, with the gaps of a split that was run.
         rows: the runs, then the published rows.
         benchmark: whose people were to be forgotten.
+        evidence: what the numbers stand on; None without a vanilla model to start from, or with a gold that is none.
     """
 
     forget_ratio: int | None
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     benchmark: str = DEFAULT_BENCHMARK
+    evidence: Evidence | None = None
 
     @property
     def key(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -11,14 +11,17 @@ from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, get_benc
 from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.benchmarks.stock import STOCK_BY_TASK
 from lmms_manu.errors import DataError, nearest
-from lmms_manu.report.bootstrap import RESAMPLES, Draws, PeopleBootstrap, interval
-from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Report, Row, Section
+from lmms_manu.evidence.bootstrap import RESAMPLES, Draws, PeopleBootstrap, interval
+from lmms_manu.methods.record import UNEDITED
+from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence, Report, Row, Section
+from lmms_manu.report.controls import controls_of, is_control
 from lmms_manu.report.derived import derive
 from lmms_manu.report.metrics import MEAN, Column, columns, columns_by_name, quality_columns
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.ranking import ranked
 from lmms_manu.report.runs import Run, problems_of
 from lmms_manu.report.seeds import with_seed_summaries
+from lmms_manu.report.validity import gold_of, judge
 
 _TOLERANCE = 1e-4
 _FORGOTTEN = "forgotten"
@@ -27,24 +30,37 @@ People = tuple[str, int | None]
 """A benchmark and a forget ratio of it, None where no task has one."""
 
 
-def compare(runs: Sequence[Run], baseline: str | None = None, *, resamples: int = RESAMPLES, seed: int = 0) -> Report:
+def compare(
+    runs: Sequence[Run],
+    baseline: str | None = None,
+    *,
+    gold: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Report:
     """Builds a report.
 
     Args:
         runs: the runs, in the order to show them.
         baseline: the name of the run that the others are compared with; by default the vanilla one if there is just
-            one, which then comes first.
+            one beside gold, which then comes first.
+        gold: the name of the run that never met the people to forget; by default an unedited one that is called so.
         resamples: draws of the bootstrap.
         seed: of the bootstrap.
 
     Raises:
-        DataError: there is no run of the baseline's name, or a samples file is damaged.
+        DataError: there is no run of the baseline's or gold's name, or a samples file is damaged.
     """
-    base = _baseline(runs, baseline)
-    ordered = sorted(runs, key=lambda run: run is not base)
+    never = gold_of([run for run in runs if gold is not None or run.name != baseline], gold)
+    base = _baseline(runs, baseline, never)
+    if base is not None and base is never:
+        raise DataError(f"{base.name} is both the baseline and gold: name two runs with --baseline and --gold.")
+    ordered = sorted(runs, key=lambda run: (run is not base, run is not never))
     problems = problems_of(runs)
     sections = tuple(
-        with_seed_summaries(_Builder(people, _taking_part(ordered, people), base, resamples, seed, problems).section())
+        with_seed_summaries(
+            _Builder(people, _taking_part(ordered, people), base, never, resamples, seed, problems).section()
+        )
         for people in _people(runs)
     )
     problems += _misplaced(runs, sections)
@@ -73,9 +89,9 @@ def _misplaced(runs: Sequence[Run], sections: Sequence[Section]) -> list[Problem
     return problems
 
 
-def _baseline(runs: Sequence[Run], name: str | None) -> Run | None:
+def _baseline(runs: Sequence[Run], name: str | None, gold: Run | None) -> Run | None:
     if name is None:
-        vanilla = [run for run in runs if run.identity.is_vanilla]
+        vanilla = [run for run in runs if run.identity.is_vanilla and run is not gold]
         return vanilla[0] if len(vanilla) == 1 else None
     for run in runs:
         if run.name == name:
@@ -129,6 +145,7 @@ class _Builder:
         people: People,
         runs: list[Run],
         baseline: Run | None,
+        gold: Run | None,
         resamples: int,
         seed: int,
         problems: list[Problem],
@@ -136,6 +153,7 @@ class _Builder:
         self._benchmark, self._ratio = people
         self._runs = runs
         self._baseline = baseline
+        self._gold = gold if gold in runs else None
         self._resamples = resamples
         self._seed = seed
         self._problems = problems
@@ -145,22 +163,38 @@ class _Builder:
     def section(self) -> Section:
         levels = {run.name: self._levels(run) for run in self._runs}
         base = levels.get(self._baseline.name) if self._baseline else None
+        evidence = self._evidence(levels, base)
         rows = []
         for run in self._runs:
             cells = levels[run.name]
             is_baseline = run is self._baseline
             if base is not None and not is_baseline:
                 cells = {key: self._with_change(run, key, cell, base[key]) for key, cell in cells.items()}
+            compared = base is not None and not is_baseline
             rows.append(
                 Row(
                     name=run.name,
                     cells=cells,
-                    derived=derive(cells, base, self._benchmark) if base is not None and not is_baseline else {},
+                    derived=derive(cells, base, self._benchmark, evidence) if base is not None and compared else {},
                     run=run,
                     is_baseline=is_baseline,
+                    is_gold=run is self._gold,
+                    is_control=is_control(run),
+                    controls=controls_of(run, self._runs),
                 )
             )
-        return Section(self._ratio, self._columns, tuple(ranked(rows, self._columns)), self._benchmark)
+        shown = tuple(ranked(rows, self._columns, evidence))
+        return Section(self._ratio, self._columns, shown, self._benchmark, evidence)
+
+    def _evidence(self, levels: Mapping[str, dict[CellKey, Cell]], base: dict[CellKey, Cell] | None) -> Evidence | None:
+        """What the numbers stand on; None without a model before unlearning, or with a gold that is none."""
+        if self._baseline is None or base is None or (self._baseline.identity.method not in ("", UNEDITED)):
+            return None
+        gold_cells = levels[self._gold.name] if self._gold else {}
+        judged = judge(self._baseline, base, self._gold, gold_cells, self._benchmark, self._ratio, self._bootstrap)
+        if judged.problem:
+            self._problems.append(Problem("gold", judged.problem))
+        return judged.evidence
 
     def _measured_columns(self) -> tuple[Column, ...]:
         """The columns of each group of tasks that any run has, and the utility benchmarks that any run has."""

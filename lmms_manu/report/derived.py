@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from lmms_manu.benchmarks.base import MODALITIES, Metric, Role, Split
+from lmms_manu.benchmarks.base import MODALITIES, Metric, Split
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
-from lmms_manu.report.bootstrap import Draws, interval
-from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey
-from lmms_manu.report.metrics import MEAN, UTILITY, columns
-
-
-@dataclasses.dataclass(frozen=True)
-class Derived:
-    """A derived number; all of them are percent or percentage points of the baseline's scores."""
-
-    name: str
-    label: str
-    meaning: str
-    higher_is_better: bool
-
+from lmms_manu.evidence.bootstrap import Draws, interval
+from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence
+from lmms_manu.report.forgotten import forgotten, forgotten_numbers
+from lmms_manu.report.metrics import MEAN, UTILITY, Derived, columns
+from lmms_manu.report.splits import first, further
 
 _FORGETTING = Derived(
     "forgetting_rate",
@@ -51,10 +41,11 @@ _TRADE_OFF = Derived(
 def derived_of(benchmark: str) -> tuple[Derived, ...]:
     """The derived numbers of a benchmark: those that all have, and a rate for each of its further splits."""
     splits = get_benchmark(benchmark).splits if benchmark in names() else ()
-    forgotten, kept = _further(splits)
+    further_forgotten, kept = further(splits)
     return (
+        *forgotten_numbers(splits),
         _FORGETTING,
-        *(_like(_FORGETTING, split) for split in forgotten),
+        *(_like(_FORGETTING, split) for split in further_forgotten),
         _RETENTION,
         *(_like(_RETENTION, split) for split in kept),
         _UTILITY,
@@ -73,7 +64,10 @@ Shares = dict[Metric, Cell]
 
 
 def derive(
-    row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell], benchmark: str = DEFAULT_BENCHMARK
+    row: Mapping[CellKey, Cell],
+    baseline: Mapping[CellKey, Cell],
+    benchmark: str = DEFAULT_BENCHMARK,
+    evidence: Evidence | None = None,
 ) -> dict[str, Cell]:
     """The derived numbers of a row.
 
@@ -85,40 +79,31 @@ def derive(
         row: the row's cells.
         baseline: the baseline's cells.
         benchmark: whose splits are meant.
+        evidence: what the numbers stand on: columns that cannot tell are left out. None where that is not known.
 
     Returns:
         A cell for every name of `derived_of(benchmark)`.
     """
 
     def shares(split: Split | None, view: str = MEAN) -> Shares:
-        return _shares(row, baseline, benchmark, split.name, view) if split else {}
+        return _shares(row, baseline, benchmark, split.name, view, evidence) if split else {}
 
     splits = get_benchmark(benchmark).splits
-    forget_split, retain_split = _first(splits, "forget"), _first(splits, "retain")
+    forget_split, retain_split = first(splits, "forget"), first(splits, "retain")
     forget, retain = shares(forget_split), shares(retain_split)
     with_picture, as_text = _alike(*(shares(forget_split, modality) for modality in MODALITIES))
-    forgotten, retained = _alike(forget, retain)
-    further_forgotten, further_kept = _further(splits)
+    forgetting, retained = _alike(forget, retain)
+    further_forgotten, further_kept = further(splits)
     return {
+        **forgotten(row, baseline, splits, benchmark, evidence),
         _FORGETTING.name: _lost(_mean(forget)),
         **{_like(_FORGETTING, split).name: _lost(_mean(shares(split))) for split in further_forgotten},
         _RETENTION.name: _mean(retain),
         **{_like(_RETENTION, split).name: _mean(shares(split)) for split in further_kept},
-        _UTILITY.name: _mean(_shares(row, baseline, "", UTILITY, MEAN)),
+        _UTILITY.name: _mean(_shares(row, baseline, "", UTILITY, MEAN, None)),
         _MODALITY_GAP.name: _combined(_lost(_mean(with_picture)), 1.0, _lost(_mean(as_text)), -1.0, 0.0),
-        _TRADE_OFF.name: _combined(_lost(_mean(forgotten)), 1.0, _mean(retained), 1.0, -100.0),
+        _TRADE_OFF.name: _combined(_lost(_mean(forgetting)), 1.0, _mean(retained), 1.0, -100.0),
     }
-
-
-def _first(splits: Sequence[Split], role: Role) -> Split | None:
-    return next((split for split in splits if split.role == role), None)
-
-
-def _further(splits: Sequence[Split]) -> tuple[list[Split], list[Split]]:
-    """The forgotten and the kept splits beside the first one of role `forget` and the first of role `retain`."""
-    main = (_first(splits, "forget"), _first(splits, "retain"))
-    others = [split for split in splits if split not in main]
-    return [split for split in others if split.is_forgotten], [split for split in others if not split.is_forgotten]
 
 
 def _like(derived: Derived, split: Split) -> Derived:
@@ -129,7 +114,12 @@ def _like(derived: Derived, split: Split) -> Derived:
 
 
 def _shares(
-    row: Mapping[CellKey, Cell], baseline: Mapping[CellKey, Cell], benchmark: str, split: str, view: str
+    row: Mapping[CellKey, Cell],
+    baseline: Mapping[CellKey, Cell],
+    benchmark: str,
+    split: str,
+    view: str,
+    evidence: Evidence | None,
 ) -> Shares:
     shares: Shares = {}
     for column in columns():
@@ -137,7 +127,7 @@ def _shares(
             continue
         mine = row.get((column.name, view), NOT_MEASURED)
         theirs = baseline.get((column.name, view), NOT_MEASURED)
-        if mine.value is None or not theirs.value:
+        if mine.value is None or not theirs.value or (evidence and evidence.is_mute(column, view)):
             continue
         draws = _quotient(mine.draws, theirs.draws)
         shares[column.metric] = Cell(value=100 * mine.value / theirs.value, draws=draws)

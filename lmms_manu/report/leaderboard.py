@@ -28,7 +28,10 @@ from lmms_manu.versions import installed_version
 
 SCHEMA = "lmms-manu/leaderboard"
 VERSION = 1
-DEFAULT_SCORE = "trade_off"
+DEFAULT_SCORE = "share_forgotten"
+BUDGET = 5.0
+"""Points of 100 that may be lost on what is to be kept; who loses more has no rank."""
+
 _HEADING = "# Leaderboard\n\nRanked by "
 _PACKAGES = ("lmms-manu", "lmms-eval", "torch", "transformers")
 # What tells who appended a result and under which name says nothing about the result itself.
@@ -149,28 +152,35 @@ def ranking_file(path: str | Path) -> Path:
     return target
 
 
-def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE) -> str:
-    """The leaderboard as Markdown, one ranking for each forget ratio of each benchmark, best first.
+def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE, budget: float = BUDGET) -> str:
+    """The leaderboard as Markdown, one ranking for each base model and forget ratio of each benchmark, best first.
+
+    Models of different sizes never stand in one ranking: the checkpoint that was edited is a ranking's heading.
 
     Args:
         entries: the entries.
         score: what to rank by: a derived number, or a column such as `retain.cloze`.
+        budget: points of 100 that may be lost on what is to be kept; an entry that lost more has no rank.
 
     Raises:
         SettingError: there is no such score.
     """
     check_score(score)
-    parts = [f"{_HEADING}{_title(score)}."]
-    groups: dict[tuple[str, int], list[Entry]] = {}
+    parts = [
+        f"{_HEADING}{_title(score)}. An entry that lost more than {budget:g} points of 100 on what is to be kept, or "
+        "whose score nothing can tell, has no rank."
+    ]
+    groups: dict[tuple[str, int, str], list[Entry]] = {}
     for entry in entries:
-        groups.setdefault((_benchmark(entry), entry["forget_ratio"] or 0), []).append(entry)
-    for benchmark, ratio in sorted(groups, key=lambda people: (people[0] != DEFAULT_BENCHMARK, people)):
+        groups.setdefault((_benchmark(entry), entry["forget_ratio"] or 0, _base_model(entry)), []).append(entry)
+    for benchmark, ratio, base in sorted(groups, key=lambda people: (people[0] != DEFAULT_BENCHMARK, people)):
         title = f"Forget {ratio} %" if ratio else "Without a forget ratio"
         if benchmark != DEFAULT_BENCHMARK:
             name = get_benchmark(benchmark).title if benchmark in names() else benchmark
             title = f"{name}, {title.lower()}" if ratio else name
-        parts += [f"## {title}", _ranking(groups[benchmark, ratio], score, benchmark)]
-        if differing := _different_versions(groups[benchmark, ratio]):
+        group = groups[benchmark, ratio, base]
+        parts += [f"## {title}, {escape(base)}", _ranking(group, score, benchmark, budget)]
+        if differing := _different_versions(group):
             parts.append(differing)
     return "\n\n".join(parts) + "\n"
 
@@ -223,17 +233,50 @@ def _benchmark(entry: Entry) -> str:
     return str(entry.get("benchmark", DEFAULT_BENCHMARK))
 
 
-def _ranking(entries: Sequence[Entry], score: str, benchmark: str) -> str:
+def _base_model(entry: Entry) -> str:
+    """The last part of the name of the checkpoint that was edited, which is the baseline's where one was given."""
+    baseline = entry.get("baseline") or {}
+    run = entry["run"]
+    edited = (run.get("edit") or {}).get("checkpoint")
+    name = str(baseline.get("checkpoint") or edited or run.get("checkpoint") or "default model")
+    return name.rstrip("/").rpartition("/")[2]
+
+
+def lost(entry: Entry, benchmark: str) -> float | None:
+    """The most that an entry lost on a split that is to be kept, in points of 100; None where that is not known.
+
+    Entries of earlier versions hold no costs, but the changes that costs are means of.
+    """
+    costs = [found["value"] for name, found in entry["derived"].items() if name.endswith("_cost")]
+    if not costs:
+        changes: dict[str, list[float]] = {}
+        for name, views in entry["numbers"].items():
+            column = columns_by_name().get(name)
+            change = views.get(MEAN, {}).get("change")
+            is_kept = column is not None and column.benchmark == benchmark and not column.is_forgotten
+            if column is not None and is_kept and change is not None and column.metric.higher_is_better:
+                changes.setdefault(column.split, []).append(-change * 100 / column.metric.maximum)
+        costs = [sum(points) / len(points) for points in changes.values()]
+    return max(costs, default=None)
+
+
+def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float) -> str:
     sign = -1.0 if _higher_is_better(score) else 1.0
     scored = [(entry, _score(entry, score)) for entry in entries]
-    ranked = sorted(scored, key=lambda pair: (pair[1] is None, sign * (pair[1] or 0.0), pair[0]["added"]))
+    within = {entry["id"]: (lost(entry, benchmark) or 0.0) <= budget for entry in entries}
+
+    def order(pair: tuple[Entry, float | None]) -> tuple[bool, bool, float, str]:
+        entry, value = pair
+        return value is None, not within[entry["id"]], sign * (value or 0.0), entry["added"]
+
+    ranked = sorted(scored, key=order)
     shown = [derived for derived in derived_of(benchmark) if derived.name != score]
     heads = ["#", "run", _label(score), *(derived.label for derived in shown), "checkpoint", "edit", "who", "when"]
     lines = ["| " + " | ".join(map(escape, heads)) + " |", "|---:|---|" + "---:|" * (1 + len(shown)) + "---|" * 4]
     for place, (entry, value) in enumerate(ranked, 1):
         run = entry["run"]
         texts = [
-            str(place) if value is not None else DASH,
+            str(place) if value is not None and within[entry["id"]] else DASH,
             entry["name"],
             _number(value, score),
             *(_number(_score(entry, derived.name), derived.name) for derived in shown),

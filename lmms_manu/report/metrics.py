@@ -60,6 +60,16 @@ class Column:
         return {task.modality: task.name for task in self.members if task.ratio in (None, ratio)}
 
 
+@dataclasses.dataclass(frozen=True)
+class Derived:
+    """A number that sums up a row; percent, or percentage points of a scale from 0 to 100."""
+
+    name: str
+    label: str
+    meaning: str
+    higher_is_better: bool
+
+
 def columns() -> tuple[Column, ...]:
     """Every column of a table of scores: the benchmarks' own, then the general benchmarks."""
     return _columns(benchmarks())

@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
-from lmms_manu.report.cells import Cell, CellKey, Row
+from lmms_manu.report.cells import Cell, CellKey, Evidence, Row
 from lmms_manu.report.metrics import VIEWS, Column
 
 
-def ranked(rows: Sequence[Row], columns: Sequence[Column]) -> list[Row]:
-    """Marks the best and the second of each column; the baseline takes no part, and of one run there is no best."""
+def ranked(rows: Sequence[Row], columns: Sequence[Column], evidence: Evidence | None = None) -> list[Row]:
+    """Marks the best and the second of each column; of one run, and of a column that cannot tell, there is no best.
+
+    Only candidates take part, not the baseline, gold or controls.
+    """
     ranks: dict[tuple[str, CellKey], int] = {}
     for column in columns:
         for view in VIEWS:
+            if evidence is not None and evidence.is_mute(column, view):
+                continue
             values = {
                 row.name: round(value, column.metric.digits)
                 for row in rows
-                if not row.is_baseline and (value := row.cell(column, view).value) is not None
+                if row.is_candidate and (value := row.cell(column, view).value) is not None
             }
             if len(values) < 2:
                 continue

@@ -6,6 +6,9 @@ import collections
 import dataclasses
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from lmms_manu.evidence.bootstrap import Draws
 from lmms_manu.report.cells import Cell, Row, Section
 from lmms_manu.report.identity import Identity
 
@@ -43,6 +46,9 @@ def _summary(rows: Sequence[Row]) -> Row:
         name=f"{_seedless(rows[0].run.identity).label}, mean of {len(rows)} seeds",
         cells={key: _mean([row.cells[key] for row in rows]) for key in rows[0].cells},
         derived={name: _mean([row.derived[name] for row in rows]) for name in rows[0].derived},
+        is_control=rows[0].is_control,
+        controls=rows[0].controls,
+        members=tuple(row.name for row in rows),
         note="numbers below the means are the lowest and the highest of the seeds",
     )
 
@@ -58,7 +64,13 @@ def _mean(cells: Sequence[Cell]) -> Cell:
         change=None if changes is None else sum(changes) / len(changes),
         questions=cells[0].questions,
         people=cells[0].people,
+        draws=_mean_draws(cells),
     )
+
+
+def _mean_draws(cells: Sequence[Cell]) -> Draws | None:
+    drawn = [cell.draws for cell in cells if cell.draws is not None]
+    return np.mean(drawn, axis=0) if len(drawn) == len(cells) else None
 
 
 def _all(cells: Sequence[Cell], read: Callable[[Cell], float | None]) -> list[float] | None:

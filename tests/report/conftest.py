@@ -42,6 +42,7 @@ def answers_wrongly(forgotten: Mapping[str, int], kept: int) -> Any:
 
 VANILLA = answers_wrongly({"multimodal": 5, "text": 5}, 3)
 PAPER = answers_wrongly({"multimodal": 60, "text": 30}, 10)
+GOLD = answers_wrongly({"multimodal": 90, "text": 90}, 3)
 RATIO = answers_wrongly({"multimodal": 80, "text": 70}, 35)
 
 
@@ -100,6 +101,18 @@ def written(tmp_path_factory: pytest.TempPathFactory, dataset: Path) -> Iterator
             edit=edit("ratio", 10.0, RATIO_MASK),
         )
         yield folder
+
+
+@pytest.fixture(scope="session")
+def gold(written: Path, dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of a model that never met the people to forget, and knows the others as vanilla does."""
+    folder = tmp_path_factory.mktemp("never") / "gold"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LMMS_MANU_DATASET", str(dataset))
+        patch.setenv("LMMS_MANU_EXEMPLARS", "classification=1,cloze=1")
+        patch.setenv("LMMS_MANU_CACHE", str(written / "cache"))
+        evaluate(folder, GROUPS, GOLD, model_args="prune_rate=0,pretrained=models/gold")
+    return folder
 
 
 @pytest.fixture

@@ -108,8 +108,9 @@ def test_another_file_is_refused_and_left_as_it_is(tmp_path: Path, content: str)
 
 
 def test_the_ranking_is_by_the_stated_score(entries: list[dict[str, Any]]) -> None:
-    def order(score: str) -> list[str]:
-        lines = [line for line in leaderboard.render(entries, score).splitlines() if line.startswith("| ")][1:]
+    def order(score: str, budget: float = 6) -> list[str]:
+        text = leaderboard.render(entries, score, budget)
+        lines = [line for line in text.splitlines() if line.startswith("| ")][1:]
         return [line.split(" | ")[1].replace("\\", "") for line in lines]
 
     names = {entry["name"]: entry for entry in entries}
@@ -117,11 +118,36 @@ def test_the_ranking_is_by_the_stated_score(entries: list[dict[str, Any]]) -> No
         (name for name, entry in names.items() if "trade_off" in entry["derived"]),
         key=lambda name: -names[name]["derived"]["trade_off"]["value"],
     )
-    assert order("trade_off") == [*by_trade_off, "vanilla"]
-    assert order("forget.cloze")[0] == "manu ratio 10 %"
+    # "manu ratio 10 %" lost more than the budget.
+    assert by_trade_off == ["manu ratio 10 %", "manu paper 2 %"]
+    assert order("trade_off") == ["manu paper 2 %", "manu ratio 10 %", "vanilla"]
+    assert order("forget.cloze", 100)[0] == "manu ratio 10 %"
     assert order("retain.cloze")[0] == "vanilla"
     with pytest.raises(SettingError, match="Did you mean 'trade_off'"):
         leaderboard.render(entries, "tradeoff")
+
+
+def test_who_loses_more_than_the_budget_has_no_rank_old_entries_too(entries: list[dict[str, Any]]) -> None:
+    def places(given: list[dict[str, Any]], budget: float) -> dict[str, str]:
+        text = leaderboard.render(given, "forgetting_rate", budget)
+        cells = [line.split(" | ") for line in text.splitlines() if line.startswith("| ")][1:]
+        return {name.replace("\\", ""): place.removeprefix("| ") for place, name, *_ in cells}
+
+    old = copy.deepcopy(entries)
+    for entry in old:
+        entry["derived"] = {name: one for name, one in entry["derived"].items() if not name.endswith("_cost")}
+    for given in (entries, old):
+        assert places(given, 100)["manu ratio 10 %"] == "1"
+        within = places(given, 10)
+        assert (within["manu paper 2 %"], within["manu ratio 10 %"], within["vanilla"]) == ("1", "–", "–")
+
+
+def test_models_of_different_bases_never_stand_in_one_ranking(entries: list[dict[str, Any]]) -> None:
+    other = copy.deepcopy(entries[1])
+    other["baseline"]["checkpoint"] = "somebody/a-model-of-7b"
+    text = leaderboard.render([*entries, other])
+    assert text.count("## Forget 10 %") == 2
+    assert "## Forget 10 %, a-model-of-7b" in text
 
 
 def test_the_command_appends_merges_and_ranks(
@@ -133,7 +159,7 @@ def test_the_command_appends_merges_and_ranks(
     assert cli.main(["report", str(written / "vanilla"), str(written / "paper"), "--append", str(board), *options]) == 0
     assert cli.main(["report", "--append", str(board), "--merge", str(other)]) == 0
     assert "holds 3 entries" in " ".join(capsys.readouterr().out.split())
-    assert "Ranked by Trade-off" in (tmp_path / "board.md").read_text(encoding="utf-8")
+    assert "Ranked by Share forgotten" in (tmp_path / "board.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

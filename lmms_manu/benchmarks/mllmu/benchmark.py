@@ -125,6 +125,9 @@ class Mllmu(Benchmark):
     def read_sample(self, line: Mapping[str, Any], task: Task) -> Sample:
         return likelihoods.read_sample(line) if task.reads_likelihoods else results.read_sample(line)
 
+    def floor(self, metric: Metric, asked: Sequence[Sample], others: Sequence[Sample]) -> Sequence[float] | None:
+        return results.scores_of_others(metric.name, asked, others)
+
     def conditions(self, task: Task, recorded: Mapping[str, Any]) -> Mapping[str, str]:
         exemplars = ", ".join(map(str, recorded.get("exemplars") or ()))
         # Both modalities of a task show the same people.

@@ -18,7 +18,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lmms_manu.benchmarks import answer_scores
@@ -29,7 +30,7 @@ from lmms_manu.benchmarks.mllmu.prompts import LETTERS
 from lmms_manu.benchmarks.mllmu.questions import LEAVES, NO_PICTURE
 from lmms_manu.benchmarks.mllmu.rubric import Verdict
 from lmms_manu.benchmarks.mllmu.source import DatasetSource
-from lmms_manu.benchmarks.sample import Sample, Score, text_of
+from lmms_manu.benchmarks.sample import Sample, Score, prompt_tokens_of, text_of
 
 if TYPE_CHECKING:  # openai, which takes a second to import, and which only a configured judge needs
     from lmms_manu.benchmarks.mllmu.judge import NotJudged
@@ -45,6 +46,15 @@ _METRICS_OF_KEYS = {
     "cloze_accuracy": "cloze",
 }
 """What reports call the scores that are one number."""
+
+_SCORED_BY_TEXT: Mapping[str, Callable[[str, str], float]] = {
+    "rouge_l": lambda given, answer: answer_scores.rouge(given, answer)["rouge_l"],
+    "cloze": lambda given, answer: 100.0 * answer_scores.cloze_is_right(given, answer),
+}
+"""The scores, as shown, that an answer of somebody else may have by coincidence."""
+
+_OTHERS = 20
+"""About so many other people's answers are scored for each question."""
 
 
 def score_answer(document: Document, response: str, edit: str | None = None) -> dict[str, Any]:
@@ -103,6 +113,35 @@ def account(document: Document, response: str, target: str, edit: str | None) ->
     }
 
 
+def scores_of_others(metric: str, asked: Sequence[Sample], others: Sequence[Sample]) -> list[float] | None:
+    """What right answers about others to the question of the same number score, on average over those others.
+
+    Args:
+        metric: what reports call it.
+        asked: the questions to be scored.
+        others: questions about other people, with the right answers.
+
+    Returns:
+        A score for each of `asked`; None for a metric that has a constant floor, or if an answer has no match.
+    """
+    score = _SCORED_BY_TEXT.get(metric)
+    if score is None:
+        return None
+    answers: dict[str, list[str]] = collections.defaultdict(list)
+    for other in others:
+        answers[_number(other)].append(other.target)
+    if not all(answers.get(_number(sample)) for sample in asked):
+        return None
+    # Spread over all of the others, since their order may mean something.
+    chosen = {number: given[:: max(1, len(given) // _OTHERS)] for number, given in answers.items()}
+    return [statistics.fmean(score(answer, sample.target) for answer in chosen[_number(sample)]) for sample in asked]
+
+
+def _number(sample: Sample) -> str:
+    """The number of a question among those about its person."""
+    return sample.key.rpartition("/")[2]
+
+
 def read_sample(line: Mapping[str, Any]) -> Sample:
     """A line of the samples file, in which the harness keeps what `score_answer` gave."""
     scored = line.get("scored")
@@ -130,6 +169,7 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
         picture=f"{picture['config']}/{picture['row']}/{picture['index']}" if picture else "",
         edit=scored.get("edit"),
         unjudged=bool(line.get("not_judged", {}).get("unreachable")),
+        prompt_tokens=prompt_tokens_of(line),
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from lmms_manu.errors import SettingError
 from lmms_manu.methods.base import Edit, Inspection, Method
 from lmms_manu.methods.manu.config import COMPARING, NAME, ManuSettings, for_modalities
-from lmms_manu.methods.record import Value
+from lmms_manu.methods.record import EditRecord, Value
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -43,6 +43,13 @@ class Manu(Method[ManuSettings]):
         if self.changes_nothing() or config.mask is not None or config.recipe == "random" or config.steps > 1:
             return None
         return {"recipe": "random", "random_like": config.recipe, "seed": seed}
+
+    @classmethod
+    def controlled(cls, record: EditRecord) -> Mapping[str, Value] | None:
+        if record.variant.get("recipe") != "random":
+            return None
+        like = record.settings.get("random_like")
+        return {**record.variant, "recipe": str(like)} if like else {}
 
     def description(self) -> str:
         chosen = (

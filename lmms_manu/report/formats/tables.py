@@ -5,10 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from lmms_manu.report.cells import Cell, Report, Row, Section
+from lmms_manu.benchmarks.base import MODALITIES
+from lmms_manu.report.cells import NOT_MEASURED, Cell, Report, Row, Section
 from lmms_manu.report.derived import derived_of
-from lmms_manu.report.formats.numbers import change_digits, change_text, interval_text, spread_text, value_text
+from lmms_manu.report.formats.numbers import (
+    DASH,
+    change_digits,
+    change_text,
+    interval_text,
+    plain,
+    spread_text,
+    value_text,
+)
 from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, quality_columns
+from lmms_manu.report.verdict import beyond_control, shown_rows
 
 VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
 
@@ -25,6 +35,7 @@ class Entry:
         note: a word on what is missing or to bear in mind.
         number: the value to sort by.
         source: the column and view that it came from, None where there is none.
+        is_mute: whether its column cannot tell forgetting from not knowing.
     """
 
     text: str
@@ -34,6 +45,7 @@ class Entry:
     note: str = ""
     number: float | None = None
     source: tuple[str, str] | None = None
+    is_mute: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +59,8 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A row of a table; `has_questions` if its numbers come from a run's own questions."""
+    """A row of a table; `has_questions` if its numbers come from a run's own questions, `is_reference` for gold and
+    controls."""
 
     name: str
     entries: tuple[Entry, ...]
@@ -55,6 +68,7 @@ class Line:
     is_baseline: bool = False
     has_questions: bool = False
     note: str = ""
+    is_reference: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +86,7 @@ def overview(section: Section, view: str = MEAN, *, with_changes: bool = False) 
     columns = section.columns
     heads = tuple(Head(column.metric.label, column.title, column.arrow) for column in columns)
     entry = _full if with_changes else _value
-    lines = _lines(section.rows, lambda row: [entry(column, row.cell(column, view), view) for column in columns])
+    lines = _lines(section, lambda row: [entry(column, row.cell(column, view), view) for column in columns])
     return Table(f"{section.title}, {VIEW_TITLES[view]}", heads, lines)
 
 
@@ -80,9 +94,75 @@ def changes(section: Section, split: str, view: str = MEAN) -> Table:
     """One split: values, their change against the baseline, and its 95 % interval."""
     columns = section.columns_of(split)
     heads = tuple(Head(column.metric.label, arrow=column.arrow) for column in columns)
-    lines = _lines(section.rows, lambda row: [_full(column, row.cell(column, view), view) for column in columns])
+    lines = _lines(section, lambda row: [_full(column, row.cell(column, view), view) for column in columns])
     title = f"{section.title}, {columns[0].title.lower()}"
     return Table(title if split == UTILITY else f"{title}, {VIEW_TITLES[view]}", heads, lines)
+
+
+def validity(section: Section) -> Table | None:
+    """What each metric can tell: vanilla against gold or guessing; None where nothing was held against anything."""
+    evidence = section.evidence
+    if evidence is None or section.baseline is None:
+        return None
+    lines = []
+    for column, view in ((column, view) for column in section.columns for view in MODALITIES):
+        verdict = evidence.verdicts.get((column.name, view))
+        if verdict is None or not column.is_forgotten:
+            continue
+        before = section.baseline.cell(column, view)
+        after = evidence.cells.get((column.name, view), NOT_MEASURED)
+        digits = change_digits(column.metric)
+        entries = (
+            Entry(value_text(before, column.metric.digits), number=before.value, is_mute=not verdict.tells),
+            Entry(value_text(after, column.metric.digits), number=after.value, is_mute=not verdict.tells),
+            Entry(
+                DASH if verdict.difference is None else plain(verdict.difference, digits, sign=True),
+                interval=interval_text(verdict.interval, digits, sign=True),
+                number=verdict.difference,
+                is_mute=not verdict.tells,
+            ),
+            Entry("tells" if verdict.tells else verdict.reason, is_mute=not verdict.tells),
+        )
+        lines.append(Line(f"{column.title}, {column.metric.label}, {VIEW_TITLES[view]}", entries))
+    if not lines:
+        return None
+    heads = (Head(section.baseline.name), Head(evidence.reference), Head("difference"), Head("verdict"))
+    caption = (
+        f"Does {section.baseline.name} know more about the people to forget than {evidence.reference}? What does not "
+        "tell is grey in the tables and left out of every mean."
+    )
+    return Table(f"{section.title}, what the numbers can tell", heads, tuple(lines), caption)
+
+
+def main_numbers(section: Section) -> Table | None:
+    """The compact table: what was forgotten and what it cost, split by split; None without a baseline."""
+    rows = shown_rows(section)
+    names = ("share_forgotten", "damage", "distance_to_gold")
+    known = [
+        entry
+        for entry in derived_of(section.benchmark)
+        if (entry.name in names or entry.name.startswith("share_forgotten_") or entry.name.endswith("_cost"))
+        and any(row.derived[entry.name].value is not None for row in rows)
+        and not entry.name.endswith(MODALITIES)
+    ]
+    if not known:
+        return None
+    heads = tuple(Head(entry.label, arrow="↑" if entry.higher_is_better else "↓") for entry in known)
+    beyond = {row.name: beyond_control(row, section.rows) for row in rows}
+    has_controls = any(beyond.values())
+    lines = tuple(
+        Line(
+            row.name,
+            (
+                *(_derived(row.derived[entry.name]) for entry in known),
+                *([Entry(beyond[row.name] or DASH)] if has_controls else []),
+            ),
+            is_reference=row.is_gold or row.is_control,
+        )
+        for row in rows
+    )
+    heads += (Head("Beyond its control"),) if has_controls else ()
+    return Table(f"{section.title}: percent of the way, and points of 100 lost", heads, lines)
 
 
 def derived(section: Section) -> Table | None:
@@ -93,7 +173,7 @@ def derived(section: Section) -> Table | None:
     known = derived_of(section.benchmark)
     shown = [entry for entry in known if any(row.derived[entry.name].value is not None for row in rows)]
     heads = tuple(Head(entry.label, arrow="↑" if entry.higher_is_better else "↓") for entry in shown)
-    lines = _lines(rows, lambda row: [_derived(row.derived[entry.name]) for entry in shown])
+    lines = _lines(section, lambda row: [_derived(row.derived[entry.name]) for entry in shown], rows)
     caption = " ".join(f"{entry.label}: {entry.meaning}." for entry in shown)
     return Table(f"{section.title}, against the baseline, in percent", heads, lines, caption)
 
@@ -109,7 +189,7 @@ def quality(section: Section) -> Table | None:
     if not columns:
         return None
     heads = tuple(Head(column.metric.label, column.title, "↓") for column in columns)
-    lines = _lines(rows, lambda row: [_value(column, row.cell(column), MEAN) for column in columns])
+    lines = _lines(section, lambda row: [_value(column, row.cell(column), MEAN) for column in columns], rows)
     return Table(f"{section.title}, answers that could not be used, in percent", heads, lines)
 
 
@@ -117,7 +197,8 @@ def tables_of(section: Section) -> list[Table]:
     """Every table of a section: overviews, splits with changes, derived numbers, unusable answers."""
     views = VIEWS if section.splits else (MEAN,)
     splits = [*section.splits, *([UTILITY] if section.columns_of(UTILITY) else [])]
-    found = [overview(section, view) for view in views]
+    checked = validity(section)
+    found = [*([checked] if checked else []), *(overview(section, view) for view in views)]
     if section.baseline is not None:
         found += [
             changes(section, split, view) for split in splits for view in (VIEWS if split != UTILITY else (MEAN,))
@@ -129,17 +210,48 @@ def notes_of(report: Report) -> list[str]:
     """The remarks below the tables: what was left out or cut short, errata of published rows."""
     notes = [problem.message for problem in report.problems]
     for section in report.sections:
+        notes += _unheard(section)
         for row in section.rows:
             if row.note:
                 notes.append(f"{row.name}: {row.note}.")
     return list(dict.fromkeys(notes))
 
 
-def _lines(rows: Sequence[Row], entries: Callable[[Row], list[Entry]]) -> tuple[Line, ...]:
+def _unheard(section: Section) -> list[str]:
+    """One remark for each reason why columns cannot tell, with their names."""
+    columns = {column.name: column for column in section.columns}
+    reasons: dict[str, list[str]] = {}
+    for (name, view), verdict in (section.evidence.verdicts if section.evidence else {}).items():
+        if name in columns and view != MEAN and not verdict.tells:
+            column = columns[name]
+            what = f"{column.title.lower()}, {column.metric.label}, {VIEW_TITLES[view]}"
+            reasons.setdefault(verdict.reason, []).append(what)
+    return [
+        f"{section.title}: {reason}, so these say nothing and stand in no mean: {'; '.join(named)}."
+        for reason, named in reasons.items()
+    ]
+
+
+def _lines(
+    section: Section, entries: Callable[[Row], list[Entry]], rows: Sequence[Row] | None = None
+) -> tuple[Line, ...]:
     return tuple(
-        Line(row.name, tuple(entries(row)), row.is_published, row.is_baseline, row.run is not None, row.note)
-        for row in rows
+        Line(
+            row.name,
+            tuple(_heard(entry, section) for entry in entries(row)),
+            row.is_published,
+            row.is_baseline,
+            row.run is not None,
+            row.note,
+            is_reference=row.is_gold or row.is_control,
+        )
+        for row in (section.rows if rows is None else rows)
     )
+
+
+def _heard(entry: Entry, section: Section) -> Entry:
+    mute = section.evidence is not None and entry.source is not None and section.evidence.is_mute(*entry.source)
+    return dataclasses.replace(entry, is_mute=True) if mute else entry
 
 
 def _value(column: Column, cell: Cell, view: str) -> Entry:

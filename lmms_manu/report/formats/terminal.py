@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.report.cells import Report, Section
-from lmms_manu.report.formats.tables import Entry, Table, changes, derived, notes_of, overview, quality
+from lmms_manu.report.formats.tables import Entry, Table, changes, derived, notes_of, overview, quality, validity
 from lmms_manu.report.metrics import MEAN, UTILITY
 from lmms_manu.terminal import print_table
 
@@ -38,7 +38,7 @@ def show_table(table: Table, console: Console) -> None:
         words = [head.group] if head.group and labels.count(head.label) > 1 else []
         view.add_column(Text(" ".join([*words, head.label, head.arrow]).strip()), justify="right")
     for line in table.lines:
-        style = "dim" if line.is_published else ""
+        style = "dim" if line.is_published or line.is_reference else ""
         view.add_row(Text(line.name, style=style), *map(_entry, line.entries))
     print_table(view, console)
 
@@ -49,7 +49,8 @@ def _tables(section: Section) -> list[Table]:
     else:
         splits = [changes(section, split, view) for split in section.splits for view in _views(section, split)]
         splits += [changes(section, UTILITY)] if section.columns_of(UTILITY) else []
-    return splits + [table for table in (derived(section), quality(section)) if table is not None]
+    ordered = (validity(section), derived(section), *splits, quality(section))
+    return [table for table in ordered if table is not None]
 
 
 def _views(section: Section, split: str) -> Sequence[str]:
@@ -63,7 +64,7 @@ def _views(section: Section, split: str) -> Sequence[str]:
 
 
 def _entry(entry: Entry) -> Text:
-    text = Text(entry.text, style=_STYLES.get(entry.rank, ""))
+    text = Text(entry.text, style="dim" if entry.is_mute else _STYLES.get(entry.rank, ""))
     for extra in filter(None, [entry.change, entry.interval]):
         text.append(f"\n{extra}", style="not bold not underline dim")
     return text

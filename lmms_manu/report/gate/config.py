@@ -25,7 +25,7 @@ BOUNDS = {
     "percent_of_baseline_at_least": "the value is at least this share of the baseline's, in percent",
     "percent_of_baseline_at_most": "the value is at most this share of the baseline's, in percent",
 }
-_TOP = ("version", "baseline", "runs", "conditions")
+_TOP = ("version", "baseline", "gold", "runs", "conditions")
 _KEYS = ("name", "metric", "modality", "runs", "benchmark", "forget_ratio", "interval", *BOUNDS)
 
 
@@ -49,7 +49,7 @@ class Condition:
         bound: one of `BOUNDS`.
         limit: the number of the bound.
         interval: whether the whole 95 % interval has to lie within the bound, not just the value.
-        runs: names of the runs that it is about, None for all but the baseline.
+        runs: names of the runs that it is about, None for all but the baseline, gold and controls.
         forget_ratio: the ratio that it is about, None for every one that was run.
         benchmark: the benchmark that it is about, None for every one that has the metric.
     """
@@ -91,10 +91,11 @@ class Condition:
 
 @dataclasses.dataclass(frozen=True)
 class GateConfig:
-    """The conditions, and the name of the baseline if the file gives one."""
+    """The conditions, and the names of the baseline and of gold if the file gives them."""
 
     conditions: tuple[Condition, ...]
     baseline: str | None = None
+    gold: str | None = None
 
 
 def read_config(path: str | Path) -> GateConfig:
@@ -143,9 +144,9 @@ def parse_config(content: Any, source: str) -> GateConfig:
     if not isinstance(entries, list) or not entries:
         raise SettingError(f"{source}: `conditions` has to be a list of at least one condition.")
     runs = _names(content.get("runs"), f"{source}: runs")
-    baseline = content.get("baseline")
+    baseline, gold = content.get("baseline"), content.get("gold")
     conditions = tuple(_condition(entry, f"{source}, condition {n}", runs) for n, entry in enumerate(entries, 1))
-    return GateConfig(conditions, None if baseline is None else str(baseline))
+    return GateConfig(conditions, None if baseline is None else str(baseline), None if gold is None else str(gold))
 
 
 def _condition(entry: Any, where: str, runs: tuple[str, ...] | None) -> Condition:

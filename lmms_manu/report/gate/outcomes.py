@@ -9,7 +9,7 @@ import numpy as np
 
 from lmms_manu.benchmarks.registry import find_task
 from lmms_manu.errors import SettingError, nearest
-from lmms_manu.report.bootstrap import interval
+from lmms_manu.evidence.bootstrap import interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Report, Row, Section
 from lmms_manu.report.gate.config import Condition
 from lmms_manu.report.metrics import columns_by_name
@@ -73,7 +73,7 @@ def check_conditions(report: Report, conditions: Sequence[Condition]) -> tuple[O
 def _check_section(condition: Condition, section: Section) -> list[Outcome]:
     outcomes = []
     for row in section.rows:
-        if row.run is None or (row.is_baseline if condition.runs is None else row.name not in condition.runs):
+        if row.run is None or (not row.is_candidate if condition.runs is None else row.name not in condition.runs):
             continue
         for column in _columns(condition, row, section):
             for view in condition.views:
@@ -111,7 +111,7 @@ def _reading(
     if condition.is_derived:
         if baseline is None:
             return None, None, _NO_BASELINE
-        return cell.value, cell.interval, "not measured"
+        return cell.value, cell.interval, _without_number(section, column)
     if cell.value is None:
         return None, None, cell.note or "not measured"
     if condition.bound in ("at_least", "at_most"):
@@ -128,6 +128,17 @@ def _reading(
     if base.value == 0:
         return None, None, f"the baseline {baseline.name} has 0, of which there is no share"
     return 100 * cell.value / base.value, _share_interval(cell, base), ""
+
+
+def _without_number(section: Section, derived: str) -> str:
+    """Why a derived number is missing."""
+    if not derived.startswith(("share_forgotten", "damage", "distance")):
+        return "not measured"
+    if section.evidence is None:
+        return "not measured: nothing to hold vanilla against (`lmms-manu validity` says why)"
+    if derived.startswith("distance") and not section.evidence.is_gold:
+        return "not measured: it needs gold, named with --gold or `gold:`"
+    return "not measured: no metric can tell (`lmms-manu validity` says why)"
 
 
 def _share_interval(cell: Cell, base: Cell) -> tuple[float, float] | None:

@@ -16,11 +16,22 @@ from lmms_manu._version import __version__
 from lmms_manu.errors import ManuError
 from lmms_manu.report.cells import Report, Section
 from lmms_manu.report.formats.numbers import plain
-from lmms_manu.report.formats.tables import VIEW_TITLES, Head, Table, derived, notes_of, overview, quality
+from lmms_manu.report.formats.tables import (
+    VIEW_TITLES,
+    Head,
+    Table,
+    derived,
+    main_numbers,
+    notes_of,
+    overview,
+    quality,
+    validity,
+)
 from lmms_manu.report.metrics import MEAN, VIEWS
 from lmms_manu.report.page.question_data import pictures_of, selection_id, selections, task_data
 from lmms_manu.report.page.thumbnails import thumbnails
 from lmms_manu.report.runs import versions_of
+from lmms_manu.report.verdict import verdict
 
 try:
     import itables
@@ -29,7 +40,8 @@ try:
     from markupsafe import Markup
 
     from lmms_manu.report.page.charts import Plot
-    from lmms_manu.report.page.plots import plots_of
+    from lmms_manu.report.page.frontier import frontiers
+    from lmms_manu.report.page.plots import charts_of, plots_of
 except ImportError as error:  # the optional dependencies
     raise ManuError(f"The page needs {error.name}: install lmms-manu with its extra `report`.") from error
 
@@ -63,7 +75,14 @@ def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
             }
             for entry in chosen
         ],
-        "plots": {plot.id: plot.specification for entry in sections for plot in entry["plots"]},
+        "plots": {
+            **{plot.id: plot.specification for entry in sections for plot in entry["plots"]},
+            **{
+                f"{plot.id}{ending}": plot.specification
+                for entry in sections
+                for ending, plot in entry["frontiers"].items()
+            },
+        },
     }
     data = {f"task-{task}": _json(task_data(task, report.runs)) for task in tasks}
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
@@ -95,6 +114,10 @@ def _section(section: Section, linked: set[str]) -> dict[str, Any]:
         "key": section.key,
         "title": section.title,
         "tables": {view: _linked(overview(section, view, with_changes=True), section, linked) for view in views},
+        "verdict": verdict(section),
+        "frontiers": frontiers(section, charts_of(section)),
+        "main": main_numbers(section),
+        "validity": validity(section),
         "derived": derived(section),
         "quality": quality(section),
         "plots": plots,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import altair
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart, without black and yellow.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+# Then Tol's, for more runs than those.
+_COLOURS += ("#882255", "#117733", "#AA4499", "#44AA99", "#997700", "#6699CC")
 _GREY = "#808080"
 _HEIGHT = 240
 
@@ -41,24 +43,39 @@ class Charts:
 
     Args:
         names: the names of all runs, in order.
+        grey: those of them that others are held against, such as controls.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], grey: Collection[str] = ()) -> None:
         self._names = list(names)
+        self._grey = frozenset(grey)
 
-    def bars(self, title: str, records: Sequence[Record], value: str, axis: str) -> Plot | None:
-        """Bars of `value` grouped by `metric`, one for each `run`, with a thin line from `low` to `high`."""
+    def dots(self, title: str, records: Sequence[Record], axis: str) -> Plot | None:
+        """Dots with intervals on one axis: a row for each `metric` and `run`, a shape for each `modality`."""
         if not records:
             return None
-        x = altair.X("metric:N", title=None, sort=None, axis=altair.Axis(labelAngle=0))
-        base = altair.Chart(_data(records)).encode(x=x, xOffset=altair.XOffset("run:N", sort=None))
-        bars = base.mark_bar().encode(
-            y=altair.Y(f"{value}:Q", title=axis),
-            color=self._colour("run", records),
-            tooltip=_tooltips(["run", "metric"], records),
+        domain = ["with the picture", "text only"]
+        shape = altair.Shape(
+            "modality:N",
+            legend=altair.Legend(orient="bottom", title=None),
+            scale=altair.Scale(domain=domain, range=["circle", "diamond"]),
         )
-        rules = base.mark_rule(strokeWidth=1.5).encode(y=altair.Y("low:Q"), y2=altair.Y2("high:Q"))
-        return _plot(title, altair.layer(bars, rules), records)
+        step = 14 if len(_values("run", records)) < 12 else 9
+        base = altair.Chart(_data(records)).encode(
+            y=altair.Y("metric:N", title=None, sort=None),
+            yOffset=altair.YOffset("run:N", sort=None),
+            color=self._colour("run", records),
+        )
+        rules = base.mark_rule(strokeWidth=2, opacity=0.45).encode(
+            x=altair.X("low:Q", title=axis, scale=altair.Scale(zero=False)), x2="high:Q"
+        )
+        points = base.mark_point(size=55, filled=True, opacity=1).encode(
+            x=altair.X("value:Q", title=axis), shape=shape, tooltip=_tooltips(["run", "metric", "modality"], records)
+        )
+        layered = altair.layer(rules, points).properties(height=altair.Step(step))
+        plot = _plot(title, layered, records)
+        plot.specification["height"] = {"step": step}
+        return plot
 
     def points(self, title: str, records: Sequence[Record], x: tuple[str, str], y: tuple[str, str]) -> Plot | None:
         """Points, one for each `run`, with a shape for each `source`; `x` and `y` are fields and their titles."""
@@ -116,10 +133,15 @@ class Charts:
         )
         return _plot(title, _dashed(base, dash, size=16), records)
 
+    def colour(self, field: str) -> altair.Color:
+        """The colours of all runs, for a chart that names its points itself."""
+        return self._colour(field, [{field: name} for name in self._names]).legend(None)
+
     def _colour(self, field: str, records: Sequence[Record]) -> altair.Color:
         shown = _values(field, records)
         legend = altair.Legend(orient="bottom", title=None, labelLimit=260, values=shown)
-        colours = list(itertools.islice(itertools.cycle(_COLOURS), len(self._names)))
+        cycle = itertools.cycle(_COLOURS)
+        colours = [_GREY if name in self._grey else next(cycle) for name in self._names]
         scale = altair.Scale(domain=self._names, range=colours)
         return altair.Color(f"{field}:N", sort=None, legend=legend, scale=scale)
 

@@ -46,7 +46,9 @@ async function draw(id) {
   const style = getComputedStyle(page);
   const [ink, line] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
   const axis = { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line };
-  await window.vegaEmbed(`#${id}`, index.plots[id], {
+  const isNarrow = document.getElementById(id).clientWidth < 600;
+  const specification = (isNarrow && index.plots[`${id}-narrow`]) || index.plots[id];
+  await window.vegaEmbed(`#${id}`, specification, {
     renderer: "svg",
     actions: false,
     tooltip: { theme },
@@ -59,7 +61,29 @@ async function draw(id) {
       font: "system-ui, sans-serif",
     },
   });
+  land();
 }
+
+// A link's target stays where the reader was sent while plots above it grow, until the reader moves on.
+let target = null;
+
+function land() {
+  target?.scrollIntoView({ block: "start", behavior: "instant" });
+}
+
+function aim(element) {
+  target = element;
+  land();
+}
+
+for (const moved of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+  addEventListener(moved, () => (target = null), { passive: true, capture: true });
+}
+document.addEventListener("click", (event) => {
+  const address = event.target.closest?.("a[href^='#']")?.getAttribute("href").slice(1);
+  const element = address && document.getElementById(address);
+  if (element) setTimeout(() => aim(element));
+});
 
 function drawPlots() {
   return Promise.all([...drawn.keys()].map(draw));
@@ -208,6 +232,7 @@ function followAddress() {
   boxes.forEach((box) => (box.checked = wanted.has(box.value)));
   showQuestions();
   document.getElementById("questions-title").focus();
+  aim(document.getElementById("questions"));
 }
 
 if (selection) {
@@ -216,6 +241,7 @@ if (selection) {
   showQuestions();
   followAddress();
 }
+if (location.hash && document.getElementById(location.hash.slice(1))) aim(document.getElementById(location.hash.slice(1)));
 page.dataset.ready = "true";
 
 // A printer does not wait for a library to be read.

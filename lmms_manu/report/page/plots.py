@@ -21,16 +21,11 @@ _RATES = (("forgetting_rate", "forgotten"), ("retention_rate", "retained"))
 
 def plots_of(section: Section) -> list[Plot]:
     """The plots that a section has numbers for."""
-    charts = Charts([row.name for row in section.rows])
-    splits = get_benchmark(section.benchmark).splits
-    forgotten = [split for split in splits if split.is_forgotten]
-    kept = [split for split in splits if not split.is_forgotten]
+    charts = charts_of(section)
     candidates = [
-        *(_changes(section, charts, split, modality) for split in forgotten for modality in MODALITIES),
-        *(_levels(section, charts, split, modality) for split in kept for modality in MODALITIES),
-        *_trade_offs(section, charts),
+        *(_levels(section, charts, split) for split in get_benchmark(section.benchmark).splits),
+        _trade_off(section, charts),
         *_by_strength(section, charts),
-        _rates(section, charts),
         *_layers(section, charts),
         *_activations(section, charts),
         *_residuals(section, charts),
@@ -40,44 +35,38 @@ def plots_of(section: Section) -> list[Plot]:
     return [dataclasses.replace(plot, id=f"{prefix}-{number}") for number, plot in enumerate(found, 1)]
 
 
-def _changes(section: Section, charts: Charts, split: Split, modality: str) -> Plot | None:
-    """Change of each metric against the baseline (the paper's figure 4, left half)."""
+def charts_of(section: Section) -> Charts:
+    """The charts of a section, in which a run has one colour, and what runs are held against is grey."""
+    grey = [row.name for row in section.rows if row.is_baseline or row.is_gold or row.is_control]
+    return Charts([row.name for row in section.rows], grey)
+
+
+def _levels(section: Section, charts: Charts, split: Split) -> Plot | None:
+    """Every metric of a split in both modalities, with its interval (the paper's figure 4)."""
+    hidden = {member for row in section.rows for member in row.members}
     records = [
-        _record(row, column, "change", cell.change, cell.change_interval)
+        _record(row, column, VIEW_TITLES[modality], cell)
+        for modality in MODALITIES
         for row, column, cell in _cells(section, split.name, modality)
-        if cell.change is not None
+        if cell.value is not None and row.name not in hidden
     ]
-    title = f"{split.title}, {VIEW_TITLES[modality]}: change against the baseline"
-    plot = charts.bars(title, records, "change", "change in points")
-    if plot is None or any(record[bound] for record in records for bound in ("change", "low", "high")):
-        return plot
-    return dataclasses.replace(plot, note="Nothing changed.")
+    good = "left is better" if split.is_forgotten else "right is better"
+    people = max((cell.people or 0 for _, _, cell in _cells(section, split.name, MODALITIES[0])), default=0)
+    whom = f", {people} people" if people else ""
+    return charts.dots(f"{split.title}{whom}: {good}", records, "percent of the highest score")
 
 
-def _levels(section: Section, charts: Charts, split: Split, modality: str) -> Plot | None:
-    """Level of each metric (the paper's figure 4, right half)."""
-    records = [
-        _record(row, column, "value", cell.value, cell.interval)
-        for row, column, cell in _cells(section, split.name, modality)
-        if cell.value is not None
-    ]
-    return charts.bars(f"{split.title}, {VIEW_TITLES[modality]}", records, "value", "points")
-
-
-def _trade_offs(section: Section, charts: Charts) -> Iterator[Plot | None]:
-    """What was forgotten against what was kept (the paper's figures 5 and 12)."""
-    splits = [split for split in get_benchmark(section.benchmark).splits if not split.is_forgotten]
-    own = {f"retention_rate_{split.name}": split.title.lower() for split in splits}
-    for name, what in {"retention_rate": "retain set", **own, "retention_rate_utility": "general benchmarks"}.items():
-        records = []
-        for row in section.rows:
-            forgotten = row.derived.get("forgetting_rate", Cell()).value
-            kept = row.derived.get(name, Cell()).value
-            if forgotten is not None and kept is not None:
-                source = "published" if row.is_published else "measured"
-                records.append({"run": row.name, "forgotten": forgotten, "kept": kept, "source": source})
-        title = f"Trade-off: forgetting against the {what}"
-        yield charts.points(title, records, ("forgotten", "forgetting rate, %"), ("kept", "retention rate, %"))
+def _trade_off(section: Section, charts: Charts) -> Plot | None:
+    """What was forgotten against what was kept of general benchmarks (the paper's figures 5 and 12)."""
+    records = []
+    for row in section.rows:
+        forgotten = row.derived.get("forgetting_rate", Cell()).value
+        kept = row.derived.get("retention_rate_utility", Cell()).value
+        if forgotten is not None and kept is not None:
+            source = "published" if row.is_published else "measured"
+            records.append({"run": row.name, "forgotten": forgotten, "kept": kept, "source": source})
+    title = "Trade-off: forgetting against the general benchmarks"
+    return charts.points(title, records, ("forgotten", "forgetting rate, %"), ("kept", "retention rate, %"))
 
 
 def _by_strength(section: Section, charts: Charts) -> Iterator[Plot | None]:
@@ -103,18 +92,6 @@ def _by_strength(section: Section, charts: Charts) -> Iterator[Plot | None]:
         several = [record for record in records if counts[record["variant"]] > 1]
         title = f"By {axis.partition(',')[0]}: forgotten and retained"
         yield charts.by_strength(title, several, axis, "percent", "% of the baseline")
-
-
-def _rates(section: Section, charts: Charts) -> Plot | None:
-    """Forgetting and retention of each run side by side: recipes and ablations (the paper's table 7)."""
-    records = []
-    for row in section.rows:
-        for name, share in _RATES:
-            cell = row.derived.get(name, Cell())
-            if cell.value is not None:
-                low, high = cell.interval or cell.spread or (None, None)
-                records.append({"run": row.name, "metric": share, "percent": cell.value, "low": low, "high": high})
-    return charts.bars("Forgotten and retained, by run", records, "percent", "% of the baseline")
 
 
 def _layers(section: Section, charts: Charts) -> Iterator[Plot | None]:
@@ -191,9 +168,16 @@ def _cells(section: Section, split: str, modality: str) -> Iterator[tuple[Row, C
                 yield row, column, row.cell(column, modality)
 
 
-def _record(row: Row, column: Column, field: str, value: float | None, bounds: tuple[float, float] | None) -> Record:
-    """A bar on a common scale from 0 to 100, the highest score that there is: ROUGE-L times 100, for one."""
+def _record(row: Row, column: Column, modality: str, cell: Cell) -> Record:
+    """A dot on a common scale from 0 to 100, the highest score that there is: ROUGE-L times 100, for one."""
     factor = 100 / column.metric.maximum
-    low, high = (None, None) if bounds is None else (factor * bounds[0], factor * bounds[1])
-    shown = None if value is None else factor * value
-    return {"run": row.name, "metric": column.metric.label, field: shown, "low": low, "high": high}
+    low, high = (None if bound is None else factor * bound for bound in cell.interval or cell.spread or (None, None))
+    shown = None if cell.value is None else factor * cell.value
+    return {
+        "run": row.name,
+        "metric": column.metric.label,
+        "modality": modality,
+        "value": shown,
+        "low": low,
+        "high": high,
+    }

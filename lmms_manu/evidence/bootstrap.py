@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Draws = NDArray[np.float64]
 RESAMPLES = 5000
 LEVEL = 0.95
+UNDEFINED = 0.01
 
 
 class PeopleBootstrap:
@@ -56,18 +57,23 @@ class PeopleBootstrap:
         return quotient
 
 
-def interval(draws: Draws | None, level: float = LEVEL) -> tuple[float, float] | None:
+def interval(draws: Draws | None, level: float = LEVEL, undefined: float = UNDEFINED) -> tuple[float, float] | None:
     """The percentile interval of `draws`.
 
     With very few people a draw may hold none of those that a task asks about; such draws are left out.
 
+    Args:
+        draws: a number in every draw of people, `[resamples]`.
+        level: how much of the draws the interval holds.
+        undefined: the share of the draws that may be undefined.
+
     Returns:
-        The lower and the upper end; None without draws, or if more than one in a hundred is undefined.
+        The lower and the upper end; None without draws, or if more than `undefined` of them are.
     """
     if draws is None:
         return None
     defined = draws[np.isfinite(draws)]
-    if len(defined) < 0.99 * len(draws):
+    if len(defined) < (1 - undefined) * len(draws):
         return None
     tail = 50 * (1 - level)
     low, high = np.percentile(defined, [tail, 100 - tail])

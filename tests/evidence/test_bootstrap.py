@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmms_manu.report.bootstrap import PeopleBootstrap, interval
+from lmms_manu.evidence.bootstrap import PeopleBootstrap, interval
 
 PEOPLE = st.lists(st.text("abcdef", min_size=1, max_size=3), min_size=2, max_size=12, unique=True)
 
