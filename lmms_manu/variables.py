@@ -10,6 +10,7 @@ from pathlib import Path
 
 DATASET = "LMMS_MANU_DATASET"
 CLEAR_DATASET = "LMMS_MANU_CLEAR_DATASET"
+OWN_DATA = "LMMS_MANU_OWN_DATA"
 EXEMPLARS = "LMMS_MANU_EXEMPLARS"
 SEED = "LMMS_MANU_SEED"
 ANSWERS = "LMMS_MANU_ANSWERS"
@@ -25,6 +26,8 @@ HELP = {
     "which a folder of that relative path in the current directory stands in for).",
     CLEAR_DATASET: "Folder or hub name of CLEAR, for the tasks and the model alike (default `therem/CLEAR`, or a "
     "folder of that relative path).",
+    OWN_DATA: "Tables of your own people for tasks of any model, such as `forget=people.jsonl,retain=others.jsonl`; "
+    "the arguments of `manu_pruned` name them otherwise.",
     EXEMPLARS: "Number of exemplar people, 0 for none: by task (`cloze=1`) or by split and task (`celebrity.cloze=2`); "
     "the default is `classification=1,cloze=auto`, which is one person for Idefics2 and two for every other model, and "
     "none for celebrities.",

@@ -30,7 +30,7 @@ from lmms_manu.answering.kept_answers import KeptAnswers
 from lmms_manu.answering.likelihood import LikelihoodScorer
 from lmms_manu.answering.requests import Answer, PromptRequest, written
 from lmms_manu.answering.settings import AnsweringSettings
-from lmms_manu.benchmarks.registry import announce_model, find_task
+from lmms_manu.benchmarks.registry import announce_choice, announce_model, check_questions, find_task
 from lmms_manu.errors import ModelError
 from lmms_manu.evaluation.suites import check_judge_of_tasks
 from lmms_manu.files import write_json
@@ -45,7 +45,7 @@ from lmms_manu.plugins.conversion import RequestConverter, task_of
 from lmms_manu.plugins.harness_processes import check_same_questions, join_processes, take_down_on_failure
 from lmms_manu.plugins.kept_model import kept_or_made
 from lmms_manu.plugins.options import refuse_options, running_options
-from lmms_manu.plugins.requested_tasks import People, people_of, take_requested_people
+from lmms_manu.plugins.requested_tasks import People, people_of, people_of_tasks, take_requested_tasks
 from lmms_manu.variables import answers_folder, rank_and_world, record_file
 
 _HARNESS_BATCH_SIZE = 1
@@ -70,12 +70,14 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self._rank, self._world_size = rank_and_world()
-        announced = take_requested_people()
+        requested = take_requested_tasks()
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
             self._forgotten = _forgotten(plan)
-            _check_people(self._forgotten, announced)
+            announce_choice(plan.unlearning)
+            check_questions(requested)
+            _check_people(self._forgotten, people_of_tasks(requested))
             self.batch_size: str = answering.batch_size
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
@@ -110,7 +112,9 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         model, known = kept_or_made(cls, arguments, lambda: cls(**arguments))
         if known:
             with take_down_on_failure():
-                _check_people(model._forgotten, take_requested_people())
+                requested = take_requested_tasks()
+                check_questions(requested)
+                _check_people(model._forgotten, people_of_tasks(requested))
             model._announce()
         return model
 

@@ -92,6 +92,7 @@ def _extend(tasks: ModuleType) -> None:
     """Makes every TaskManager built from now on index this package's tasks, and look at those that are asked for."""
     manager = tasks.TaskManager
     _attempt(_TASKS, lambda: _add_tasks(manager))
+    _attempt("leave out what own data has no questions for", lambda: _fit_groups(manager))
     _attempt("look at the tasks before the model is loaded", lambda: _check_early(manager))
 
 
@@ -118,6 +119,31 @@ def _add_tasks(manager: Any) -> None:
     manager.initialize_tasks = initialize_tasks
 
 
+def _fit_groups(manager: Any) -> None:
+    """Has groups without those of their tasks that the benchmark's data has no question for."""
+    original = manager._get_config
+    if getattr(original, _MARK, False):
+        return
+
+    @functools.wraps(original)
+    def get_config(self: object, name: str) -> dict[str, Any]:
+        config: dict[str, Any] = original(self, name)
+        members = config.get("task")
+        if isinstance(members, list):
+            from lmms_manu.benchmarks.registry import owner_of
+
+            benchmark = owner_of(name)
+            if benchmark is not None:
+                missing = {one: reason for one in members if (reason := benchmark.no_questions(one))}
+                for reason in missing.values():
+                    logger.info(f"Left out of {name}: {reason}")
+                config["task"] = [one for one in members if one not in missing]
+        return config
+
+    setattr(get_config, _MARK, True)
+    manager._get_config = get_config
+
+
 def _check_early(manager: Any) -> None:
     """Has tasks checked when the harness resolves `--tasks`, which is before it loads the model, and announces them."""
     original = manager.match_tasks
@@ -129,9 +155,10 @@ def _check_early(manager: Any) -> None:
         matched: list[str] = original(self, task_list)
         if getattr(self, "model_name", None) is not None:
             # The model of an evaluation before this one is asked no more; ours says anew which one is.
-            from lmms_manu.benchmarks.registry import announce_model
+            from lmms_manu.benchmarks.registry import announce_choice, announce_model
 
             announce_model(None)
+            announce_choice(None)
         if getattr(self, "model_name", None) in MODELS:
             # Imported here, like everything that commands without a model can do without.
             from lmms_manu.benchmarks.registry import benchmarks

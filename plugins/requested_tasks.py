@@ -20,10 +20,15 @@ def note_requested_tasks(tasks: Iterable[str]) -> None:
     _requested = tuple(tasks)
 
 
-def take_requested_people() -> dict[str, People]:
-    """Whom each announced task or group with a forget ratio asks about; the next model is told anew."""
+def take_requested_tasks() -> tuple[str, ...]:
+    """The announced tasks and groups; the next model is told anew."""
     tasks = _requested
     note_requested_tasks(())
+    return tasks
+
+
+def people_of_tasks(tasks: Iterable[str]) -> dict[str, People]:
+    """Whom each of the tasks and groups with a forget ratio asks about."""
     people = _people(benchmarks())
     return {task: people[task] for task in tasks if task in people}
 

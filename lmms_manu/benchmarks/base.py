@@ -243,6 +243,21 @@ class Benchmark(Protocol):
         """
         return
 
+    def choose(self, settings: DataChoice | None) -> None:
+        """Is told whom the model that its questions go to next was to forget, None if it is not known.
+
+        For a benchmark whose data the settings name; the harness hands its tasks nothing of the model's arguments.
+        """
+        return
+
+    def no_questions(self, task: str) -> str:
+        """Why the data has no question for a task or a group, which is left out of its group then; empty if it has.
+
+        Raises:
+            DataError: the data cannot be read.
+        """
+        return ""
+
     def has_judge(self) -> bool:
         """Whether a judge is configured to score answers of its tasks."""
         return False

@@ -6,15 +6,18 @@ import functools
 import importlib
 import importlib.metadata
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from lmms_manu.benchmarks.base import Benchmark, Task
-from lmms_manu.errors import SettingError, first_line, one_of
+from lmms_manu.benchmarks.base import Benchmark, DataChoice, Task
+from lmms_manu.errors import DataError, SettingError, first_line, one_of
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_BENCHMARK = "mllmu"
 """Whose people are forgotten if nobody says otherwise; its columns go by split and metric alone."""
+
+OF_FILES = "own"
+"""The benchmark whose people stand in tables that the user names."""
 
 GROUP = "lmms_manu.benchmarks"
 """The group of entry points in which installed packages name their benchmarks."""
@@ -22,6 +25,7 @@ GROUP = "lmms_manu.benchmarks"
 _BUILT_IN: Mapping[str, str] = {
     "mllmu": "lmms_manu.benchmarks.mllmu.benchmark:Mllmu",
     "clear": "lmms_manu.benchmarks.clear.benchmark:Clear",
+    OF_FILES: "lmms_manu.benchmarks.own.benchmark:Own",
 }
 _registered: dict[str, str | type[Benchmark]] = {}
 
@@ -88,6 +92,33 @@ def announce_model(model_type: str | None) -> None:
     """Tells the benchmarks which family of model their questions go to, None for one that is not known."""
     for benchmark in benchmarks():
         benchmark.meet(model_type)
+
+
+def announce_choice(settings: DataChoice | None) -> None:
+    """Tells the benchmarks whom the model that is asked next was to forget, None where that is not known."""
+    for benchmark in benchmarks():
+        benchmark.choose(settings)
+
+
+def owner_of(name: str) -> Benchmark | None:
+    """The benchmark that a task, or a group of its tasks, belongs to; None if it is none's."""
+    for benchmark in benchmarks():
+        known = {benchmark.everything(ratio) for ratio in benchmark.ratios or (None,)}
+        if name in known or any(name in (task.name, task.group) for task in benchmark.tasks()):
+            return benchmark
+    return None
+
+
+def check_questions(tasks: Iterable[str]) -> None:
+    """Refuses tasks and groups that their benchmark's data has no question for.
+
+    Raises:
+        DataError: there is such a task.
+    """
+    for name in tasks:
+        benchmark = owner_of(name)
+        if benchmark is not None and (reason := benchmark.no_questions(name)):
+            raise DataError(reason)
 
 
 def find_task(name: str) -> Task | None:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
-from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, OF_FILES, get_benchmark
 from lmms_manu.errors import SettingError, one_of
 from lmms_manu.settings import Settings, setting
 
@@ -14,6 +14,7 @@ AUTO, MATCH, ALL = "auto", "match", "all"
 PromptForm = Literal["released", "chat"]
 DEFAULT_METHOD = "manu"
 DEFAULT_RATIO = 5
+_OF_FILES = ("forget", "retain", "test", "control", "columns", "images")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,18 @@ class UnlearningSettings(Settings):
         DEFAULT_RATIO,
         "How many of them, in percent: 5, 10 or 15 of MLLMU-Bench, 1, 5 or 10 of CLEAR. None where a benchmark has one "
         "forget set only.",
+    )
+    forget: str | None = setting(
+        None,
+        "Table of your own people to forget, in place of a benchmark's: a JSONL, CSV or parquet file, a folder, or a "
+        "dataset on the hub, with the columns subject, question, answer.",
+    )
+    retain: str | None = setting(None, "Table of your own people to retain.")
+    test: str | None = setting(None, "Table of further questions about those to forget, only asked.", effect="nothing")
+    control: str | None = setting(None, "Table of people whom unlearning is not about, only asked.", effect="nothing")
+    columns: str | None = setting(None, "What your tables call the columns, such as `subject:name;answer:text`.")
+    images: str | None = setting(
+        None, "Folder that relative paths of pictures in your tables start at; that of their table if left out."
     )
     retain_samples: str = setting(
         AUTO,
@@ -55,6 +68,13 @@ class UnlearningSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.benchmark == DEFAULT_BENCHMARK and (self.forget or self.retain or self.test or self.control):
+            object.__setattr__(self, "benchmark", OF_FILES)
+        if self.benchmark != OF_FILES and (idle := [name for name in _OF_FILES if getattr(self, name) is not None]):
+            raise SettingError(
+                f"{', '.join(idle)} would have no effect on the people of benchmark={self.benchmark}: leave "
+                f"{'them' if len(idle) > 1 else 'it'} out, or name a table by forget=FILE."
+            )
         ratios = get_benchmark(self.benchmark).ratios
         if not ratios and self.forget_ratio == DEFAULT_RATIO:
             object.__setattr__(self, "forget_ratio", None)
@@ -69,6 +89,7 @@ class UnlearningSettings(Settings):
 
     @property
     def forgotten(self) -> Mapping[str, str | int]:
-        """Whom the model is to forget, as a record says it: the benchmark, and its forget ratio if it has any."""
+        """Whom the model is to forget, as a record says it: the benchmark, with its forget ratio or the user's file."""
         ratio = {} if self.forget_ratio is None else {"forget_ratio": self.forget_ratio}
-        return {"benchmark": self.benchmark, **ratio}
+        files = {} if self.forget is None else {"forget": self.forget}
+        return {"benchmark": self.benchmark, **ratio, **files}

@@ -1,0 +1,119 @@
+"""Writes the task files of this folder: `python tasks/own/generate.py`; with `--check` it only compares them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lmms_manu.benchmarks import generated
+from lmms_manu.benchmarks.generated import HEADER
+from lmms_manu.benchmarks.own.names import BENCHMARK, METRICS, SETS, SHOWN, TASKS, group_name
+
+FOLDER = Path(__file__).parent
+VERSION = 1.0
+
+BASE = """\
+# What all leaves share. The people are read from the tables that the model's arguments or LMMS_MANU_OWN_DATA name.
+dataset_path: json
+dataset_kwargs: !function utils.FILES
+test_split: train
+output_type: generate_until
+doc_to_text: !function utils.doc_to_text
+doc_to_visual: !function utils.doc_to_visual
+doc_to_messages: !function utils.doc_to_messages
+doc_to_target: !function utils.doc_to_target
+process_results: !function utils.process_results
+cluster_key: person
+"""
+
+KIND = """\
+include: _base_yaml
+generation_kwargs:
+  max_new_tokens: {tokens}
+  do_sample: false
+  temperature: 0
+  until: []
+metric_list:
+"""
+
+METRIC = """\
+  - metric: {metric}
+    aggregation: {aggregation}
+    higher_is_better: {higher}
+"""
+
+LEAF = """\
+include: _{kind}_yaml
+task: {name}
+metadata:
+  version: {version}
+  run: !function utils.run_of_{name}
+process_docs: !function utils.questions_of_{name}
+"""
+
+GROUP = """\
+group: {name}
+task:
+{tasks}
+{columns}metadata:
+  version: {version}
+"""
+
+COLUMN = """\
+  - metric: {metric}
+    aggregation: !function utils.mean_of_modalities
+    weight_by_size: false
+"""
+
+TOKENS = {"generation": 300, "classification": 10, "cloze": 50}
+
+AGGREGATIONS = {
+    "unparsed": ("!function utils.total", False),
+    "clustered_score": ("!function utils.mean_score", True),
+    "scored": ("!function utils.count", True),
+    "skipped": ("!function utils.skipped", False),
+}
+"""How a metric is made of the samples' values, and whether more is better; the others are means, and more is better."""
+
+ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
+
+
+def files() -> dict[str, str]:
+    """The text of every generated file by its name."""
+    found = {"_base_yaml": BASE}
+    for kind, metrics in METRICS.items():
+        listed = "".join(_metric(name) for name in (*metrics, *ACCOUNTS))
+        found[f"_{kind}_yaml"] = KIND.format(tokens=TOKENS[kind]) + listed
+    for task in TASKS.values():
+        found[f"{task.name}.yaml"] = LEAF.format(kind=task.kind, name=task.name, version=VERSION)
+    for name in map(group_name, SETS):
+        members = [task.name for task in TASKS.values() if task.group == name]
+        found[f"{name}.yaml"] = _group(name, members, SHOWN)
+    found[f"{BENCHMARK}.yaml"] = _group(BENCHMARK, [group_name(name) for name in SETS], ())
+    return {name: HEADER + text for name, text in found.items()}
+
+
+def drift() -> list[str]:
+    """The names of files that are missing, differ from what would be written, or are not generated at all."""
+    return generated.drift(FOLDER, files())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    return generated.main(FOLDER, files(), __doc__, arguments)
+
+
+def _metric(name: str) -> str:
+    aggregation, higher = AGGREGATIONS.get(name, ("mean", True))
+    return METRIC.format(metric=name, aggregation=aggregation, higher=str(higher).lower())
+
+
+def _group(name: str, members: list[str], shown: tuple[str, ...]) -> str:
+    tasks = "\n".join(f"  - {member}" for member in members)
+    columns = "".join(COLUMN.format(metric=metric) for metric in shown)
+    return GROUP.format(
+        name=name, tasks=tasks, columns=f"aggregate_metric_list:\n{columns}" if columns else "", version=VERSION
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
