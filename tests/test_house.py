@@ -54,6 +54,7 @@ FLOORS = (
     "report",
     "attacks",
     "probing",
+    "evidence",
     "public",
     "methods",
     "embedded",

@@ -17,7 +17,7 @@ from lmms_manu.report.formats.numbers import (
     spread_text,
     value_text,
 )
-from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, quality_columns
+from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, Derived, quality_columns
 from lmms_manu.report.verdict import beyond_control, shown_rows
 
 VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
@@ -83,11 +83,20 @@ class Table:
 
 def overview(section: Section, view: str = MEAN, *, with_changes: bool = False) -> Table:
     """The paper's form: methods down, splits and metrics across; values only, unless `with_changes`."""
-    columns = section.columns
+    columns = _measured(section) if with_changes else section.columns
     heads = tuple(Head(column.metric.label, column.title, column.arrow) for column in columns)
     entry = _full if with_changes else _value
     lines = _lines(section, lambda row: [entry(column, row.cell(column, view), view) for column in columns])
     return Table(f"{section.title}, {VIEW_TITLES[view]}", heads, lines)
+
+
+def _measured(section: Section) -> tuple[Column, ...]:
+    """The columns in which some row has a number."""
+    return tuple(
+        column
+        for column in section.columns
+        if any(row.cell(column, view).value is not None for row in section.rows for view in VIEWS)
+    )
 
 
 def changes(section: Section, split: str, view: str = MEAN) -> Table:
@@ -137,13 +146,10 @@ def validity(section: Section) -> Table | None:
 def main_numbers(section: Section) -> Table | None:
     """The compact table: what was forgotten and what it cost, split by split; None without a baseline."""
     rows = shown_rows(section)
-    names = ("share_forgotten", "damage", "distance_to_gold")
     known = [
         entry
         for entry in derived_of(section.benchmark)
-        if (entry.name in names or entry.name.startswith("share_forgotten_") or entry.name.endswith("_cost"))
-        and any(row.derived[entry.name].value is not None for row in rows)
-        and not entry.name.endswith(MODALITIES)
+        if _is_main(entry) and any(row.derived[entry.name].value is not None for row in rows)
     ]
     if not known:
         return None
@@ -165,12 +171,19 @@ def main_numbers(section: Section) -> Table | None:
     return Table(f"{section.title}: percent of the way, and points of 100 lost", heads, lines)
 
 
+def _is_main(entry: Derived) -> bool:
+    """Whether a number stands in the compact table."""
+    of_modality = entry.name.endswith(MODALITIES)
+    is_share = entry.name.startswith("share_forgotten") and not of_modality
+    return is_share or entry.name.endswith("_cost") or entry.name in ("damage", "distance_to_gold")
+
+
 def derived(section: Section) -> Table | None:
-    """The derived numbers; None without a baseline."""
+    """The derived numbers beside the main ones; None without a baseline."""
     rows = [row for row in section.rows if row.derived]
     if not rows:
         return None
-    known = derived_of(section.benchmark)
+    known = [entry for entry in derived_of(section.benchmark) if not _is_main(entry)]
     shown = [entry for entry in known if any(row.derived[entry.name].value is not None for row in rows)]
     heads = tuple(Head(entry.label, arrow="↑" if entry.higher_is_better else "↓") for entry in shown)
     lines = _lines(section, lambda row: [_derived(row.derived[entry.name]) for entry in shown], rows)
@@ -197,8 +210,8 @@ def tables_of(section: Section) -> list[Table]:
     """Every table of a section: overviews, splits with changes, derived numbers, unusable answers."""
     views = VIEWS if section.splits else (MEAN,)
     splits = [*section.splits, *([UTILITY] if section.columns_of(UTILITY) else [])]
-    checked = validity(section)
-    found = [*([checked] if checked else []), *(overview(section, view) for view in views)]
+    found = [table for table in (main_numbers(section), validity(section)) if table is not None]
+    found += [overview(section, view) for view in views]
     if section.baseline is not None:
         found += [
             changes(section, split, view) for split in splits for view in (VIEWS if split != UTILITY else (MEAN,))

@@ -11,8 +11,19 @@ from rich.text import Text
 
 from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.report.cells import Report, Section
-from lmms_manu.report.formats.tables import Entry, Table, changes, derived, notes_of, overview, quality, validity
+from lmms_manu.report.formats.tables import (
+    Entry,
+    Table,
+    changes,
+    derived,
+    main_numbers,
+    notes_of,
+    overview,
+    quality,
+    validity,
+)
 from lmms_manu.report.metrics import MEAN, UTILITY
+from lmms_manu.report.verdict import verdict
 from lmms_manu.terminal import print_table
 
 _STYLES = {0: "", 1: "bold", 2: "underline"}
@@ -21,6 +32,8 @@ _STYLES = {0: "", 1: "bold", 2: "underline"}
 def show(report: Report, console: Console) -> None:
     """Prints the tables that fit a screen: means over both modalities, derived numbers, notes."""
     for section in report.sections:
+        for sentence in verdict(section):
+            console.print(Text(f"{section.title}: {sentence}", style="bold"))
         for table in _tables(section):
             show_table(table, console)
     if report.baseline:
@@ -49,7 +62,7 @@ def _tables(section: Section) -> list[Table]:
     else:
         splits = [changes(section, split, view) for split in section.splits for view in _views(section, split)]
         splits += [changes(section, UTILITY)] if section.columns_of(UTILITY) else []
-    ordered = (validity(section), derived(section), *splits, quality(section))
+    ordered = (main_numbers(section), *splits, derived(section), validity(section), quality(section))
     return [table for table in ordered if table is not None]
 
 

@@ -118,6 +118,10 @@ class _Box:
         return across and self.top < other.bottom and other.top < self.bottom
 
 
+def _fits(box: _Box, width: float) -> bool:
+    return box.left >= 0 and box.right <= width and box.top >= 0 and box.bottom <= _HEIGHT
+
+
 def _placed(
     records: list[Record], x_range: tuple[float, float], y_range: tuple[float, float], size: float
 ) -> Iterator[tuple[str, int]]:
@@ -135,7 +139,7 @@ def _placed(
         for side, up in _PLACES:
             left = x + 9 if side == "right" else x - 9 - width
             box = _Box(left, y + up - _LINE / 2, left + width, y + up + _LINE / 2)
-            if box.left >= 0 and box.right <= size and not any(box.meets(other) for other in taken):
+            if _fits(box, size) and not any(box.meets(other) for other in taken):
                 break
         taken.append(box)
         yield side, up
