@@ -44,7 +44,7 @@ def sweep(world: Path, output: Path, variables: dict[str, str], limit: int | Non
 
 def scores(output: Path) -> dict[str, float]:
     """Every mean that the results files hold, by model, task and metric."""
-    found = {}
+    found: dict[str, float] = {}
     for file in output.rglob("*_results.json"):
         model = file.relative_to(output).parts[0]
         for task, values in json.loads(file.read_text())["results"].items():

@@ -4,7 +4,10 @@ import json
 import re
 
 import pytest
+import yaml
+from support.documented import ROOT
 
+EXAMPLES = ROOT / "examples"
 LEAF = "mllmu_forget_cloze_text"
 
 
@@ -59,7 +62,7 @@ def test_simple_evaluate_finds_them_and_the_object_serves_twice(run):
     assert first == second == third > 90
 
 
-def test_a_wrong_argument_is_said_before_a_weight_is_read(run, tmp_path):
+def test_runs_of_a_file_go_on_behind_those_whose_arguments_are_wrong_before_a_weight_is_read(run, tmp_path):
     words = {
         "prune_rate=120": ["prune_rate=120", "0 to 100"],
         "recipe=papr": ["recipe='papr'", "'paper'?"],
@@ -68,13 +71,18 @@ def test_a_wrong_argument_is_said_before_a_weight_is_read(run, tmp_path):
     }
     # The named checkpoint does not exist: whoever looked for it first would complain of that.
     runs = [{"model": "manu_pruned", "model_args": f"pretrained=no/such,{wrong}", "tasks": LEAF} for wrong in words]
+    example = yaml.safe_load((EXAMPLES / "runs.yaml").read_text(encoding="utf-8"))
+    runs += [{**one, "output_path": str(tmp_path / one["output_path"])} for one in example]
     (tmp_path / "runs.json").write_text(json.dumps(runs))
-    done = run("lmms-eval", "--config", str(tmp_path / "runs.json"))
+    done = run("lmms-eval", "--config", str(tmp_path / "runs.json"), "--limit", "1")
     complaints = [line for line in done.stderr.splitlines() if "SettingError: " in line]
     assert len(complaints) == len(words), done.stderr[-2000:]
     for complaint, said in zip(complaints, words.values(), strict=True):
         assert all(word in complaint for word in said)
         assert "no/such" not in complaint
+    for one in example:
+        (results,) = (tmp_path / one["output_path"]).rglob("*_results.json")
+        assert {"mllmu_forget", "mllmu_retain"} <= json.loads(results.read_text())["results"].keys()
 
 
 def test_a_model_pruned_for_one_ratio_is_not_asked_about_another(run, tmp_path):
