@@ -29,6 +29,7 @@ COMMANDS = {
     "inspect": "show what a mask prunes or what statistics hold",
     "residual": "read off each layer how well a model still knows the answers",
     "cache": "list or clean the cached statistics and judgements",
+    "data": "check tables of your own people, or write a small example",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
     "make-dataset": "make a dataset of fictitious people in the layout of MLLMU-Bench or CLEAR",
     "train-tiny": "train the embedded tiny models again",
