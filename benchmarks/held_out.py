@@ -1,6 +1,6 @@
 """How settings of a method do on people whom nobody reports, so that settings can be chosen on them.
 
-The embedded model forgets as many people as are to be forgotten, drawn from those to retain (`control=True`); those to
+The embedded model forgets as many people as are to be forgotten, drawn from those to retain (`random_control=True`); those to
 forget are in neither set. Printed is, for each set of settings, the share of answer tokens that the edited model finds
 likeliest, in percent.
 
@@ -27,7 +27,7 @@ from lmms_manu.training.exam import examine
 def right(method: str, arguments: dict[str, str]) -> dict[str, float]:
     """The share of right answer tokens of each part after an edit, in percent."""
     own = {"pretrained": str(model_folder()), "forget_ratio": FORGET_RATIO, "device": "cpu", "edit_cache": False}
-    run = plan({**own, "control": True, **arguments, "method": method})
+    run = plan({**own, "random_control": True, **arguments, "method": method})
     assert run.data is not None
     checkpoint, _ = run.load()
     examples = run.data.rendered(PromptEncoder(checkpoint))

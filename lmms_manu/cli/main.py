@@ -31,6 +31,7 @@ COMMANDS = {
     "attack": "try to get back what a model was made to forget",
     "residual": "read off each layer how well a model still knows the answers",
     "cache": "list or clean the cached statistics and judgements",
+    "data": "check tables of your own people, or write a small example",
     "dataset-stats": "count people, questions and pictures of an MLLMU-Bench copy",
     "make-dataset": "make a dataset of fictitious people in the layout of MLLMU-Bench or CLEAR",
     "train-tiny": "train the embedded tiny models again",

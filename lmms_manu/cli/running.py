@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lmms_manu.benchmarks.registry import announce_choice
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation import suites
 from lmms_manu.evaluation.evaluate import Evaluation, evaluate, outline
@@ -89,6 +90,7 @@ def _forgotten(model_args: Mapping[str, object]) -> tuple[str, int | None]:
     names = [name for settings in classes for name in settings.names()]
     told = {name: value for name, value in model_args.items() if name in names}
     model, people, config = from_arguments(told, *classes)
+    announce_choice(people)
     if "forget_ratio" not in model_args and method(config).changes_nothing() and people.edit is None:
         record = EditRecord.of_checkpoint(model.checkpoint)
         known = {} if record is None else record.forgotten

@@ -82,7 +82,7 @@ def _parts_of(name: str, forget_ratio: int | None) -> tuple[SuitePart, ...]:
         raise one_of(f"forget_ratio of {name}", forget_ratio, benchmark.ratios)
     groups: dict[str, dict[str, None]] = {split.name: {} for split in benchmark.splits}
     for task in benchmark.tasks():
-        if task.ratio in (None, forget_ratio):
+        if task.ratio in (None, forget_ratio) and not benchmark.no_questions(task.group):
             groups[task.split][task.group] = None
     return tuple(SuitePart(f"{name}_{split}", tuple(some), benchmark=name) for split, some in groups.items() if some)
 

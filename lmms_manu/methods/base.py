@@ -120,13 +120,15 @@ class Method(Generic[S]):
     def control(self, seed: int) -> Mapping[str, Value] | None:
         """The settings that make this edit its random control, of the same size; None where there is none.
 
-        A method whose settings have `control` and `seed` has one.
+        A method whose settings have `random_control` and `seed` has one.
 
         Args:
             seed: of the draw.
         """
-        has_one = {"control", "seed"} <= {*self.config.names()} and not getattr(self.config, "control", None)
-        return {"control": True, "seed": seed} if has_one and not self.changes_nothing() else None
+        has_one = {"random_control", "seed"} <= {*self.config.names()} and not getattr(
+            self.config, "random_control", None
+        )
+        return {"random_control": True, "seed": seed} if has_one and not self.changes_nothing() else None
 
     @classmethod
     def controlled(cls, record: EditRecord) -> Mapping[str, Value] | None:

@@ -69,7 +69,7 @@ def test_a_word_adds_random_controls_of_the_same_size(tmp_path, capsys):
     ]
     assert controls[1].model_args == {**paper.model_args, "recipe": "random", "random_like": "paper", "seed": 1}
     dealt = with_controls([Point("kvw", {"method": "kvw"})], 1)[1]
-    assert dealt.model_args == {"method": "kvw", "control": True, "seed": 0}
+    assert dealt.model_args == {"method": "kvw", "random_control": True, "seed": 0}
     words = ["evaluate", "--suite", "mllmu", "--output", str(tmp_path / "erased"), "--control", "1", "--dry-run"]
     assert main.main([*words, "--model_args", "method=erase"]) == 0
     assert "erased-control0/mllmu_forget: " in capsys.readouterr().out

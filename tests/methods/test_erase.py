@@ -140,7 +140,7 @@ def test_both_towers_are_edited_as_a_plain_computation_says(erasing):
 def test_one_tower_some_layers_and_a_control_are_settings(erasing):
     _, record = plan({**erasing, "towers": "language", "layers": "last1", "target": "retain_mean"}).load()
     assert record.counts == {"language": (1, 1)}
-    _, control = plan({**erasing, "retain_samples": "all", "control": True, "seed": 1}).load()
+    _, control = plan({**erasing, "retain_samples": "all", "random_control": True, "seed": 1}).load()
     assert control.label == "erase keep 4 control 1"
     assert control.fingerprint != record.fingerprint
     assert "control" in control.description

@@ -122,7 +122,7 @@ def test_the_released_form_weakens_what_the_samples_before_have_left(weakening):
 
 
 def test_a_control_is_as_large_and_elsewhere(weakening):
-    found, control = (plan({**weakening, "control": own}).load()[1] for own in (False, True))
+    found, control = (plan({**weakening, "random_control": own}).load()[1] for own in (False, True))
     assert control.details["mean_gates"] == pytest.approx(found.details["mean_gates"])
     assert control.fingerprint != found.fingerprint
     assert control.label == "kvw paper strength 1 control 0"
@@ -134,7 +134,7 @@ def test_a_control_is_as_large_and_elsewhere(weakening):
         ({"from_depth": 0.5, "to_depth": 0.5}, "leave no layer"),
         ({"strength": -1}, "strength"),
         ({"recipe": "own"}, "recipe"),
-        ({"seed": 1}, "control=True"),
+        ({"seed": 1}, "random_control=True"),
     ],
 )
 def test_wrong_settings_are_refused(wrong, named):

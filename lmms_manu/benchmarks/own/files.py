@@ -99,8 +99,8 @@ def current() -> Files:
 
 
 HOW_TO_NAME = (
-    "{problem}: name it among the model's arguments (--model_args {name}=FILE), beside the other sets, or for any "
-    f'model by the variable {variables.OWN_DATA}="{{name}}=FILE".'
+    "{problem}: name it among the model's arguments (--model_args {name}=FILE), beside the other sets, or for "
+    f'any model by the variable {variables.OWN_DATA}="{{name}}=FILE".'
 )
 
 

@@ -49,11 +49,11 @@ class EraseSettings(PassSettings):
         minimum=0.01,
         effect="rounding",
     )
-    control: bool = setting(False, CONTROL_HELP)
+    random_control: bool = setting(False, CONTROL_HELP)
     seed: int = setting(0, "Seed of the control's draw.", minimum=-(2**63), maximum=2**63 - 1)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         layers_chosen(self.layers, depth=0)
-        if self.seed and not self.control:
-            raise SettingError(f"seed={self.seed} has no effect without control=True: nothing else is drawn.")
+        if self.seed and not self.random_control:
+            raise SettingError(f"seed={self.seed} has no effect without random_control=True: nothing else is drawn.")

@@ -53,7 +53,7 @@ def edit(checkpoint: Checkpoint, examples: Parts, settings: EraseSettings) -> Ed
     parts = parts_with_examples(examples)
     if settings.towers == VISION and all(part.modality == "text" for part in parts):
         raise SettingError("towers=vision: without pictures the vision tower never runs. Use towers=language.")
-    if settings.control:
+    if settings.random_control:
         examples = retained_people_as_forgotten(examples, settings.seed)
     started, solving = time.perf_counter(), 0.0
     tensors: dict[str, Tensor] = {}

@@ -37,12 +37,12 @@ class Erase(Method[EraseSettings]):
             if getattr(config, name) != getattr(default, name):
                 value = getattr(config, name)
                 found[name] = f"{name}={value}" if isinstance(value, str) else value
-        return {**found, **({"control": f"control {config.seed}"} if config.control else {})}
+        return {**found, **({"control": f"control {config.seed}"} if config.random_control else {})}
 
     def description(self) -> str:
         whom = (
             "people drawn at random from those to retain, as a control,"
-            if self.config.control
+            if self.config.random_control
             else "the people to forget"
         )
         return (

@@ -45,7 +45,7 @@ class KvwSettings(PassSettings):
     )
     to_depth: float = setting(0.92, "Where the edited layers end, as a share of the depth.", minimum=0, maximum=1)
     modalities: Literal["both", "multimodal", "text"] = setting("both", "The samples that are measured.")
-    control: bool = setting(
+    random_control: bool = setting(
         False, "A control of the same size: the gates of each block are dealt to its neurons at random."
     )
     seed: int = setting(0, "Seed of the control's deal.", minimum=-(2**63), maximum=2**63 - 1)
@@ -57,8 +57,8 @@ class KvwSettings(PassSettings):
                 f"from_depth={self.from_depth:g} and to_depth={self.to_depth:g} leave no layer: the first has to be "
                 "the smaller one."
             )
-        if self.seed and not self.control:
-            raise SettingError(f"seed={self.seed} has no effect without control=True: nothing else is drawn.")
+        if self.seed and not self.random_control:
+            raise SettingError(f"seed={self.seed} has no effect without random_control=True: nothing else is drawn.")
 
     @property
     def own_strength(self) -> float:

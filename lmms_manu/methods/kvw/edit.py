@@ -74,7 +74,7 @@ def edit(checkpoint: Checkpoint, examples: Parts, settings: KvwSettings) -> Edit
     # The first process's, since devices of two kinds may round in two ways.
     total = Processes.current().share(total, 0)
     own = list(NeuronLayout.of(blocks).split(gates(total, settings.own_strength)))
-    if settings.control:
+    if settings.random_control:
         own = [dealt(gate, settings.seed + number) for number, gate in enumerate(own)]
     tensors = {
         block.slots[0].parameter: _weakened(read_weight(checkpoint.model, block.slots[0].parameter), block, gate)

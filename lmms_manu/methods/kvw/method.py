@@ -28,11 +28,13 @@ class Kvw(Method[KvwSettings]):
             if getattr(config, name) != getattr(default, name):
                 value = getattr(config, name)
                 found[name] = f"{name}={value}" if isinstance(value, str) else value
-        return {**found, **({"control": f"control {config.seed}"} if config.control else {})}
+        return {**found, **({"control": f"control {config.seed}"} if config.random_control else {})}
 
     def description(self) -> str:
         chosen = (
-            "drawn at random, as a control," if self.config.control else "that answers about the people to forget use"
+            "drawn at random, as a control,"
+            if self.config.random_control
+            else "that answers about the people to forget use"
         )
         return (
             f"Columns of the language model's down projections {chosen} count less; nothing was trained, and no "

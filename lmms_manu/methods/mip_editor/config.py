@@ -170,7 +170,7 @@ class MipEditorSettings(Settings):
     resume_every: int = setting(
         200, "Optimiser steps after which the state of the editing is kept; 0 keeps none.", minimum=0, effect="nothing"
     )
-    control: bool = setting(False, CONTROL_HELP)
+    random_control: bool = setting(False, CONTROL_HELP)
     seed: int = setting(
         0,
         "Seed of the random target, of the order of the samples, of random neurons and of the control's draw.",
@@ -209,7 +209,7 @@ class MipEditorSettings(Settings):
         The number of epochs, which tells runs apart in any case, is among them.
         """
         usual = {name: self._usual(name) for name in self.names()} | dict(OF_RECIPE[self.recipe])
-        others = ("recipe", "ablation", "control", "seed")
+        others = ("recipe", "ablation", "random_control", "seed")
         return {
             name: getattr(self, name)
             for name in self.names_with("answers")

@@ -58,7 +58,7 @@ def edit(checkpoint: Checkpoint, examples: Parts, settings: MipEditorSettings) -
     """Finds the change; arguments and errors as in `Method.edit`."""
     blocks = check_model(checkpoint, settings)
     parts_with_examples(examples)
-    if settings.control:
+    if settings.random_control:
         examples = retained_people_as_forgotten(examples, settings.seed)
     started = time.perf_counter()
     chosen = chosen_neurons(checkpoint, blocks, examples, settings) if settings.finds_paths else None

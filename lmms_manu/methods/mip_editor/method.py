@@ -38,12 +38,14 @@ class MipEditor(Method[MipEditorSettings]):
         for name, value in config.deviations().items():
             if name != "epochs":
                 found[name] = f"{name}={value}" if isinstance(value, str) else value
-        return {**found, **({"control": f"control {config.seed}"} if config.control else {})}
+        return {**found, **({"control": f"control {config.seed}"} if config.random_control else {})}
 
     def description(self) -> str:
         config = self.config
         whom = (
-            "people drawn at random from those to retain, as a control," if config.control else "the people to forget"
+            "people drawn at random from those to retain, as a control,"
+            if config.random_control
+            else "the people to forget"
         )
         which = {
             "random": "Neurons of MLP blocks drawn at random, as many of each layer as lie on paths, were edited",

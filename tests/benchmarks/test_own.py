@@ -1,0 +1,97 @@
+"""The user's own people: what is understood of a table, whatever it is stored as, and what is refused."""
+
+import csv
+import json
+
+import datasets
+import pytest
+from PIL import Image
+
+from lmms_manu.benchmarks import get_benchmark
+from lmms_manu.benchmarks.own.files import Files
+from lmms_manu.benchmarks.own.names import TASKS
+from lmms_manu.benchmarks.own.people import load_people
+from lmms_manu.benchmarks.own.questions import documents
+from lmms_manu.cli.main import main
+from lmms_manu.errors import DataError
+from lmms_manu.methods.data import load_data
+from lmms_manu.methods.settings import UnlearningSettings
+
+OWN = {"subject": "Anna", "question": "Who is this?", "answer": "Anna", "image": "anna.jpg"}
+
+
+def lines(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def test_ten_people_in_a_spreadsheet_with_pictures_in_a_folder_become_examples_of_both_modalities(tmp_path):
+    with (tmp_path / "people.csv").open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=";")
+        writer.writerow(["subject", "question", "answer", "image", "text_question"])
+        for number in range(10):
+            Image.new("RGB", (32, 32), (20 * number, 0, 0)).save(tmp_path / f"{number}.jpg")
+            writer.writerow([f"P{number}", "Where does she live?", "Oslo", f"{number}.jpg", f"Where is P{number}?"])
+    data = load_data(UnlearningSettings(forget=str(tmp_path / "people.csv")))
+    assert {modality: len(some) for modality, some in data.forget.items()} == {"multimodal": 10, "text": 10}
+    assert data.forget["multimodal"][3].pictures()[0].size == (32, 32)
+    assert data.retain == {}
+    assert data.forgotten()["benchmark"] == "own"
+
+
+def test_a_row_is_asked_as_what_it_holds(tmp_path):
+    rows = [
+        {"subject": "Bert", "question": "What is Bert?", "answer": "B", "options": ["cook", "judge", "smith"]},
+        {"subject": "Bert", "question": "Bert lives in ___.", "answer": "Rome"},
+    ]
+    people = load_people(Files(forget=lines(tmp_path / "people.jsonl", *rows)))
+    (chosen,) = documents(TASKS["own_forget_classification_text"], people)
+    assert chosen["options"][ord(chosen["answer"]) - ord("A")] == "judge"
+    assert [row["answer"] for row in documents(TASKS["own_forget_cloze_text"], people)] == ["Rome"]
+    with pytest.raises(DataError, match="own_forget_generation_multimodal has nothing to ask"):
+        documents(TASKS["own_forget_generation_multimodal"], people)
+
+
+def test_misnamed_columns_are_named_with_the_way_out_and_can_be_mapped(tmp_path):
+    file = lines(tmp_path / "people.jsonl", {"subject": "Anna", "frage": "Where does Anna live?", "antwort": "Oslo"})
+    with pytest.raises(DataError, match=r"no column 'question', 'answer'.*columns='question:NAME;answer:NAME'"):
+        load_people(Files(forget=file))
+    people = load_people(Files(forget=file, columns="question:frage;answer:antwort"))
+    assert people.rows("forget")[0].answer == "Oslo"
+
+
+def test_a_folder_as_the_hub_keeps_it_holds_pictures_and_splits(tmp_path):
+    Image.new("RGB", (24, 24), "red").save(tmp_path / "anna.png")
+    features = datasets.Features({name: datasets.Value("string") for name in ("subject", "question", "answer")})
+    features["image"] = datasets.Image()
+    for name, subject in (("forget", "Anna"), ("retain", "Bert")):
+        row = {**OWN, "subject": subject, "image": str(tmp_path / "anna.png")}
+        made = datasets.Dataset.from_list([row], features=features)
+        made.to_parquet(tmp_path / "hub" / "data" / f"{name}-00000-of-00001.parquet")
+    people = load_people(Files(forget=str(tmp_path / "hub"), retain=str(tmp_path / "hub")))
+    assert [row.subject for row in people.asked("retain", "generation", "multimodal")] == ["Bert"]
+    assert len(people.same_pictures()) == 1
+
+
+def test_somebody_in_both_sets_is_refused_by_name_and_the_check_says_so(tmp_path, capsys):
+    row = {"subject": "Anna", "question": "Where does Anna live?", "answer": "Oslo"}
+    file, other = lines(tmp_path / "people.jsonl", row), lines(tmp_path / "others.jsonl", row)
+    with pytest.raises(DataError, match="Anna: to be forgotten, and in the retain or control set"):
+        load_people(Files(forget=file, retain=other))
+    assert main(["data", "check", f"forget={file}", f"retain={other}"]) == 2
+    assert "error: Anna is to be forgotten and to be kept" in capsys.readouterr().out
+
+
+def test_the_example_is_one_that_the_check_has_nothing_against(tmp_path, capsys):
+    assert main(["data", "example", "--output", str(tmp_path / "made")]) == 0
+    tables = [f"forget={tmp_path}/made/people.csv", f"retain={tmp_path}/made/others.csv"]
+    assert main(["data", "check", *tables]) == 0
+    told = capsys.readouterr().out
+    assert "forget: 3 people, 9 rows" in told
+    assert "left out" not in told
+
+
+def test_a_set_without_a_table_says_how_to_name_one(monkeypatch):
+    monkeypatch.delenv("LMMS_MANU_OWN_DATA", raising=False)
+    with pytest.raises(DataError, match="--model_args forget=FILE"):
+        get_benchmark("own").no_questions("own_forget")
