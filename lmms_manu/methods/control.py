@@ -31,8 +31,8 @@ def retained_people_as_forgotten(examples: Parts, seed: int) -> Parts:
     wanted, known = (len(_people(examples, group)) for group in ("forget", "retain"))
     if wanted == 0 or known <= wanted:
         raise DataError(
-            f"random_control=True draws as many people from the retain set as the forget set has, {wanted}, and has to leave "
-            f"some: there are {known}. Use more people to retain (retain_samples=all)."
+            f"random_control=True draws as many people from the retain set as the forget set has, {wanted}, and has to "
+            f"leave some: there are {known}. Use more people to retain (retain_samples=all)."
         )
     drawn = set(first_by_rule(_people(examples, "retain"), wanted, seed, "control"))
     sets: dict[Part, Sequence[RenderedExample]] = {}
