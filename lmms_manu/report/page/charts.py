@@ -72,9 +72,9 @@ class Charts:
         points = base.mark_point(size=55, filled=True, opacity=1).encode(
             x=altair.X("value:Q", title=axis), shape=shape, tooltip=_tooltips(["run", "metric", "modality"], records)
         )
-        layered = altair.layer(rules, points).properties(height=altair.Step(step))
-        plot = _plot(title, layered, records)
-        plot.specification["height"] = {"step": step}
+        plot = _plot(title, altair.layer(rules, points), records)
+        # As high as its rows; without a word on fitting, Vega complains that it cannot fit the height.
+        plot.specification.update(height={"step": step}, autosize={"type": "fit-x", "contains": "padding"})
         return plot
 
     def points(self, title: str, records: Sequence[Record], x: tuple[str, str], y: tuple[str, str]) -> Plot | None:
