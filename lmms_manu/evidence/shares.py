@@ -5,7 +5,7 @@ Every function takes numbers or arrays of draws alike. Scores are such that more
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +27,17 @@ def share_forgotten(score: Number, vanilla: Number, reference: Number) -> Number
         0 for the vanilla model, 100 at the reference and beyond it, below 0 for a model that knows more than vanilla;
         NaN where vanilla knows no more than the reference, since there is nothing to forget.
     """
-    return np.minimum(_way(score, vanilla, reference), 100.0)  # type: ignore[return-value]
+    return cast(Number, np.minimum(_way(score, vanilla, reference), 100.0))
 
 
 def damage(score: Number, vanilla: Number, reference: Number) -> Number:
     """How far a score fell below the reference, in percent of the way from vanilla to it; 0 at or above it."""
-    return np.maximum(_way(score, vanilla, reference) - 100.0, 0.0)  # type: ignore[return-value]
+    return cast(Number, np.maximum(_way(score, vanilla, reference) - 100.0, 0.0))
 
 
 def distance(score: Number, gold: Number) -> Number:
     """How far a score is from gold's, on either side."""
-    return np.abs(np.subtract(score, gold))  # type: ignore[return-value]
+    return cast(Number, np.abs(np.subtract(score, gold)))
 
 
 def _way(score: Number, vanilla: Number, reference: Number) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from typing import Any
 import altair
 
 # Okabe and Ito's colours, which people with any colour vision can tell apart, without black and yellow.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_COLOURS: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 # Then Tol's, for more runs than those.
 _COLOURS += ("#882255", "#117733", "#AA4499", "#44AA99", "#997700", "#6699CC")
 _GREY = "#808080"
@@ -72,9 +72,9 @@ class Charts:
         points = base.mark_point(size=55, filled=True, opacity=1).encode(
             x=altair.X("value:Q", title=axis), shape=shape, tooltip=_tooltips(["run", "metric", "modality"], records)
         )
-        layered = altair.layer(rules, points).properties(height=altair.Step(step))
-        plot = _plot(title, layered, records)
-        plot.specification["height"] = {"step": step}
+        plot = _plot(title, altair.layer(rules, points), records)
+        # As high as its rows: Vega complains about a height by steps beside a width that fits its place.
+        plot.specification["height"] = step * (len(_values("run", records)) + 1) * len(_values("metric", records))
         return plot
 
     def points(self, title: str, records: Sequence[Record], x: tuple[str, str], y: tuple[str, str]) -> Plot | None:
