@@ -24,7 +24,7 @@ import numpy as np
 from lmms_manu import embedded
 from lmms_manu import likelihood_metrics as metrics
 from lmms_manu.answering import AnsweringEngine, Generation, Likelihood, LikelihoodScorer, PromptRequest
-from lmms_manu.answering.requests import written
+from lmms_manu.answering.requests import PictureSource, written
 from lmms_manu.benchmarks.mllmu import DatasetSource, Leaf, ProtocolSettings, likelihoods, prompt_building, results
 from lmms_manu.benchmarks.mllmu.likelihoods import load_likelihoods
 from lmms_manu.benchmarks.mllmu.names import LIKELIHOOD
@@ -129,7 +129,7 @@ def measure(folder: Path, source: DatasetSource) -> tuple[dict[str, float], dict
 
 def _request(encoder: PromptEncoder, prompt: Prompt, document: Mapping[str, Any]) -> PromptRequest:
     generation = Generation(max_new_tokens=30, first_character_only=prompt.first_character_only)
-    pictures = functools.partial(list, prompt.pictures)
+    pictures: PictureSource = functools.partial(list, prompt.pictures)
     text = encoder.released_text(prompt.released)
     return PromptRequest(text, pictures, generation, document["leaf"], prompt.label, continuations=prompt.continuations)
 

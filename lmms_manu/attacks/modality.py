@@ -24,5 +24,7 @@ class ModalitySwap(Attack):
 @contextlib.contextmanager
 def _alone(target: Target, *, modality: str) -> Iterator[Target]:
     data = target.data
-    sets = [{name: some for name, some in part.items() if name == modality} for part in (data.forget, data.retain)]
-    yield dataclasses.replace(target, data=UnlearningData(*sets, data.settings))
+    forget, retain = (
+        {name: some for name, some in part.items() if name == modality} for part in (data.forget, data.retain)
+    )
+    yield dataclasses.replace(target, data=UnlearningData(forget, retain, data.settings))

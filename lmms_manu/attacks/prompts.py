@@ -39,11 +39,11 @@ def _without_system_prompt(target: Target) -> Iterator[Target]:
 @contextlib.contextmanager
 def _reworded(target: Target, *, wording: str) -> Iterator[Target]:
     data = target.data
-    sets = [
+    forget, retain = (
         {modality: [_said(each, wording) for each in examples] for modality, examples in part.items()}
         for part in (data.forget, data.retain)
-    ]
-    yield dataclasses.replace(target, data=UnlearningData(*sets, data.settings))
+    )
+    yield dataclasses.replace(target, data=UnlearningData(forget, retain, data.settings))
 
 
 def _said(example: Example, wording: str) -> Example:

@@ -86,7 +86,9 @@ def run(
     """
     arguments = {name: {key: str(value) for key, value in sorted(own.items())} for name, own in models.items()}
     file = output / FILE
-    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"models": arguments, "measured": {}}
+    known: dict[str, Any] = {"models": arguments, "measured": {}}
+    if file.is_file():
+        known = json.loads(file.read_text(encoding="utf-8"))
     if known["models"] != arguments:
         raise SettingError(f"output={str(output)!r} holds attacks on other models: name another folder.")
     variants: dict[str, Variant] = {BEFORE: contextlib.nullcontext}

@@ -68,7 +68,7 @@ metric_list:
 LIKELIHOOD_METRIC = """\
   - metric: {metric}
     aggregation: mean
-    higher_is_better: KEPT"""
+    higher_is_better: {higher}"""
 
 ACCOUNTS = """\
   - metric: answer_score
@@ -163,7 +163,11 @@ metadata:
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     texts = {"_base_yaml": HEADER + BASE}
-    likelihoods = "\n".join(LIKELIHOOD_METRIC.format(metric=metric) for metric in LIKELIHOODS)
+    # The truth ratio says itself how little is known where that is good, so that higher is better everywhere.
+    likelihoods = "\n".join(
+        LIKELIHOOD_METRIC.format(metric=metric, higher="true" if metric == "truth_ratio" else "KEPT")
+        for metric in LIKELIHOODS
+    )
     for forgotten in ("", FORGOTTEN):
         kept = "false" if forgotten else "true"
         for task in TASKS:

@@ -91,7 +91,7 @@ def test_answers_and_likelihoods_are_those_of_plain_calls(checkpoint):
         new = checkpoint.model.generate(**inputs, max_new_tokens=8, do_sample=False, pad_token_id=0)
         plain = checkpoint.tokenizer.decode(new[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         assert answer.text == plain
-    (likelihood,) = LikelihoodScorer(checkpoint, encoder).score([ContinuationRequest(texts[0], " Ann", list)])
+    ((likelihood,),) = LikelihoodScorer(checkpoint, encoder).score([ContinuationRequest(texts[0], (" Ann",), list)])
     ids = checkpoint.tokenizer(texts[0] + " Ann", return_tensors="pt")["input_ids"]
     with torch.no_grad():
         logits = checkpoint.model(input_ids=ids).logits[0, -5:-1].log_softmax(-1)
