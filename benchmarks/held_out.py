@@ -1,7 +1,8 @@
 """How settings of a method do on people whom nobody reports, so that settings can be chosen on them.
 
 The embedded model forgets as many people as are to be forgotten, drawn from those to retain
-(`random_control=True`); those to forget are in neither set. Printed is, for each set of settings, the share of answer tokens that the edited model finds
+(`random_control=True`); those to forget are in neither set. Printed is, for each set of settings,
+the share of answer tokens that the edited model finds
 likeliest, in percent.
 
     python benchmarks/held_out.py METHOD name=value,name=value [name=value ...]
