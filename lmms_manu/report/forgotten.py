@@ -122,10 +122,8 @@ def _against_reference(
         if key not in evidence.verdicts or not evidence.tells(*key) or None in values:
             continue
         sign = 1.0 if column.metric.higher_is_better else -1.0
-        drawn = [side.draws for side in sides]
-        draws = None
-        if _is_paired(sides[0]):
-            draws = of(*(sign * one for one in drawn if one is not None)) if None not in map(type, drawn) else None
+        drawn = [sign * side.draws for side in sides if side.draws is not None]
+        draws = of(*drawn) if _is_paired(sides[0]) and len(drawn) == len(sides) else None
         yield Cell(value=float(of(*(sign * value for value in values if value is not None))), draws=draws)
 
 

@@ -33,6 +33,12 @@ def value(report: Report, name: str, number: str) -> float:
     return found
 
 
+def score(report: Report, name: str, column: str, view: str = "mean") -> float:
+    found = row(report, name).cell(column, view).value
+    assert found is not None
+    return found
+
+
 def test_a_run_that_is_called_gold_is_gold_and_no_candidate(report: Report) -> None:
     assert report.baseline == "vanilla"
     assert row(report, "gold").is_gold
@@ -55,9 +61,7 @@ def test_the_share_forgotten_is_the_mean_way_from_vanilla_to_gold(report: Report
     # Of the other metrics the data has three people only, which is too few.
     shares = []
     for modality in ("multimodal", "text"):
-        before, after, mine = (
-            row(report, name).cell("forget.rouge_l", modality).value for name in ("vanilla", "gold", "paper")
-        )
+        before, after, mine = (score(report, name, "forget.rouge_l", modality) for name in ("vanilla", "gold", "paper"))
         shares.append(min(100 * (before - mine) / (before - after), 100))
     assert value(report, "paper", "share_forgotten") == pytest.approx(sum(shares) / 2)
     assert value(report, "paper", "share_forgotten_text") == pytest.approx(shares[1])
@@ -65,7 +69,7 @@ def test_the_share_forgotten_is_the_mean_way_from_vanilla_to_gold(report: Report
     assert bounds is not None
     assert bounds[0] < value(report, "paper", "share_forgotten") < bounds[1]
     lost = [
-        row(report, "vanilla").cell(f"retain.{metric}").value - row(report, "paper").cell(f"retain.{metric}").value
+        score(report, "vanilla", f"retain.{metric}") - score(report, "paper", f"retain.{metric}")
         for metric in ("classification", "cloze", "rouge_l", "factuality")
     ]
     points = [lost[0], lost[1], 100 * lost[2], 10 * lost[3]]
