@@ -234,11 +234,10 @@ def _benchmark(entry: Entry) -> str:
 
 
 def _base_model(entry: Entry) -> str:
-    """The last part of the name of the checkpoint that was edited, which is the baseline's where one was given."""
-    baseline = entry.get("baseline") or {}
-    run = entry["run"]
-    edited = (run.get("edit") or {}).get("checkpoint")
-    name = str(baseline.get("checkpoint") or edited or run.get("checkpoint") or "default model")
+    """The last part of the name of the checkpoint that was edited: the baseline's, where there was one."""
+    run = entry.get("baseline") or entry["run"]
+    unedited = (run.get("edit") or {}).get("checkpoint")
+    name = str(unedited or run.get("checkpoint") or "default model")
     return name.rstrip("/").rpartition("/")[2]
 
 
