@@ -43,9 +43,15 @@ class SuitePart:
 UTILITY = tuple(SuitePart(stock.name, (stock.task,), stock.judge_url) for stock in STOCK_BENCHMARKS)
 
 
+LIKELIHOODS = "likelihoods"
+
+
 def suites() -> tuple[str, ...]:
-    """The suites that there are: each benchmark, the stock benchmarks, and all that there is for one model."""
-    return (*names(), "utility", "all")
+    """The suites that there are.
+
+    Each benchmark; the stock benchmarks; both of these for one model; and the likelihoods of a benchmark's answers.
+    """
+    return (*names(), "utility", "all", LIKELIHOODS)
 
 
 def parts(
@@ -57,14 +63,17 @@ def parts(
         suite: one of `suites()`.
         forget_ratio: the ratio whose people are asked about; None for a benchmark without ratios.
         skip: names of parts to leave out.
-        benchmark: the one that belongs to `all`: whose people the model forgets.
+        benchmark: the one that belongs to `all` and `likelihoods`: whose people the model forgets.
 
     Raises:
         SettingError: there is no such suite or part, or nothing is left.
     """
     if suite not in suites():
         raise one_of("suite", suite, suites())
-    own = () if suite == "utility" else _parts_of(benchmark if suite == "all" else suite, forget_ratio)
+    own: tuple[SuitePart, ...] = ()
+    if suite != "utility":
+        name = benchmark if suite in ("all", LIKELIHOODS) else suite
+        own = _parts_of(name, forget_ratio, likelihoods=suite == LIKELIHOODS)
     every = (*own, *(UTILITY if suite in ("utility", "all") else ()))
     for name in skip:
         if name not in {part.name for part in every}:
@@ -75,13 +84,15 @@ def parts(
     return left
 
 
-def _parts_of(name: str, forget_ratio: int | None) -> tuple[SuitePart, ...]:
+def _parts_of(name: str, forget_ratio: int | None, *, likelihoods: bool) -> tuple[SuitePart, ...]:
     """A part for each split of a benchmark, with the groups that ask about it."""
     benchmark = get_benchmark(name)
     if benchmark.ratios and forget_ratio not in benchmark.ratios:
         raise one_of(f"forget_ratio of {name}", forget_ratio, benchmark.ratios)
     groups: dict[str, dict[str, None]] = {split.name: {} for split in benchmark.splits}
     for task in benchmark.tasks():
+        if task.reads_likelihoods != likelihoods:
+            continue
         if task.ratio in (None, forget_ratio) and not benchmark.no_questions(task.group):
             groups[task.split][task.group] = None
     return tuple(SuitePart(f"{name}_{split}", tuple(some), benchmark=name) for split, some in groups.items() if some)

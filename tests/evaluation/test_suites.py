@@ -16,6 +16,7 @@ def test_a_suite_at_another_forget_ratio_runs_that_ratios_tasks():
         ("mllmu_retain_10",),
         ("mllmu_celebrity",),
     ]
+    assert parts("likelihoods", 10)[0].tasks == ("mllmu_forget_10_likelihood",)
     assert len(parts("all", 5)) == len(parts("mllmu", 5)) + len(parts("utility", 5))
 
 
