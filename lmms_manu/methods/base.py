@@ -160,6 +160,10 @@ class Method(Generic[S]):
         """Whether the people's data is read at all."""
         return not self.changes_nothing()
 
+    def needs_retain(self) -> bool:
+        """Whether the method cannot do without people to retain."""
+        return True
+
     def check(self, model: ModelSettings, *, export: bool) -> None:
         """Refuses settings that cannot work, before anything is loaded.
 
@@ -178,6 +182,11 @@ class Method(Generic[S]):
             DataError: the examples lack what the method reads.
             SettingError: a setting does not fit them.
         """
+        if self.needs_retain() and not data.retain:
+            raise DataError(
+                f"method={self.name} holds those to forget against others, and there is nobody to retain: name a table "
+                "by retain=FILE, or take a method that needs none (docs/methods.md)."
+            )
 
     def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:
         """Refuses a model that the method cannot edit, before anything is measured; arguments as in `check`.

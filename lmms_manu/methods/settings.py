@@ -14,7 +14,7 @@ AUTO, MATCH, ALL = "auto", "match", "all"
 PromptForm = Literal["released", "chat"]
 DEFAULT_METHOD = "manu"
 DEFAULT_RATIO = 5
-_OF_FILES = ("forget", "retain", "test", "control_set", "columns", "images")
+_OF_FILES = ("forget", "retain", "test", "control", "columns", "images")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,9 +39,7 @@ class UnlearningSettings(Settings):
     )
     retain: str | None = setting(None, "Table of your own people to retain.")
     test: str | None = setting(None, "Table of further questions about those to forget, only asked.", effect="nothing")
-    control_set: str | None = setting(
-        None, "Table of people whom unlearning is not about, only asked.", effect="nothing"
-    )
+    control: str | None = setting(None, "Table of people whom unlearning is not about, only asked.", effect="nothing")
     columns: str | None = setting(None, "What your tables call the columns, such as `subject:name;answer:text`.")
     images: str | None = setting(
         None, "Folder that relative paths of pictures in your tables start at; that of their table if left out."
@@ -70,7 +68,7 @@ class UnlearningSettings(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.benchmark == DEFAULT_BENCHMARK and (self.forget or self.retain or self.test or self.control_set):
+        if self.benchmark == DEFAULT_BENCHMARK and (self.forget or self.retain or self.test or self.control):
             object.__setattr__(self, "benchmark", OF_FILES)
         if self.benchmark != OF_FILES and (idle := [name for name in _OF_FILES if getattr(self, name) is not None]):
             raise SettingError(

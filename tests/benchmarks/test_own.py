@@ -16,6 +16,7 @@ from lmms_manu.cli.main import main
 from lmms_manu.errors import DataError
 from lmms_manu.methods.data import load_data
 from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.methods.unlearn import plan
 
 OWN = {"subject": "Anna", "question": "Who is this?", "answer": "Anna", "image": "anna.jpg"}
 
@@ -95,3 +96,12 @@ def test_a_set_without_a_table_says_how_to_name_one(monkeypatch):
     monkeypatch.delenv("LMMS_MANU_OWN_DATA", raising=False)
     with pytest.raises(DataError, match="--model_args forget=FILE"):
         get_benchmark("own").no_questions("own_forget")
+
+
+def test_a_method_that_needs_people_to_retain_says_so_before_a_model_is_looked_for(tmp_path):
+    row = {"subject": "Bert", "question": "Where does Bert live?", "answer": "Rome"}
+    given = {"forget": lines(tmp_path / "people.jsonl", row), "pretrained": str(tmp_path / "nowhere")}
+    for method in ("manu", "erase", "grad_diff"):
+        with pytest.raises(DataError, match="there is nobody to retain"):
+            plan({**given, "method": method})
+    assert plan({**given, "method": "ga"}).data is not None

@@ -45,9 +45,7 @@ class Files:
     @classmethod
     def of_arguments(cls, settings: Any) -> Files:
         """What the arguments say; nothing of settings that have no such arguments."""
-        # A method has an argument `control` of its own.
-        arguments = {name: "control_set" if name == "control" else name for name in _FIELDS}
-        return Files(**{name: getattr(settings, argument, None) for name, argument in arguments.items()})
+        return Files(**{name: getattr(settings, name, None) for name in _FIELDS})
 
     @classmethod
     def parse(cls, text: str) -> Files:

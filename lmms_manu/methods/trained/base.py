@@ -71,7 +71,11 @@ class Trains(Method[S]):
         if self.config.keep_in is not None:
             new_folder("keep_in", self.config.keep_in)
 
+    def needs_retain(self) -> bool:
+        return bool(getattr(self.config, "retain_weight", 0))
+
     def check_data(self, data: UnlearningData) -> None:
+        super().check_data(data)
         check_samples(self.config, data, self.learnt)
 
     def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
