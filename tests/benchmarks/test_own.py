@@ -100,7 +100,8 @@ def test_a_set_without_a_table_says_how_to_name_one(monkeypatch):
 
 def test_a_method_that_needs_people_to_retain_says_so_before_a_model_is_looked_for(tmp_path):
     row = {"subject": "Bert", "question": "Where does Bert live?", "answer": "Rome"}
-    given = {"forget": lines(tmp_path / "people.jsonl", row), "pretrained": str(tmp_path / "nowhere")}
+    (tmp_path / "empty").mkdir()
+    given = {"forget": lines(tmp_path / "people.jsonl", row), "pretrained": str(tmp_path / "empty")}
     for method in ("manu", "erase", "grad_diff"):
         with pytest.raises(DataError, match="there is nobody to retain"):
             plan({**given, "method": method})
