@@ -70,7 +70,8 @@ def warm_python(tmp_path_factory):
     """Executables that start at once, with variables for commands that need no GPU and no judge."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "LMMS_MANU_"))}
     own = {
-        "HF_DATASETS_CACHE": str(tmp_path_factory.mktemp("datasets")),
+        # In the folder that a command runs in: without a hub, datasets takes another folder of the same name from it.
+        "HF_DATASETS_CACHE": ".datasets",
         "OMP_NUM_THREADS": "1",
         "CUDA_VISIBLE_DEVICES": "",
     }

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 _NOTHING = SharedStart(0, 0)
 # The logits of one token and word: as they come, in single precision, and normalised.
 _LOGIT_BYTES = 12
-_READ_AT_ONCE = 64
+_READ_AT_ONCE = 8
 
 Rows = list[Likelihood]
 
@@ -161,6 +161,8 @@ class LikelihoodScorer:
                     [pictures for own, pictures in zip(texts, opened, strict=True) for _ in own],
                 )
             )
+            # Or those of the next requests would be opened beside them.
+            del opened
             for (place, request), own in zip(some, texts, strict=True):
                 prompt, *wholes = itertools.islice(tokens, len(own))
                 yield self._checked(request, place, prompt, wholes)

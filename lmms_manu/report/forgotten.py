@@ -101,7 +101,11 @@ def _cost_of(split: Split) -> Derived:
 
 
 def _of(split: Split | None, benchmark: str) -> list[Column]:
-    return [column for column in columns() if split and (column.benchmark, column.split) == (benchmark, split.name)]
+    """The columns of a split, but for those that say again what another one says."""
+    if split is None:
+        return []
+    own = [column for column in columns() if (column.benchmark, column.split) == (benchmark, split.name)]
+    return [column for column in own if column.metric.in_rates]
 
 
 def _against_reference(

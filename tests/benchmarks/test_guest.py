@@ -40,7 +40,8 @@ def test_a_method_and_a_benchmark_go_through_edit_sweep_harness_report_page_lead
     assert edited["numbers"]["towns.forget.credit"]["mean"]["value"] >= 50
     assert edited["numbers"]["towns.retain.credit"]["text"]["questions"] == 8
     assert edited["numbers"]["towns.forget.credit"]["mean"]["people"] == 4
-    assert {"forgetting_rate", "retention_rate", "modality_gap", "trade_off"} <= set(edited["derived"])
+    # The tiny model's weights are random: it knows nobody, and no number can tell whether it forgot.
+    assert not {"forgetting_rate", "share_forgotten"} & set(edited["derived"])
     assert report["problems"] == []
 
     page = (here / "results" / "report" / "report.html").read_text()
@@ -65,7 +66,7 @@ def test_a_method_and_a_benchmark_go_through_edit_sweep_harness_report_page_lead
         conditions.write_text(
             "version: 1\nconditions:\n"
             f"  - {{metric: towns.forget.credit, at_most: {limit}}}\n"
-            "  - {metric: forgetting_rate, benchmark: towns, forget_ratio: 50, at_most: 100}\n"
+            "  - {metric: towns.retain.credit, benchmark: towns, forget_ratio: 50, at_least: 0}\n"
         )
         assert main(["gate", "--config", str(conditions), *results, "--baseline", vanilla["name"]]) == code
 

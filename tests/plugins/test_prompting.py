@@ -20,10 +20,10 @@ def prompts(model, task, monkeypatch):
     texts: list[str] = []
     answer = model._engine.answer
 
-    def listen(requests, total):
-        kept = list(requests)
-        texts.extend(request.text for request in kept)
-        return answer(iter(kept), total)
+    def listen(requests, total, kept):
+        asked = list(requests)
+        texts.extend(request.text for request in asked)
+        return answer(iter(asked), total, kept)
 
     monkeypatch.setattr(model._engine, "answer", listen)
     results = evaluator.simple_evaluate(

@@ -15,7 +15,7 @@ from support.stock_tasks import write_stock_data
 from lmms_manu.errors import DataError
 from lmms_manu.report.cells import Cell, Report, Row
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.derived import derive, derived_by_name
+from lmms_manu.report.derived import derive, derived_of
 from lmms_manu.report.metrics import columns
 from lmms_manu.report.runs import Run, read_runs
 
@@ -154,7 +154,7 @@ def test_derived_numbers_follow_their_definitions(report: Report) -> None:
         assert cell.value == pytest.approx(value)
         assert cell.interval is not None
         assert cell.interval[0] <= value <= cell.interval[1]
-    assert set(paper.derived) == set(derived_by_name())
+    assert set(paper.derived) == {derived.name for derived in derived_of("mllmu")}
     assert vanilla.derived == {}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from lmms_eval.api.model import lmms
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.loggers import EvaluationTracker
@@ -51,6 +52,14 @@ class ReadyAnswers(lmms):  # type: ignore[misc]  # lmms-eval has no types
         raise NotImplementedError
 
 
+def _evaluated(**options: Any) -> dict[str, Any]:
+    # Without a hub, datasets takes another folder of the same name from its cache.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_DATASETS_CACHE", str(Path.cwd() / ".datasets"))
+        found: dict[str, Any] = simple_evaluate(**options)
+    return found
+
+
 def evaluate(
     output: Path,
     tasks: Iterable[str],
@@ -81,7 +90,7 @@ def evaluate(
     tracker = EvaluationTracker(output_path=str(output))
     note_evaluated(edit)
     try:
-        results = simple_evaluate(
+        results = _evaluated(
             model=MODEL if answer is None else ReadyAnswers(answer),
             model_args=model_args,
             tasks=list(tasks),
