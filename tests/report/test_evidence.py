@@ -119,7 +119,7 @@ def test_the_command_says_whether_the_model_knows_anything(
 ) -> None:
     options = ["--resamples", "200"]
     assert cli.main(["validity", f"vanilla={written / 'vanilla'}", f"gold={gold}", *options]) == 0
-    assert "4 of 16 numbers can tell" in " ".join(capsys.readouterr().out.split())
+    assert "8 of 20 numbers can tell" in " ".join(capsys.readouterr().out.split())
     assert cli.main(["validity", f"vanilla={written / 'vanilla'}", *options]) == 0
     assert "than guessing" in " ".join(capsys.readouterr().out.split())
     assert cli.main(["validity", f"a={written / 'vanilla'}", f"b={gold}", "--baseline", "b", "--gold", "a"]) == 2
