@@ -5,9 +5,10 @@ import sys
 
 import pytest
 import torch
+from support.hub_server import hub
 
 from lmms_manu.editing.changes import ChangedTensors
-from lmms_manu.errors import SettingError
+from lmms_manu.errors import DataError, SettingError
 from lmms_manu.methods import registry
 from lmms_manu.methods.base import Edit, Method
 from lmms_manu.methods.evaluated import evaluated, note_evaluated
@@ -109,6 +110,19 @@ def test_an_edit_that_was_saved_is_applied_again_without_data(ascent, arguments,
     assert torch.equal(logits(first), logits(again))
     assert (found.method, found.label, found.fingerprint) == ("ascent", record.label, record.fingerprint)
     assert found.forgotten == record.forgotten
+
+
+def test_an_edit_on_the_hub_is_fetched_and_applied(ascent, arguments, tmp_path):
+    first, record = plan({**ascent, "save_edit": str(tmp_path / "kept")}).load()
+    (tmp_path / "kept" / "notes.txt").write_text("not needed")
+    model = {name: arguments[name] for name in ("pretrained", "device")}
+    with hub("somebody/forgetful", tmp_path / "kept", tmp_path / "hub"):
+        again, found = plan({**model, "edit": "somebody/forgetful"}).load()
+        with pytest.raises(DataError, match="edit='somebody/else' holds no edit"):
+            plan({**model, "edit": "somebody/else"}).load()
+    assert torch.equal(logits(first), logits(again))
+    assert found.fingerprint == record.fingerprint
+    assert not list((tmp_path / "hub").rglob("notes.txt")), "only the files of an edit are fetched"
 
 
 def test_settings_of_a_method_beside_a_finished_edit_are_refused(arguments, tmp_path):

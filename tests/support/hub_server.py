@@ -1,0 +1,88 @@
+"""A hub on loopback that serves one repository from a folder, by what huggingface_hub asks for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import huggingface_hub.constants
+import pytest
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@contextmanager
+def hub(repository: str, folder: Path, cache: Path) -> Iterator[None]:
+    """The hub of this process is a server on loopback with one repository.
+
+    Args:
+        repository: its name.
+        folder: its files.
+        cache: where huggingface_hub keeps what it fetches.
+    """
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            path = unquote(urlsplit(self.path).path).strip("/")
+            content = self._content(path)
+            self.send_response(200 if content is not None else 404)
+            if content is None:
+                self.send_header("X-Error-Code", "RepoNotFound")
+            body = content or b""
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("ETag", f'"{hashlib.sha1(body).hexdigest()}"')
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        def _content(self, path: str) -> bytes | None:
+            files = sorted(file for file in folder.rglob("*") if file.is_file())
+            names = [file.relative_to(folder).as_posix() for file in files]
+            about = {"id": repository, "sha": COMMIT, "siblings": [{"rfilename": name} for name in names]}
+            tree = [
+                {"type": "file", "path": name, "size": file.stat().st_size, "oid": _digest(file)}
+                for name, file in zip(names, files, strict=True)
+            ]
+            if path.startswith(f"api/models/{repository}/tree/"):
+                return json.dumps(tree).encode()
+            if path in (f"api/models/{repository}", f"api/models/{repository}/revision/main"):
+                return json.dumps(about).encode()
+            start = f"{repository}/resolve/"
+            if path.startswith(start):
+                name = path.removeprefix(start).partition("/")[2]
+                return (folder / name).read_bytes() if name in names else None
+            return None
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    constants = huggingface_hub.constants
+    with pytest.MonkeyPatch.context() as patch:
+        url = f"http://127.0.0.1:{server.server_port}"
+        patch.setattr(constants, "ENDPOINT", url)
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha1(file.read_bytes()).hexdigest()
