@@ -24,7 +24,7 @@ from lmms_manu.models.settings import ModelSettings
 from lmms_manu.variables import rank_and_world
 
 
-def join_processes(device: torch.device, settings: ModelSettings) -> Accelerator:
+def join_launched_processes(device: torch.device, settings: ModelSettings) -> Accelerator:
     """Joins this process with the others that the launcher started.
 
     Raises:

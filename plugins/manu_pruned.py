@@ -42,7 +42,7 @@ from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.plugins.conversion import RequestConverter, task_of
-from lmms_manu.plugins.harness_processes import check_same_questions, join_processes, take_down_on_failure
+from lmms_manu.plugins.harness_processes import check_same_questions, join_launched_processes, take_down_on_failure
 from lmms_manu.plugins.kept_model import kept_or_made
 from lmms_manu.plugins.options import refuse_options, running_options
 from lmms_manu.plugins.requested_tasks import People, people_of, people_of_tasks, take_requested_tasks
@@ -81,7 +81,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             self.batch_size: str = answering.batch_size
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
-            self.accelerator: Accelerator = join_processes(self._device, plan.model)
+            self.accelerator: Accelerator = join_launched_processes(self._device, plan.model)
             check_same_questions()
             # The harness's evaluation before this one keeps its model in a cycle, beside which this may not fit.
             release_memory()

@@ -18,7 +18,7 @@ from support.tiny import make_dataset
 
 from lmms_manu.errors import SettingError
 from lmms_manu.models.settings import ModelSettings
-from lmms_manu.plugins.harness_processes import join_processes
+from lmms_manu.plugins.harness_processes import join_launched_processes
 
 TASKS = "mllmu_forget_10_cloze_multimodal,mmstar"
 ARGUMENTS = "pretrained=./short,prune_rate=5,forget_ratio=10,max_samples=6"
@@ -159,7 +159,7 @@ def test_processes_that_cannot_work_together_are_refused_with_what_to_type(monke
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingError, match=message):
-        join_processes(torch.device("cpu"), ModelSettings(**settings))
+        join_launched_processes(torch.device("cpu"), ModelSettings(**settings))
 
 
 def _break_picture(world: Path, document: int) -> None:
