@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from lmms_manu.benchmarks.own.names import BENCHMARK, METRICS, SETS, SHOWN, TASK
 
 FOLDER = Path(__file__).parent
 VERSION = 1.0
+
+FORGOTTEN_SETS = ("forget", "test")
+FORGOTTEN = "_forgotten"
+"""In the names of what leaves about people to forget share: of their scores lower is better."""
 
 BASE = """\
 # What all leaves share. The people are read from the tables that the model's arguments or LMMS_MANU_OWN_DATA name.
@@ -43,7 +48,7 @@ METRIC = """\
 """
 
 LEAF = """\
-include: _{kind}_yaml
+include: _{kind}{forgotten}_yaml
 task: {name}
 metadata:
   version: {version}
@@ -69,11 +74,10 @@ TOKENS = {"generation": 300, "classification": 10, "cloze": 50}
 
 AGGREGATIONS = {
     "unparsed": ("!function utils.total", False),
-    "clustered_score": ("!function utils.mean_score", True),
     "scored": ("!function utils.count", True),
     "skipped": ("!function utils.skipped", False),
 }
-"""How a metric is made of the samples' values, and whether more is better; the others are means, and more is better."""
+"""How an account is made of the samples' values, and whether more is better; scores are means."""
 
 ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
 
@@ -81,11 +85,12 @@ ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     found = {"_base_yaml": BASE}
-    for kind, metrics in METRICS.items():
-        listed = "".join(_metric(name) for name in (*metrics, *ACCOUNTS))
-        found[f"_{kind}_yaml"] = KIND.format(tokens=TOKENS[kind]) + listed
+    for (kind, metrics), forgotten in itertools.product(METRICS.items(), ("", FORGOTTEN)):
+        listed = "".join(_metric(name, kept=not forgotten) for name in (*metrics, *ACCOUNTS))
+        found[f"_{kind}{forgotten}_yaml"] = KIND.format(tokens=TOKENS[kind]) + listed
     for task in TASKS.values():
-        found[f"{task.name}.yaml"] = LEAF.format(kind=task.kind, name=task.name, version=VERSION)
+        forgotten = FORGOTTEN if task.split in FORGOTTEN_SETS else ""
+        found[f"{task.name}.yaml"] = LEAF.format(kind=task.kind, forgotten=forgotten, name=task.name, version=VERSION)
     for name in map(group_name, SETS):
         members = [task.name for task in TASKS.values() if task.group == name]
         found[f"{name}.yaml"] = _group(name, members, SHOWN)
@@ -102,8 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     return generated.main(FOLDER, files(), __doc__, arguments)
 
 
-def _metric(name: str) -> str:
-    aggregation, higher = AGGREGATIONS.get(name, ("mean", True))
+def _metric(name: str, *, kept: bool) -> str:
+    usual = "!function utils.mean_score" if name == "clustered_score" else "mean"
+    aggregation, higher = AGGREGATIONS.get(name, (usual, kept))
     return METRIC.format(metric=name, aggregation=aggregation, higher=str(higher).lower())
 
 
