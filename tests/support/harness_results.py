@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from lmms_eval.api.model import lmms
+from lmms_eval.api.task import _resolve_hf_datasets_cache_dir
 from lmms_eval.evaluator import simple_evaluate
 from lmms_eval.loggers import EvaluationTracker
 from lmms_eval.tasks import TaskManager
@@ -56,7 +57,10 @@ def _evaluated(**options: Any) -> dict[str, Any]:
     # Without a hub, datasets takes another folder of the same name from its cache.
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_DATASETS_CACHE", str(Path.cwd() / ".datasets"))
+        # The harness reads the variable once in a process.
+        _resolve_hf_datasets_cache_dir.cache_clear()
         found: dict[str, Any] = simple_evaluate(**options)
+    _resolve_hf_datasets_cache_dir.cache_clear()
     return found
 
 
