@@ -10,6 +10,27 @@ from pathlib import Path
 HEADER = "# Written by generate.py: change that, not this.\n"
 
 
+METRIC = """\
+  - metric: {metric}
+    aggregation: {aggregation}
+    higher_is_better: {higher}
+"""
+
+COLUMN = """\
+  - metric: {metric}
+    aggregation: !function utils.mean_of_modalities
+    weight_by_size: false
+"""
+
+GROUP = """\
+group: {name}
+task:
+{tasks}
+{columns}metadata:
+  version: {version}
+"""
+
+
 def drift(folder: Path, wanted: Mapping[str, str]) -> list[str]:
     """The names of task files in `folder` that are missing, differ from what is `wanted`, or are not wanted at all.
 

@@ -131,11 +131,10 @@ def _show(entries: Mapping[str, Sequence[Kept]]) -> None:
 
 def _of_part(path: Path) -> tuple[str, str]:
     """The checkpoint that cached statistics belong to, and the part that was measured."""
-    from lmms_manu.measuring.checked_tensors import DamagedFileError
-    from lmms_manu.measuring.statistics_cache import about
+    from lmms_manu.measuring.checked_tensors import DamagedFileError, load_description
 
     try:
-        told = about(path)
+        told = load_description(path)
     except DamagedFileError:
         return _DAMAGED, ""
     return told["checkpoint"], told["part"]

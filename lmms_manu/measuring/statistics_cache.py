@@ -17,7 +17,7 @@ import filelock
 from torch import Tensor
 
 from lmms_manu.kept import Kept, kept, shrink
-from lmms_manu.measuring.checked_tensors import DamagedFileError, load_description, load_tensors, store_tensors
+from lmms_manu.measuring.checked_tensors import DamagedFileError, load_tensors, store_tensors
 from lmms_manu.measuring.resume import PartialValues
 from lmms_manu.variables import cache_folder
 
@@ -120,12 +120,3 @@ class StatisticsCache:
     def _find(self, pattern: str) -> list[Path]:
         # Unlike the method of a path, this one lives with folders that go while it looks.
         return [self.folder / name for name in glob.glob(pattern, root_dir=self.folder)]
-
-
-def about(part: Path) -> dict[str, Any]:
-    """What a part of the cache says of itself.
-
-    Raises:
-        DamagedFileError: it cannot be read.
-    """
-    return load_description(part)

@@ -19,7 +19,7 @@ from lmms_manu.benchmarks.clear.names import (
     group_name,
     ratios_of,
 )
-from lmms_manu.benchmarks.generated import HEADER
+from lmms_manu.benchmarks.generated import COLUMN, GROUP, HEADER, METRIC
 
 FOLDER = Path(__file__).parent
 VERSION = 1.0
@@ -46,12 +46,6 @@ generation_kwargs:
 metric_list:
 """
 
-METRIC = """\
-  - metric: {metric}
-    aggregation: {aggregation}
-    higher_is_better: {higher}
-"""
-
 LEAF = """\
 include: _{kind}{forgotten}_yaml
 task: {name}
@@ -61,20 +55,6 @@ metadata:
 dataset_name: {config}
 dataset_kwargs: !function utils.files_of_{name}
 process_docs: !function utils.questions_of_{name}
-"""
-
-GROUP = """\
-group: {name}
-task:
-{tasks}
-{columns}metadata:
-  version: {version}
-"""
-
-COLUMN = """\
-  - metric: {metric}
-    aggregation: !function utils.mean_of_modalities
-    weight_by_size: false
 """
 
 TOKENS = {"generation": 300, "recognition": 300, "classification": 10, LIKELIHOOD: 1}

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lmms_manu.benchmarks import generated
-from lmms_manu.benchmarks.generated import HEADER
+from lmms_manu.benchmarks.generated import COLUMN, HEADER
 from lmms_manu.benchmarks.mllmu.names import (
     COLUMNS,
     DEFAULT_RATIO,
@@ -143,12 +143,6 @@ aggregate_metric_list:
 {columns}
 metadata:
   version: {version}
-"""
-
-COLUMN = """\
-  - metric: {metric}
-    aggregation: !function utils.mean_of_modalities
-    weight_by_size: false
 """
 
 EVERYTHING = """\

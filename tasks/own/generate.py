@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lmms_manu.benchmarks import generated
-from lmms_manu.benchmarks.generated import HEADER
+from lmms_manu.benchmarks.generated import COLUMN, GROUP, HEADER, METRIC
 from lmms_manu.benchmarks.own.names import BENCHMARK, METRICS, SETS, SHOWN, TASKS, group_name
 
 FOLDER = Path(__file__).parent
@@ -41,12 +41,6 @@ generation_kwargs:
 metric_list:
 """
 
-METRIC = """\
-  - metric: {metric}
-    aggregation: {aggregation}
-    higher_is_better: {higher}
-"""
-
 LEAF = """\
 include: _{kind}{forgotten}_yaml
 task: {name}
@@ -54,20 +48,6 @@ metadata:
   version: {version}
   run: !function utils.run_of_{name}
 process_docs: !function utils.questions_of_{name}
-"""
-
-GROUP = """\
-group: {name}
-task:
-{tasks}
-{columns}metadata:
-  version: {version}
-"""
-
-COLUMN = """\
-  - metric: {metric}
-    aggregation: !function utils.mean_of_modalities
-    weight_by_size: false
 """
 
 TOKENS = {"generation": 300, "classification": 10, "cloze": 50}
