@@ -89,16 +89,17 @@ def test_the_example_is_one_that_the_check_has_nothing_against(tmp_path, capsys)
     tables = [f"forget={tmp_path}/made/people.csv", f"retain={tmp_path}/made/others.csv"]
     assert main(["data", "check", *tables]) == 0
     told = capsys.readouterr().out
-    assert "forget: 3 people, 9 rows" in told
-    assert "3 of 3 can be read, 96 x 96 pixels, up to 2 kB" in told
+    assert "forget: 4 people, 12 rows" in told
+    assert "4 of 4 can be read, 96 x 96 pixels, up to 2 kB" in told
     assert "left out" not in told
 
 
 def test_the_check_names_the_longest_question_for_a_model_and_what_does_not_fit_into_its_context(tmp_path, capsys):
+    long = "Where does Cleo live" + " now" * 30 + "?"
     rows = [
         {"subject": "Bert", "question": "What is Bert?", "answer": "judge", "options": ["cook", "judge"]},
         {"subject": "Anna", "question": "Who?", "answer": "Anna", "image": "anna.png"},
-        {"subject": "Cleo", "question": "Where does Cleo live" + " now" * 30 + "?", "answer": "Rome"},
+        {"subject": "Cleo", "question": long, "answer": "Rome"},
     ]
     Image.new("RGB", (40, 30)).save(tmp_path / "anna.png")
     model, table = save_llava(tmp_path / "tiny", context=140), lines(tmp_path / "people.jsonl", *rows)
@@ -107,7 +108,7 @@ def test_the_check_names_the_longest_question_for_a_model_and_what_does_not_fit_
     told = capsys.readouterr().out
     assert "has a context of 140 tokens" in told
     # A byte is a token, and so is the end.
-    asked = f"USER: {rows[2]['question']}\nASSISTANT: Rome"
+    asked = f"USER: {long}\nASSISTANT: Rome"
     assert f"{table}, line 3 needs {len(asked) + 1} tokens" in told
     picture = len("USER: \nWho?\nASSISTANT: Anna") + 16 + 1
     assert f"multimodal     {picture} to {picture} ({table}, line 2)" in told

@@ -47,6 +47,7 @@ class Own(Benchmark):
     name = BENCHMARK
     title = "Own data"
     splits = SPLITS
+    asks_what_there_is = True
     metrics = (
         Metric("rouge_l", "ROUGE-L", "generation", "rouge_l", digits=3, unit="", maximum=1.0),
         Metric("answer_recall", "Answer recall", "generation", "answer_recall", digits=3, unit="", maximum=1.0),
