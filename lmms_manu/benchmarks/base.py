@@ -227,6 +227,10 @@ class Benchmark(Protocol):
         """
         return iter(())
 
+    def is_at_hand(self, dataset: str) -> bool:
+        """Whether the data that a run names lies on this machine, so that a page may show its pictures unasked."""
+        return Path(dataset).is_dir()
+
     def protocol(self) -> Mapping[str, Any]:
         """What the environment says of how its questions are asked, by variable, defaults included.
 
