@@ -121,6 +121,16 @@ def test_a_gate_judges_them_and_a_leaderboard_lists_them(results, tmp_path, caps
     assert {entry["benchmark"] for entry in json.loads(board.read_text())["entries"]} == {"own"}
 
 
+def test_a_model_is_taught_the_people_to_retain_alone(tables, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LMMS_MANU_CACHE", str(tmp_path / "cache"))
+    words = [f"--{name}={path}" for name, path in tables.items()]
+    words += [f"--pretrained={save_llava(tmp_path / 'tiny')}", "--epochs=1", "--device=cpu"]
+    assert main(["finetune", "--set", "retain", *words, "--output", str(tmp_path / "gold")]) == 0
+    assert "forget/text (not taught)" in capsys.readouterr().out
+    samples = EditRecord.of_checkpoint(str(tmp_path / "gold")).samples
+    assert (samples["retain/multimodal"], samples["retain/text"]) == (PEOPLE, PEOPLE)
+
+
 def test_one_model_reads_the_likelihoods_of_both_sets_in_evaluations_of_their_own(tables, tmp_path, monkeypatch):
     monkeypatch.setattr(kept_model, "_kept", {})
     monkeypatch.setenv("LMMS_MANU_CACHE", str(tmp_path / "cache"))

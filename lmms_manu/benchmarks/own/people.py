@@ -176,6 +176,15 @@ def stored_bytes(picture: EncodedPicture) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
+def picture_problem(row: Row) -> str:
+    """What is wrong with the picture of a row that is none of `People.whole`, with its place and name."""
+    path = row.picture.path if row.picture is not None and row.picture.content is None else None
+    if path is None:
+        return f"{row.place}, column image: the picture is cut off, or none"
+    is_there = Path(path).is_file()
+    return f"{row.place}, column image: {path!r} is {'cut off, or no picture' if is_there else 'no file'}"
+
+
 def _is_whole(picture: EncodedPicture | None) -> bool:
     return picture is not None and picture.is_whole()
 
