@@ -75,15 +75,13 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self._rank, self._world_size = rank_and_world()
-        requested = take_requested_tasks()
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
             self._documents_checked = False
             self._forgotten = _forgotten(plan)
-            announce_choice(plan.unlearning)
-            check_questions(requested)
-            _check_people(self._forgotten, people_of_tasks(requested))
+            self._choice = plan.unlearning
+            self._check_requested()
             self.batch_size: str = answering.batch_size
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
@@ -118,9 +116,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         model, known = kept_or_made(cls, arguments, lambda: cls(**arguments))
         if known:
             with take_down_on_failure():
-                requested = take_requested_tasks()
-                check_questions(requested)
-                _check_people(model._forgotten, people_of_tasks(requested))
+                model._check_requested()
             model._announce()
         return model
 
@@ -226,6 +222,18 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             return
         with contextlib.closing(KeptAnswers(folder, model, self._rank)) as kept:
             yield kept
+
+    def _check_requested(self) -> None:
+        """Says to benchmarks whom the model was to forget, and refuses tasks that ask about others, or about nobody.
+
+        Raises:
+            DataError: the data has no questions for a task.
+            SettingError: a task asks about others.
+        """
+        requested = take_requested_tasks()
+        announce_choice(self._choice)
+        check_questions(requested)
+        _check_people(self._forgotten, people_of_tasks(requested))
 
     def _announce(self) -> None:
         """Says to tasks, log and whoever started the harness that this is the model of the evaluation."""

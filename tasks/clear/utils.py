@@ -13,7 +13,7 @@ from typing import Any
 
 from datasets import Dataset
 
-from lmms_manu.benchmarks import aggregations
+from lmms_manu.benchmarks import aggregations, given_answers
 from lmms_manu.benchmarks.clear import likelihoods, prompts, results
 from lmms_manu.benchmarks.clear.names import TASKS, config_of
 from lmms_manu.benchmarks.clear.questions import LeafQuestions, load_questions
@@ -47,16 +47,16 @@ def doc_to_text(doc: Mapping[str, Any]) -> str:
     return prompts.question_text(doc)
 
 
-def doc_to_visual(doc: Mapping[str, Any]) -> prompts.Asked:
+def doc_to_visual(doc: Mapping[str, Any]) -> given_answers.Asked:
     """The picture, decoded now; none where a question is asked as text."""
     if TASKS[doc["leaf"]].modality == "text":
-        return prompts.Asked([])
-    return prompts.Asked([ClearSource(doc["dataset"]).image(doc["config"], doc["row"])], doc["answers"])
+        return given_answers.Asked([])
+    return given_answers.Asked([ClearSource(doc["dataset"]).image(doc["config"], doc["row"])], doc["answers"])
 
 
-def doc_to_messages(doc: Mapping[str, Any]) -> prompts.Asked:
+def doc_to_messages(doc: Mapping[str, Any]) -> given_answers.Asked:
     """The question as a chat message."""
-    return prompts.messages(doc_to_text(doc), doc_to_visual(doc))
+    return given_answers.messages(doc_to_text(doc), doc_to_visual(doc))
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:

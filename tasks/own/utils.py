@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from PIL import Image
 
-from lmms_manu.benchmarks import aggregations
+from lmms_manu.benchmarks import aggregations, given_answers
 from lmms_manu.benchmarks.own import questions, results
 from lmms_manu.benchmarks.own.files import current
 from lmms_manu.benchmarks.own.names import TASKS
@@ -46,21 +45,20 @@ def doc_to_text(doc: Mapping[str, Any]) -> str:
     return questions.question_text(doc)
 
 
-def doc_to_visual(doc: Mapping[str, Any]) -> list[Image.Image]:
+def doc_to_visual(doc: Mapping[str, Any]) -> given_answers.Asked:
     """The picture, decoded now; none where a question is asked as text."""
     task = TASKS[doc["leaf"]]
     if task.modality == "text":
-        return []
+        return given_answers.Asked([], doc["answers"])
     row = load_people(current()).rows(task.split)[doc["position"]]
     if row.picture is None:
         raise DataError(f"{row.place} has lost its picture since the questions were read.")
-    return [row.picture.decode(f"the picture of {row.place}")]
+    return given_answers.Asked([row.picture.decode(f"the picture of {row.place}")], doc["answers"])
 
 
-def doc_to_messages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+def doc_to_messages(doc: Mapping[str, Any]) -> given_answers.Asked:
     """The question as a chat message."""
-    shown = [{"type": "image", "url": picture} for picture in doc_to_visual(doc)]
-    return [{"role": "user", "content": [*shown, {"type": "text", "text": doc_to_text(doc)}]}]
+    return given_answers.messages(doc_to_text(doc), doc_to_visual(doc))
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:
