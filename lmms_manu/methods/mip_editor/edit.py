@@ -71,7 +71,8 @@ def edit(checkpoint: Checkpoint, examples: Parts, settings: MipEditorSettings) -
     task = _task(checkpoint, blocks, examples, settings, chosen)
     sizes = [sum(len(own) for part, own in examples.items() if part.set == group) for group in ("forget", "retain")]
     trained = train(checkpoint, task, settings.training(*sizes))
-    details |= {"steps": trained.steps, "curve": list(trained.curve)}
+    learnt = ["retain" if settings.ablation == "no_misdirection" else "forget"]
+    details |= {"steps": trained.steps, "learnt": learnt, "curve": list(trained.curve)}
     diverged = divergence(trained.curve, checkpoint.model.config.get_text_config().vocab_size)
     if diverged is not None:
         details["diverged"] = diverged
