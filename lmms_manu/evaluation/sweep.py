@@ -76,7 +76,7 @@ def with_controls(points: Sequence[Point], count: int) -> tuple[Point, ...]:
         raise SettingError(f"control={count} is out of range: allowed is at least 1.")
     found: list[Point] = []
     for point in points:
-        drawn = [_control(point, seed) for seed in range(count)]
+        drawn = [control_of(point, seed) for seed in range(count)]
         found += [point, *(control for control in drawn if control is not None)]
     if len(found) == len(points):
         asked = ", ".join(point.name for point in points)
@@ -84,7 +84,8 @@ def with_controls(points: Sequence[Point], count: int) -> tuple[Point, ...]:
     return tuple(found)
 
 
-def _control(point: Point, seed: int) -> Point | None:
+def control_of(point: Point, seed: int) -> Point | None:
+    """The random control of a point, of the same size; None where it has none."""
     method = method_class(str(point.model_args.get("method", DEFAULT_METHOD)))
     own = {name: value for name, value in point.model_args.items() if name in method.config_class.names()}
     (config,) = from_arguments(own, method.config_class)
