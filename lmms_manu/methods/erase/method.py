@@ -29,6 +29,7 @@ class Erase(Method[EraseSettings]):
     config_class = EraseSettings
     label_fields = ("keep",)
     strength = "keep"
+    strengths = (32, 16, 8, 4)
 
     def variant(self) -> dict[str, Value]:
         """The settings of the label, and those that differ from the defaults."""

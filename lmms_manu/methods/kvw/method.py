@@ -20,6 +20,7 @@ class Kvw(Method[KvwSettings]):
     name = NAME
     config_class = KvwSettings
     strength = "strength"
+    strengths = (1, 2, 4, 8)
 
     def variant(self) -> dict[str, Value]:
         """Recipe, strength, and the settings that differ from the defaults."""

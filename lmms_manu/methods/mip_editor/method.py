@@ -26,6 +26,7 @@ class MipEditor(Method[MipEditorSettings]):
     config_class = MipEditorSettings
     label_fields = ("recipe", "epochs")
     strength = "epochs"
+    strengths = (1, 2, 4)
 
     def variant(self) -> dict[str, Value]:
         """Recipe, ablation and epochs, and the settings that differ from the recipe's."""

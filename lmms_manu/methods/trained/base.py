@@ -37,6 +37,7 @@ class Trains(Method[S]):
 
     label_fields: ClassVar[tuple[str, ...]] = ("recipe", "epochs")
     strength = "epochs"
+    strengths = (1, 2, 4)
 
     learnt: ClassVar[tuple[str, ...]] = ("forget",)
     """The sets that an epoch goes through; what is retained stands beside them."""
