@@ -42,7 +42,12 @@ from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.plugins.conversion import RequestConverter, task_of
-from lmms_manu.plugins.harness_processes import check_same_questions, join_launched_processes, take_down_on_failure
+from lmms_manu.plugins.harness_processes import (
+    check_same_documents,
+    check_same_questions,
+    join_launched_processes,
+    take_down_on_failure,
+)
 from lmms_manu.plugins.kept_model import kept_or_made
 from lmms_manu.plugins.options import refuse_options, running_options
 from lmms_manu.plugins.requested_tasks import People, people_of, people_of_tasks, take_requested_tasks
@@ -73,6 +78,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
+            self._documents_checked = False
             self._forgotten = _forgotten(plan)
             self._choice = plan.unlearning
             self._check_requested()
@@ -134,8 +140,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             SettingError: a task needs a judge and none is configured.
         """
         with take_down_on_failure():
-            # Where the harness is given a model that is there already, this is the first that it hears of the rest.
-            refuse_options(running_options())
+            self._begin()
             note_evaluated(self.record)
             check_judge_of_tasks((task_of(request) for request in requests), os.environ)
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
@@ -160,7 +165,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         the task; inside a result it arrives as it is.
         """
         with take_down_on_failure():
-            refuse_options(running_options())
+            self._begin()
             converter = self._converter()
             scores = self._scorer.score(converter.continuation(request) for request in requests)
             return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for (one,) in scores]
@@ -175,9 +180,26 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
 
         The harness calls it in every process once all is answered, also in one that had nothing to answer.
         """
+        with take_down_on_failure():
+            self._check_documents()
+        self._documents_checked = False
         self._report()
         self._encoder.pictures.clear()
         release_memory()
+
+    def _begin(self) -> None:
+        """Checks what is only known once the harness asks: its options, and the documents of all processes."""
+        options = running_options()
+        # Where the harness is given a model that is there already, this is the first that it hears of the rest.
+        refuse_options(options)
+        if options.get("response_cache") is None:  # with one, a process may find all of its answers there
+            self._check_documents()
+
+    def _check_documents(self) -> None:
+        """Compares the tasks' documents between processes, once an evaluation; all of them have to call it."""
+        if not self._documents_checked:
+            check_same_documents(self.task_dict)
+            self._documents_checked = True
 
     def _convert(self, converter: RequestConverter, request: Instance) -> PromptRequest:
         return converter.chat(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from transformers import (
 
 from lmms_manu.errors import ModelError
 from lmms_manu.models.adapters import MergedAdapter, base_and_adapter, merge_adapter
+from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.completeness import refuse_incomplete
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.processors import Processor, load_processor
@@ -75,6 +77,11 @@ class Checkpoint:
         """The number of tokens that prompt and answer may have together; None if the model states none."""
         length = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return length if isinstance(length, int) and length > 0 else None
+
+    @cached_property
+    def mlp_blocks(self) -> tuple[MlpBlock, ...]:
+        """The MLP blocks of both towers, found once; errors as in `find_mlp_blocks`."""
+        return find_mlp_blocks(self.model, self.settings.mlp_blocks)
 
     def accepts(self, argument: str) -> bool:
         """Whether the model's forward pass declares this argument, such as `logits_to_keep`."""

@@ -19,8 +19,7 @@ from lmms_manu.benchmarks.clear.names import TASKS, config_of
 from lmms_manu.benchmarks.clear.questions import LeafQuestions, load_questions
 from lmms_manu.benchmarks.clear.source import ClearSource
 from lmms_manu.methods.evaluated import evaluated
-from lmms_manu.plugins.options import running_options
-from lmms_manu.versions import installed
+from lmms_manu.plugins.options import run_description
 
 count = aggregations.count
 harmonic_mean = likelihoods.harmonic_mean
@@ -83,10 +82,4 @@ def _questions_of(leaf: str) -> Callable[[Dataset], Dataset]:
 
 def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
-    # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
-    edit = getattr(running_options().get("model"), "record", None) or evaluated()
-    return {
-        "dataset": _load(leaf).source.path,
-        "edit": edit.as_dict() if edit else None,
-        "versions": installed(),
-    }
+    return run_description(_load(leaf).source.path)

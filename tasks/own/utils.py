@@ -20,8 +20,7 @@ from lmms_manu.benchmarks.own.names import TASKS
 from lmms_manu.benchmarks.own.people import load_people
 from lmms_manu.errors import DataError
 from lmms_manu.methods.evaluated import evaluated
-from lmms_manu.plugins.options import running_options
-from lmms_manu.versions import installed
+from lmms_manu.plugins.options import run_description
 
 FILES = {"data_files": {"train": str(Path(__file__).with_name("placeholder.jsonl"))}}
 
@@ -83,10 +82,4 @@ def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
     files = current()
     load_people(files).rows(TASKS[leaf].split)
-    # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
-    edit = getattr(running_options().get("model"), "record", None) or evaluated()
-    return {
-        "dataset": str(files),
-        "edit": edit.as_dict() if edit else None,
-        "versions": installed(),
-    }
+    return run_description(str(files))
