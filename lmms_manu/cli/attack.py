@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from lmms_manu.errors import SettingError
+from lmms_manu.methods.registry import settings_classes
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import parse_arguments
 
-_PEOPLE = ("benchmark", "forget_ratio", "max_samples", "prompt")
+_OF_THE_EDIT = ("method", "edit", "save_edit", "edit_cache")
+"""What the arguments of the data say of the edit, and not of the people."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,15 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    edited = parse_arguments(arguments.model_args)
-    shared = {name: value for name, value in edited.items() if name in (*ModelSettings.names(), *_PEOPLE)}
-    models = {"vanilla": {**shared, "method": "none"}, "edited": edited}
-    if arguments.gold:
-        models["gold"] = {**shared, "method": "none", **parse_arguments(arguments.gold)}
-    if arguments.control:
-        models["control"] = parse_arguments(arguments.control)
-    if edited.get("method") == "none":
-        raise SettingError("method=none forgets nobody, so that there is nothing to bring back: name a method.")
+    models = models_of(arguments.model_args, arguments.gold, arguments.control)
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.attacks.registry import attacks
     from lmms_manu.attacks.run import run as attack
@@ -48,3 +43,28 @@ def run(arguments: argparse.Namespace) -> int:
         shares = " ".join(f"{label} {value:.2f}" for label, value in parts if value is not None)
         print(f"{one.attack:32} {one.before:.3f} -> {one.after:.3f}  {shares}  {one.verdict}")
     return 0
+
+
+def models_of(model_args: str, gold: str = "", control: str = "") -> dict[str, dict[str, Any]]:
+    """The arguments of each model that is attacked: all of them were asked about the same people.
+
+    Args:
+        model_args: those of the edited model.
+        gold: what differs in the model that never met the people; empty for none.
+        control: those of a control; empty for none.
+
+    Raises:
+        SettingError: the edited model forgets nobody.
+    """
+    edited = parse_arguments(model_args)
+    of_data, _ = settings_classes(edited)
+    people = [name for name in of_data.names() if name not in _OF_THE_EDIT]
+    shared = {name: value for name, value in edited.items() if name in (*ModelSettings.names(), *people)}
+    models = {"vanilla": {**shared, "method": "none"}, "edited": edited}
+    if gold:
+        models["gold"] = {**shared, "method": "none", **parse_arguments(gold)}
+    if control:
+        models["control"] = parse_arguments(control)
+    if edited.get("method") == "none":
+        raise SettingError("method=none forgets nobody, so that there is nothing to bring back: name a method.")
+    return models
