@@ -20,6 +20,7 @@ COMMANDS = {
     "lay-out": "put the embedded models, their data and stand-ins into a folder, under the real names",
     "evaluate": "run a suite of benchmarks through lmms-eval, resuming what is missing",
     "sweep": "evaluate several prune rates and recipes from one measurement",
+    "compare": "hold methods against each other at the same cost, each at its best strength",
     "report": "turn results into tables, plots and a page",
     "validity": "say whether a model knows the people to forget, and which metrics can tell",
     "gate": "check results against conditions; the exit code says whether they hold",

@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         shown = _with_reference(report, arguments.reference)
         terminal.show(shown, console)
         if arguments.output:
-            _write(shown, Path(arguments.output), arguments.dataset, console)
+            write_report(shown, Path(arguments.output), arguments.dataset, console)
             console.print(f"wrote {Path(arguments.output) / 'report.html'} and its tables", markup=False)
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
@@ -163,7 +163,8 @@ def _refuse_foreign(folder: Path) -> None:
         )
 
 
-def _write(report: Report, folder: Path, dataset: str | None, console: Console) -> None:
+def write_report(report: Report, folder: Path, dataset: str | None, console: Console) -> None:
+    """Writes a report's page and tables into a folder; pictures are those of `dataset`, or of the runs' own."""
     page = _page(report, dataset, console)
     folder.mkdir(parents=True, exist_ok=True)
     # First, because it is what tells a report, even one that was cut off here, from somebody else's files.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lmms_manu.benchmarks.registry import announce_choice
@@ -71,7 +71,9 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, object
     )
 
 
-def evaluate_all(arguments: argparse.Namespace, evaluations: Sequence[Evaluation]) -> bool:
+def evaluate_all(
+    arguments: argparse.Namespace, evaluations: Sequence[Evaluation], say: Callable[[str], None] = say
+) -> bool:
     """Runs evaluations, several at once where there is room; returns whether every part of each has its results."""
     first = evaluations[0]
     checkpoints = {str(one.model_args.get("pretrained") or DEFAULT_CHECKPOINT) for one in evaluations}

@@ -107,6 +107,9 @@ class Method(Generic[S]):
     strength: ClassVar[str | None] = None
     """The setting among them that says how much is done; a curve has it as its axis."""
 
+    strengths: ClassVar[tuple[float, ...]] = ()
+    """The values of it that a comparison tries where nobody names others, the mildest first."""
+
     def __init__(self, config: S | None = None, **settings: Any) -> None:
         if config is not None and settings:
             raise TypeError(f"{type(self).__name__} takes its configuration or the settings by name, not both.")

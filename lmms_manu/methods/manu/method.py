@@ -32,6 +32,7 @@ class Manu(Method[ManuSettings]):
     label_fields = ("recipe", "prune_rate")
     units = {"prune_rate": "%"}  # noqa: RUF012, read only
     strength = "prune_rate"
+    strengths = (2, 5, 10, 20)
 
     def retain_samples(self) -> Literal["all", "match"]:
         """The authors' code takes as many samples to retain as there are to forget; the paper takes all."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.methods.base import Edit, Method
+from lmms_manu.methods.control import CONTROL
 from lmms_manu.methods.mip_editor.config import NAME, MipEditorSettings
 from lmms_manu.methods.record import Value
 from lmms_manu.models.settings import ModelSettings
@@ -25,6 +26,7 @@ class MipEditor(Method[MipEditorSettings]):
     config_class = MipEditorSettings
     label_fields = ("recipe", "epochs")
     strength = "epochs"
+    strengths = (1, 2, 4)
 
     def variant(self) -> dict[str, Value]:
         """Recipe, ablation and epochs, and the settings that differ from the recipe's."""
@@ -38,7 +40,7 @@ class MipEditor(Method[MipEditorSettings]):
         for name, value in config.deviations().items():
             if name != "epochs":
                 found[name] = f"{name}={value}" if isinstance(value, str) else value
-        return {**found, **({"control": f"control {config.seed}"} if config.random_control else {})}
+        return {**found, **(CONTROL if config.random_control else {})}
 
     def description(self) -> str:
         config = self.config
