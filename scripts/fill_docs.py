@@ -16,12 +16,14 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from lmms_manu import variables
 from lmms_manu.answering.settings import AnsweringSettings
 from lmms_manu.cli.main import COMMANDS
 from lmms_manu.methods.registry import METHODS, method_class
 from lmms_manu.methods.settings import UnlearningSettings
+from lmms_manu.methods.trained.config import ForgettingSettings
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import markdown_table
 from lmms_manu.training.settings import TrainingSettings
@@ -32,13 +34,20 @@ SECTION = re.compile(r"(<!-- (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTAL
 
 def own_arguments() -> str:
     """The arguments that single methods add to those of every training."""
+
+    def row(whose: str, field: dataclasses.Field[Any]) -> str:
+        default = "" if field.default is None else f"`{field.default}`"
+        return f"| {whose} | `{field.name}` | {default} | {field.metadata['help']} |"
+
+    shared, every = TrainingSettings.names(), ForgettingSettings.names()
     rows = ["| method | argument | default | meaning |", "|---|---|---|---|"]
+    rows += [
+        row("all that forget", field) for field in dataclasses.fields(ForgettingSettings) if field.name not in shared
+    ]
     for name in METHODS:
         config = method_class(name).config_class
-        for field in dataclasses.fields(config) if issubclass(config, TrainingSettings) else ():
-            if field.name not in TrainingSettings.names():
-                default = "" if field.default is None else f"`{field.default}`"
-                rows.append(f"| `{name}` | `{field.name}` | {default} | {field.metadata['help']} |")
+        if issubclass(config, TrainingSettings):
+            rows += [row(f"`{name}`", field) for field in dataclasses.fields(config) if field.name not in every]
     return "\n".join(rows)
 
 

@@ -75,6 +75,7 @@ FLOORS = (
     "settings",
     "versions",
     "files",
+    "yaml_files",
     "sources",
     "signals",
     "names",

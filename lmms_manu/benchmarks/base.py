@@ -143,6 +143,8 @@ class Benchmark(Protocol):
         quality: counts of answers that could not be used; less is better.
         ratios: the forget ratios that it offers, in percent; empty if there is one forget set only.
         settings: its own arguments, a class derived from `UnlearningSettings`; None if it has no further ones.
+        asks_what_there_is: whether its data decides which of its tasks there are; the others are no gap of a run, and
+            a mean is over the modalities that were asked.
         tasks_folder: the folder of its task files, None for tasks that the package brings or the user includes.
     """
 
@@ -153,6 +155,7 @@ class Benchmark(Protocol):
     quality: ClassVar[tuple[Metric, ...]] = ()
     ratios: ClassVar[tuple[int, ...]] = ()
     settings: ClassVar[type[Settings] | None] = None
+    asks_what_there_is: ClassVar[bool] = False
     tasks_folder: ClassVar[Path | None] = None
 
     def tasks(self) -> Sequence[Task]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lmms_manu.benchmarks.draw_by_rule import first_by_rule
 from lmms_manu.errors import DataError
 from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.measuring.rendered import RenderedExample
+
+CONTROL: Mapping[str, str] = {"control": "control"}
+"""What the variant of a control has beside the settings; draws are told apart by their seeds, as runs are."""
 
 CONTROL_HELP = (
     "A control of the same size: in the place of those to forget, as many people drawn from those to retain are "

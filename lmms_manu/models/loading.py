@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from transformers import (
 
 from lmms_manu.errors import ModelError
 from lmms_manu.models.adapters import MergedAdapter, base_and_adapter, merge_adapter
+from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.completeness import refuse_incomplete
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.processors import Processor, load_processor
@@ -76,6 +78,11 @@ class Checkpoint:
         length = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return length if isinstance(length, int) and length > 0 else None
 
+    @cached_property
+    def mlp_blocks(self) -> tuple[MlpBlock, ...]:
+        """The MLP blocks of both towers, found once; errors as in `find_mlp_blocks`."""
+        return find_mlp_blocks(self.model, self.settings.mlp_blocks)
+
     def accepts(self, argument: str) -> bool:
         """Whether the model's forward pass declares this argument, such as `logits_to_keep`."""
         return argument in inspect.signature(self.model.forward).parameters
@@ -126,16 +133,7 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
         SettingError: the device does not exist here.
     """
     device = resolve_device(settings)
-    _check_sources(settings)
-    base, adapter = base_and_adapter(settings)
-    source: dict[str, Any] = {
-        "revision": settings.revision if base == settings.checkpoint else None,
-        "trust_remote_code": settings.trust_remote_code,
-    }
-    try:
-        config = AutoConfig.from_pretrained(base, **source)
-    except Exception as error:  # every type checks its fields in its own way
-        raise ModelError(f"pretrained={base!r} cannot be loaded: {reason_of(error)}") from error
+    base, adapter, source, config = _find(settings)
     loader = _loader(config)
     processor = load_processor(settings, config, pictures=loader is AutoModelForImageTextToText)
     options = {name: value for name in _OPTIONS if (value := getattr(settings, name)) is not None}
@@ -153,6 +151,39 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     if model.training:
         model.eval()
     return Checkpoint(model, processor, device, settings, adapter=merged)
+
+
+def checkpoint_without_weights(settings: ModelSettings) -> Checkpoint:
+    """A checkpoint of whose weights nothing is read, for whoever only makes prompts for it.
+
+    Raises:
+        ModelError: there is no such checkpoint, or it has no processor.
+    """
+    _, _, _, config = _find(settings)
+    processor = load_processor(settings, config, pictures=_loader(config) is AutoModelForImageTextToText)
+    model = model_without_weights(settings)
+    if model is None:
+        raise ModelError(f"pretrained={settings.checkpoint!r} is of a model that cannot be made without its weights.")
+    return Checkpoint(model, processor, torch.device("cpu"), settings)
+
+
+def _find(settings: ModelSettings) -> tuple[str, str | None, dict[str, Any], PreTrainedConfig]:
+    """The checkpoint to load, the adapter to merge, how to read the checkpoint's files, and its configuration.
+
+    Raises:
+        ModelError: there is no such checkpoint, or none of its configuration.
+    """
+    _check_sources(settings)
+    base, adapter = base_and_adapter(settings)
+    source: dict[str, Any] = {
+        "revision": settings.revision if base == settings.checkpoint else None,
+        "trust_remote_code": settings.trust_remote_code,
+    }
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(base, **source)
+    except Exception as error:  # every type checks its fields in its own way
+        raise ModelError(f"pretrained={base!r} cannot be loaded: {reason_of(error)}") from error
+    return base, adapter, source, config
 
 
 def _loader(config: PreTrainedConfig) -> Any:

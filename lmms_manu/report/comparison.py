@@ -17,6 +17,7 @@ from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence, Report
 from lmms_manu.report.controls import controls_of, is_control
 from lmms_manu.report.derived import derive
 from lmms_manu.report.metrics import MEAN, Column, columns, columns_by_name, quality_columns
+from lmms_manu.report.not_asked import asked_tasks, not_asked
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.ranking import ranked
 from lmms_manu.report.runs import Run, chosen_on, problems_of
@@ -170,6 +171,7 @@ class _Builder:
         self._columns = self._measured_columns()
 
     def section(self) -> Section:
+        self._problems += not_asked(self._benchmark, self._ratio, self._runs)
         levels = {run.name: self._levels(run) for run in self._runs}
         base = levels.get(self._baseline.name) if self._baseline else None
         evidence = self._evidence(levels, base)
@@ -213,14 +215,21 @@ class _Builder:
             column
             for column in columns()
             if column.task in present
-            or (column.benchmark == self._benchmark and any(task.group in groups for task in column.members))
+            or (
+                column.benchmark == self._benchmark
+                and any(task.group in groups for task in column.members)
+                and asked_tasks(column, self._ratio, self._runs)
+            )
         )
 
     def _levels(self, run: Run) -> dict[CellKey, Cell]:
         cells: dict[CellKey, Cell] = {}
         own = [column for column in quality_columns() if column.benchmark == self._benchmark]
         for column in (*self._columns, *own):
-            by_view = {view: self._cell(run, column, task) for view, task in column.tasks(self._ratio).items()}
+            by_view = {
+                view: self._cell(run, column, task)
+                for view, task in asked_tasks(column, self._ratio, self._runs).items()
+            }
             if MEAN not in by_view:
                 by_view[MEAN] = _mean(list(by_view.values()))
             for view, cell in by_view.items():

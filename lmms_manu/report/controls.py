@@ -12,7 +12,7 @@ from lmms_manu.report.runs import Run
 
 def is_control(run: Run) -> bool:
     """Whether a run's edit is a control."""
-    return _controlled(run) is not None
+    return controlled(run) is not None
 
 
 def controls_of(run: Run, runs: Sequence[Run]) -> tuple[str, ...]:
@@ -24,12 +24,13 @@ def controls_of(run: Run, runs: Sequence[Run]) -> tuple[str, ...]:
         other.name
         for other in runs
         if other.edit
-        and (like := _controlled(other)) is not None
+        and (like := controlled(other)) is not None
         and (other.edit.method, other.edit.checkpoint, dict(like)) == mine
     )
 
 
-def _controlled(run: Run) -> Mapping[str, Value] | None:
+def controlled(run: Run) -> Mapping[str, Value] | None:
+    """The variant that a run is a control of; None for one that is none."""
     if run.edit is None or not run.edit.edited:
         return None
     try:

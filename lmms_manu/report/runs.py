@@ -201,7 +201,9 @@ def _cut_short(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
 def _gaps(name: str, results: Mapping[str, TaskResult]) -> list[Problem]:
     """Tasks that are missing from a split that was run, and questions that were left out."""
     problems = []
-    for group in dict.fromkeys(known.group for known in map(find_task, results) if known):
+    asked = [known for known in map(find_task, results) if known]
+    whole = [known for known in asked if not get_benchmark(known.benchmark).asks_what_there_is]
+    for group in dict.fromkeys(known.group for known in whole):
         missing = [known.name for known in tasks().values() if known.group == group and known.name not in results]
         if missing:
             problems.append(Problem("missing", f"{name}: {group} was run without {', '.join(missing)}."))

@@ -77,6 +77,49 @@ def test_a_word_adds_random_controls_of_the_same_size(tmp_path, capsys):
     assert "erased has no random control of the same size: leave --control out" in capsys.readouterr().err
 
 
+RUNS = """
+model_args: {forget_ratio: 10}
+control: 2
+runs:
+  gold: {method: none, pretrained: some/gold}
+  ga: &training {method: ga, epochs: 3, learning_rate: 1e-4, seed: [0, 1]}
+  npo: {<<: *training, method: npo, beta: 0.5}
+  none_of_it: {method: prompting}
+"""
+
+
+def test_a_file_names_runs_of_several_methods_with_their_seeds_and_controls(tmp_path, capsys):
+    file = tmp_path / "runs.yaml"
+    file.write_text(RUNS)
+
+    def planned(*more, code=0):
+        assert main.main(["sweep", "--config", str(file), "--output", str(tmp_path), "--dry-run", *more]) == code
+        return capsys.readouterr()
+
+    every = [line.split("/")[-2] for line in planned().out.splitlines() if "/mllmu_forget: " in line]
+    trained = ["{0}-seed0", "{0}-control0", "{0}-control1", "{0}-seed1"]
+    named = [name.format(method) for method in ("ga", "npo") for name in trained]
+    assert every == ["vanilla", "gold", *named, "none_of_it"]
+    assert "--model_args forget_ratio=10,method=npo,epochs=3,learning_rate=1e-4,beta=0.5,seed=1 " in planned().out
+    assert "npo-control1" not in planned("--control", "1").out
+    assert "forget_ratio=15" not in planned("--model-args", "max_samples=9").out
+    assert "--method, --epochs beside --config" in planned("--method", "ga", "--epochs", "1", code=2).err
+    for wrong, said in (
+        ("runs: {vanilla: {method: none}}", "is evaluated in any case"),
+        ("runs: {a: {method: ga, epochs: [[1]]}}", r"runs.a.epochs=[[1]] is neither a value nor a list"),
+        ("runs: {a: 3}", "runs.a is no table of settings"),
+        ("run: {}", "holds no runs"),
+        ("runs: {a: {method: gaa}}", "Did you mean 'ga'"),
+        ("runs: {a: {method: ga, epohcs: 1}}", "Did you mean 'epochs'"),
+        ("model_args: {seed: [1, 2]}\nruns: {a: {method: ga}}", "model_args.seed has several values"),
+        ("control: many\nruns: {a: {method: ga}}", "control='many' is no number"),
+        ("contrl: 1\nruns: {a: {method: ga}}", "Did you mean 'control'"),
+        ("runs: {a: {method: ga}, a: {method: kl}}", "the key 'a' stands twice"),
+    ):
+        file.write_text(wrong)
+        assert said in planned(code=2).err
+
+
 def test_a_baseline_is_evaluated_once_for_all_sweeps(monkeypatch, tmp_path, capsys):
     asked = []
 

@@ -141,7 +141,7 @@ def test_one_tower_some_layers_and_a_control_are_settings(erasing):
     _, record = plan({**erasing, "towers": "language", "layers": "last1", "target": "retain_mean"}).load()
     assert record.counts == {"language": (1, 1)}
     _, control = plan({**erasing, "retain_samples": "all", "random_control": True, "seed": 1}).load()
-    assert control.label == "erase keep 4 control 1"
+    assert control.label == "erase keep 4 control"
     assert control.fingerprint != record.fingerprint
     assert "control" in control.description
 

@@ -9,7 +9,7 @@ import torch
 from support.models import save_llava
 
 from lmms_manu.cli.main import main
-from lmms_manu.errors import SettingError
+from lmms_manu.errors import DataError, SettingError
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.unlearn import plan
@@ -56,6 +56,23 @@ def test_an_edit_is_found_again_and_trained_on_the_weights_too(quick):
     assert found == record
     assert record.change == "tensors"
     assert torch.equal(logits(first), logits(again))
+
+
+def test_a_control_forgets_as_many_others_and_is_known_as_one(quick):
+    given = {**quick, "method": "ga", "retain_samples": "all", "edit_cache": False, "epochs": 1}
+    _, record = plan(given).load()
+    method = method_class("ga")
+    drawn = method(**{name: given[name] for name in ("learning_rate", "epochs")}).control(seed=1)
+    assert drawn == {"random_control": True, "seed": 1}
+    _, control = plan({**given, **drawn}).load()
+    assert control.label == f"{record.label} control"
+    assert method.controlled(control) == record.variant
+    assert method.controlled(record) is None
+    assert "drawn at random from those to retain, as a control" in control.description
+    first, other = (made.details["curve"][0]["learn_cross_entropy"] for made in (record, control))
+    assert first != other, "the model is asked about others"
+    with pytest.raises(DataError, match="has to leave"):
+        plan({**given, **drawn, "retain_samples": "match"}).load()
 
 
 def test_recipes_say_what_is_trained(quick):

@@ -125,7 +125,7 @@ def test_a_control_is_as_large_and_elsewhere(weakening):
     found, control = (plan({**weakening, "random_control": own}).load()[1] for own in (False, True))
     assert control.details["mean_gates"] == pytest.approx(found.details["mean_gates"])
     assert control.fingerprint != found.fingerprint
-    assert control.label == "kvw paper strength 1 control 0"
+    assert control.label == "kvw paper strength 1 control"
 
 
 @pytest.mark.parametrize(

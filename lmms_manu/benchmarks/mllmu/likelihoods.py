@@ -15,7 +15,7 @@ from typing import Any
 from datasets import Dataset
 
 from lmms_manu import likelihood_metrics as metrics
-from lmms_manu.answering.requests import Likelihood, read_back
+from lmms_manu.benchmarks.given_answers import likelihoods_of
 from lmms_manu.benchmarks.mllmu import prompt_building
 from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings
 from lmms_manu.benchmarks.mllmu.names import LIKELIHOODS, TASKS, Leaf, likelihood_leaves
@@ -24,7 +24,6 @@ from lmms_manu.benchmarks.mllmu.questions import DOCUMENT_FEATURES, LEAVES, Leaf
 from lmms_manu.benchmarks.mllmu.results import account, picture_is_broken
 from lmms_manu.benchmarks.mllmu.source import DatasetSource
 from lmms_manu.benchmarks.sample import Sample, Score, text_of
-from lmms_manu.errors import DataError
 
 Document = Mapping[str, Any]
 
@@ -89,7 +88,8 @@ def score(document: Document, response: str, edit: str | None = None) -> dict[st
     """
     if picture_is_broken(document):
         return {"skipped": {"leaf": document["skipped"], "here": 1}}
-    right, *wrong = _likelihoods(document, response)
+    texts = answers(document)
+    right, *wrong = likelihoods_of(response, len(texts), prompt_building.label(document))
     leaf = LEAVES[document["leaf"]]
     values: dict[str, float] = {}
     log_ratio: float | None = None
@@ -104,7 +104,6 @@ def score(document: Document, response: str, edit: str | None = None) -> dict[st
         values["answer_probability"] = metrics.answer_probability(right.log_probs)
         values["exact_memorisation"] = metrics.exact_memorisation(right.likeliest)
         values["extraction_strength"] = metrics.extraction_strength(right.likeliest)
-    texts = answers(document)
     told = account(document, response="", target=texts[0], edit=edit)
     told |= {
         "task": leaf.task,
@@ -138,21 +137,6 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
 
 def _asked(document: Document) -> Document:
     return prompt_building.openly(document) if document["options"] else document
-
-
-def _likelihoods(document: Document, response: str) -> list[Likelihood]:
-    try:
-        found = read_back(response)
-    except ValueError as error:
-        found, reason = [], f" ({error})"
-    else:
-        reason = ""
-    if len(found) != len(answers(document)):
-        raise DataError(
-            f"{prompt_building.label(document)}: likelihoods are needed, and the model gave {response[:60]!r}{reason}. "
-            "Only lmms-manu's own models score given answers: leave the tasks of likelihoods out for others."
-        )
-    return found
 
 
 def _told(scored: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lmms_manu import variables
 from lmms_manu.benchmarks.own.files import HOW_TO_NAME, Files
-from lmms_manu.benchmarks.own.names import SETS, SPLITS
+from lmms_manu.benchmarks.own.names import FORGOTTEN, SETS
 from lmms_manu.benchmarks.own.rows import Row, of_set, read_row
 from lmms_manu.benchmarks.own.tables import Table, read_table
 from lmms_manu.benchmarks.pictures import EncodedPicture
@@ -22,8 +22,6 @@ from lmms_manu.errors import DataError
 from lmms_manu.sources import expanded
 
 logger = logging.getLogger(__name__)
-
-_FORGOTTEN = frozenset(split.name for split in SPLITS if split.is_forgotten)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +66,7 @@ class People:
     def in_both(self) -> list[str]:
         """Who stands among those to forget and among the others."""
         forgotten, others = (
-            {row.subject for name, rows in self.sets.items() if (name in _FORGOTTEN) is side for row in rows}
+            {row.subject for name, rows in self.sets.items() if (name in FORGOTTEN) is side for row in rows}
             for side in (True, False)
         )
         return sorted(forgotten & others)
@@ -78,8 +76,8 @@ class People:
         by_size: dict[int, list[tuple[bool, Row]]] = defaultdict(list)
         for name, rows in self.sets.items():
             for row in rows:
-                if row.picture is not None and (size := _size(row.picture)):
-                    by_size[size].append((name in _FORGOTTEN, row))
+                if row.picture is not None and (size := stored_bytes(row.picture)):
+                    by_size[size].append((name in FORGOTTEN, row))
         found = []
         for some in by_size.values():
             if len({side for side, _ in some}) == 2:
@@ -170,7 +168,8 @@ def digest(row: Row) -> str:
     return hashlib.sha256(Path(str(picture.path)).read_bytes() if content is None else content).hexdigest()
 
 
-def _size(picture: EncodedPicture) -> int:
+def stored_bytes(picture: EncodedPicture) -> int:
+    """How many bytes the file of a picture has; 0 where there is none."""
     if picture.content is not None:
         return int(picture.content.size)
     path = Path(str(picture.path))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmms_manu.errors import SettingError
 from lmms_manu.methods.base import Edit, Method
+from lmms_manu.methods.control import CONTROL
 from lmms_manu.methods.erase.config import NAME, EraseSettings
 from lmms_manu.methods.record import Value
 from lmms_manu.models.settings import ModelSettings
@@ -38,7 +39,7 @@ class Erase(Method[EraseSettings]):
             if getattr(config, name) != getattr(default, name):
                 value = getattr(config, name)
                 found[name] = f"{name}={value}" if isinstance(value, str) else value
-        return {**found, **({"control": f"control {config.seed}"} if config.random_control else {})}
+        return {**found, **(CONTROL if config.random_control else {})}
 
     def description(self) -> str:
         whom = (

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from lmms_manu.errors import SettingError
+from lmms_manu.methods.trained.config import ForgettingSettings
 from lmms_manu.settings import setting
-from lmms_manu.training.settings import TrainingSettings
 
 VANILLA = "vanilla"
 
@@ -16,24 +16,24 @@ _RETAIN_WEIGHT = "What a sample to retain counts beside one to forget."
 
 
 @dataclasses.dataclass(frozen=True)
-class AscentSettings(TrainingSettings):
+class AscentSettings(ForgettingSettings):
     """Gradient ascent."""
 
 
 @dataclasses.dataclass(frozen=True)
-class RetainSettings(TrainingSettings):
+class RetainSettings(ForgettingSettings):
     """A loss on the samples to forget beside one on those to retain."""
 
     retain_weight: float = setting(1.0, _RETAIN_WEIGHT, minimum=0)
 
 
 @dataclasses.dataclass(frozen=True)
-class NpoSettings(TrainingSettings):
+class NpoSettings(ForgettingSettings):
     """Negative preference optimisation."""
 
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "paper": {**TrainingSettings.recipes["paper"], "beta": 0.9},
-        "released": {**TrainingSettings.recipes["released"], "beta": 0.4},
+        "paper": {**ForgettingSettings.recipes["paper"], "beta": 0.9},
+        "released": {**ForgettingSettings.recipes["released"], "beta": 0.4},
     }
 
     beta: float | None = setting(
@@ -81,7 +81,7 @@ class RmuSettings(RetainSettings):
 
 
 @dataclasses.dataclass(frozen=True)
-class UndialSettings(TrainingSettings):
+class UndialSettings(ForgettingSettings):
     """Self-distillation with lowered logits."""
 
     lowering: float = setting(10.0, "How much the logit of the true token is lowered.", minimum=0)

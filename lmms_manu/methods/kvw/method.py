@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lmms_manu.methods.base import Edit, Method
+from lmms_manu.methods.control import CONTROL
 from lmms_manu.methods.kvw.config import NAME, KvwSettings
 from lmms_manu.methods.record import Value
 
@@ -29,7 +30,7 @@ class Kvw(Method[KvwSettings]):
             if getattr(config, name) != getattr(default, name):
                 value = getattr(config, name)
                 found[name] = f"{name}={value}" if isinstance(value, str) else value
-        return {**found, **({"control": f"control {config.seed}"} if config.random_control else {})}
+        return {**found, **(CONTROL if config.random_control else {})}
 
     def description(self) -> str:
         chosen = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.methods.base import Edit, Method
+from lmms_manu.methods.control import CONTROL
 from lmms_manu.methods.mip_editor.config import NAME, MipEditorSettings
 from lmms_manu.methods.record import Value
 from lmms_manu.models.settings import ModelSettings
@@ -39,7 +40,7 @@ class MipEditor(Method[MipEditorSettings]):
         for name, value in config.deviations().items():
             if name != "epochs":
                 found[name] = f"{name}={value}" if isinstance(value, str) else value
-        return {**found, **({"control": f"control {config.seed}"} if config.random_control else {})}
+        return {**found, **(CONTROL if config.random_control else {})}
 
     def description(self) -> str:
         config = self.config

@@ -6,15 +6,16 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from lmms_manu.methods.trained.config import ForgettingSettings
 from lmms_manu.settings import setting
-from lmms_manu.training.settings import MULTIMODAL, TrainingSettings
+from lmms_manu.training.settings import MULTIMODAL
 
 NAME = "mmunlearner"
 GOAL = "forget faces, keep text"
 
 
 @dataclasses.dataclass(frozen=True)
-class MMUnlearnerSettings(TrainingSettings):
+class MMUnlearnerSettings(ForgettingSettings):
     """Gradient difference on pictured samples, with a mask over the weights that may forget.
 
     Raises:

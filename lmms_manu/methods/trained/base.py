@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from lmms_manu.errors import SettingError
 from lmms_manu.files import new_folder
 from lmms_manu.methods.base import Edit, Method
+from lmms_manu.methods.control import CONTROL, retained_people_as_forgotten
 from lmms_manu.methods.record import Value
 from lmms_manu.methods.trained.checks import check_checkpoint, check_samples
 from lmms_manu.models.settings import ModelSettings
@@ -44,8 +45,8 @@ class Trains(Method[S]):
     idea: ClassVar[str]
     """What the weights were trained for, with the citation."""
 
-    def __init__(self, config: S) -> None:
-        super().__init__(config)
+    def __init__(self, config: S | None = None, **settings: Any) -> None:
+        super().__init__(config, **settings)
         self._trained: Trained | None = None
 
     def variant(self) -> dict[str, Value]:
@@ -54,15 +55,20 @@ class Trains(Method[S]):
         shown = {name: Path(value).name if name == "reference" else value for name, value in others.items()}
         # A text speaks for itself in a label only where nobody has to ask what it is about.
         named = {name: f"{name}={value}" if isinstance(value, str) else value for name, value in shown.items()}
-        return {**super().variant(), **named}
+        return {**super().variant(), **named, **(CONTROL if self._is_control else {})}
 
     def description(self) -> str:
-        return f"{self.idea} {self.what_was_trained()}"
+        drawn = " The people to forget were drawn at random from those to retain, as a control."
+        return f"{self.idea}{drawn if self._is_control else ''} {self.what_was_trained()}"
 
     def what_was_trained(self) -> str:
         """A sentence for people."""
         how = "adapters (LoRA), which were merged" if self.config.tuning == "lora" else "the weights themselves"
         return f"What was trained: {how}, in {self.config.parts.replace('+', ' and ')}."
+
+    @property
+    def _is_control(self) -> bool:
+        return bool(getattr(self.config, "random_control", False))
 
     def changes_nothing(self) -> bool:
         return self.config.epochs == 0
@@ -95,9 +101,11 @@ class Trains(Method[S]):
         from lmms_manu.training.train import divergence, train  # torch, which checking arguments needs none of
 
         assert examples is not None
+        if self._is_control:
+            examples = retained_people_as_forgotten(examples, self.config.seed)
         trained = self._trained = train(checkpoint, self.task(checkpoint, examples), self.config)
         diverged = divergence(trained.curve, checkpoint.model.config.get_text_config().vocab_size)
-        details: dict[str, Any] = {"steps": trained.steps, "curve": list(trained.curve)}
+        details: dict[str, Any] = {"steps": trained.steps, "learnt": list(self.learnt), "curve": list(trained.curve)}
         if diverged is not None:
             details["diverged"] = diverged
         return Edit(trained.change, trained.counts, unit="weight tensors", seconds=trained.seconds, details=details)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lmms_manu.benchmarks.registry import benchmarks, names
-from lmms_manu.errors import DataError, SettingError, nearest
+from lmms_manu.errors import SettingError, nearest
 from lmms_manu.report.derived import derived_by_name, derived_of
 from lmms_manu.report.metrics import MEAN, VIEWS, columns_by_name, quality_columns
 from lmms_manu.report.results_file import finite
+from lmms_manu.yaml_files import read_yaml
 
 VERSION = 1
 
@@ -105,32 +104,7 @@ def read_config(path: str | Path) -> GateConfig:
         DataError: there is no such file, or it cannot be read or is not YAML.
         SettingError: a key, metric, modality or number is wrong; the message names the nearest valid name.
     """
-    try:
-        content = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such file.") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{path} cannot be read as YAML: {error}") from None
-    return parse_config(content, str(path))
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """YAML without the same key twice in a table, of which PyYAML takes the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} stands twice in one table: leave out one of the two",
-                    problem_mark=key_node.start_mark,
-                )
-            seen.add(key if isinstance(key, Hashable) else repr(key))
-        table: dict[Hashable, Any] = super().construct_mapping(node, deep)
-        return table
+    return parse_config(read_yaml(path), str(path))
 
 
 def parse_config(content: Any, source: str) -> GateConfig:

@@ -42,6 +42,7 @@ try:
     from lmms_manu.report.page.charts import Plot
     from lmms_manu.report.page.frontier import frontiers
     from lmms_manu.report.page.plots import charts_of, plots_of
+    from lmms_manu.report.page.trainings import trainings_of
 except ImportError as error:  # the optional dependencies
     raise ManuError(f"The page needs {error.name}: install lmms-manu with its extra `report`.") from error
 
@@ -61,6 +62,7 @@ def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
     linked = {selection.id for selection in chosen}
     pictures = thumbnails(pictures_of(tasks, report.runs), datasets or {})
     sections = [_section(section, linked) for section in report.sections]
+    trainings = trainings_of(report.runs)
     script = _asset("page.js")
     index = {
         "baseline": report.baseline,
@@ -82,6 +84,7 @@ def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
                 for entry in sections
                 for ending, plot in entry["frontiers"].items()
             },
+            **{plot.id: plot.specification for plot in trainings},
         },
     }
     data = {f"task-{task}": _json(task_data(task, report.runs)) for task in tasks}
@@ -95,6 +98,7 @@ def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
         report=report,
         runs=report.runs,
         sections=sections,
+        trainings=trainings,
         notes=notes_of(report),
         selections=chosen,
         view_titles=VIEW_TITLES,
