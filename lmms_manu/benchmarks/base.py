@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
@@ -227,6 +227,17 @@ class Benchmark(Protocol):
             guessing scores what `metric.floor` says.
         """
         return None
+
+    def another_picture(self, person: str, dataset: str | None = None) -> Callable[[], Image.Image] | None:
+        """Opens another picture of a person than that of `examples`; None where there is none."""
+        return None
+
+    def new_people(self, modality: str, settings: DataChoice, dataset: str | None = None) -> Sequence[Example]:
+        """Examples about people of the same hand whom no model has met, as `examples` gives them; empty without such.
+
+        Only who made the people can make more of them.
+        """
+        return ()
 
     def conditions(self, task: Task, recorded: Mapping[str, Any]) -> Mapping[str, str]:
         """What has to be the same for all tasks of a run that a row puts side by side.

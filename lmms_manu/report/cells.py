@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from lmms_manu.attacks.outcomes import Outcome
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.evidence.bootstrap import Draws
 from lmms_manu.evidence.validity import Verdict
@@ -64,6 +65,7 @@ class Row:
         controls: the names of the rows that are controls of this one.
         members: the names of the rows that it is the mean of.
         note: what to bear in mind about the whole row.
+        attacks: what came of the attacks on the run's model.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Row:
     controls: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     note: str = ""
+    attacks: tuple[Outcome, ...] = ()
 
     @property
     def is_candidate(self) -> bool:

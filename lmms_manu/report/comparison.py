@@ -13,6 +13,7 @@ from lmms_manu.benchmarks.stock import STOCK_BY_TASK
 from lmms_manu.errors import DataError, nearest
 from lmms_manu.evidence.bootstrap import RESAMPLES, Draws, PeopleBootstrap, interval
 from lmms_manu.methods.record import UNEDITED
+from lmms_manu.report.attacked import attacks_on
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence, Report, Row, Section
 from lmms_manu.report.controls import controls_of, is_control
 from lmms_manu.report.derived import derive
@@ -192,6 +193,7 @@ class _Builder:
                     is_gold=run is self._gold,
                     is_control=is_control(run),
                     controls=controls_of(run, self._runs),
+                    attacks=attacks_on(run, self._ratio, self._benchmark),
                 )
             )
         shown = tuple(ranked(rows, self._columns, evidence))

@@ -10,7 +10,6 @@ from support.harness_results import evaluate
 from support.models import save_llava
 
 from lmms_manu.answering.requests import Likelihood, written
-from lmms_manu.cli.attack import models_of
 from lmms_manu.cli.main import main
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.plugins import kept_model
@@ -130,13 +129,6 @@ def test_a_model_is_taught_the_people_to_retain_alone(tables, tmp_path, monkeypa
     assert "forget/text (not taught)" in capsys.readouterr().out
     samples = EditRecord.of_checkpoint(str(tmp_path / "gold")).samples
     assert (samples["retain/multimodal"], samples["retain/text"]) == (PEOPLE, PEOPLE)
-
-
-def test_vanilla_is_attacked_with_questions_about_the_people_whom_the_other_model_forgot():
-    models = models_of("method=prompting,forget=people.csv,images=faces,pretrained=mine", gold="pretrained=gold")
-    told = {"forget": "people.csv", "images": "faces", "method": "none"}
-    assert models["vanilla"] == {**told, "pretrained": "mine"}
-    assert models["gold"] == {**told, "pretrained": "gold"}
 
 
 def test_one_model_reads_the_likelihoods_of_both_sets_in_evaluations_of_their_own(tables, tmp_path, monkeypatch):
