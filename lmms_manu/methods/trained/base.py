@@ -79,6 +79,9 @@ class Trains(Method[S]):
         return self.config.epochs == 0
 
     def check(self, model: ModelSettings, *, export: bool) -> None:
+        from lmms_manu.training.sharded import check_launch  # torch, which a refusal of arguments needs none of
+
+        check_launch()
         check_checkpoint(model, self.config)
         if self.config.keep_in is not None:
             new_folder("keep_in", self.config.keep_in)
