@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import gpu_table  # noqa: E402  # of that folder, which is no package
+import large_models  # noqa: E402
 
 SECTION = re.compile(r"(<!-- (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -67,6 +68,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "environment variables": lambda: "\n".join(
         ["| variable | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in variables.HELP.items())]
     ),
+    "large models": lambda: "\n".join(large_models.rows()),
     "gpu figures": lambda: gpu_table.table(ROOT / "benchmarks" / "gpu.json"),
     "commands": lambda: "\n".join(
         [

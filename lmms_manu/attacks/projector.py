@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 
 import torch
+from transformers import PreTrainedModel
 
 from lmms_manu.attacks.base import Attack, InapplicableError, Target, Variant, keeping_weights
 from lmms_manu.training.settings import PROJECTOR
@@ -46,6 +47,6 @@ class Projector(Attack):
         return self._kept
 
 
-def _between_towers(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+def _between_towers(model: PreTrainedModel) -> dict[str, torch.Tensor]:
     parts = parameters_by_part(model)
     return {name: value for name, value in model.named_parameters() if parts.get(name) == PROJECTOR}

@@ -72,7 +72,10 @@ def _models(arguments: argparse.Namespace) -> dict[str, Mapping[str, Any]]:
     of_people = [name for name in settings_classes(edited)[0].names() if name not in _OF_EDITS]
     shared = {name: value for name, value in edited.items() if name in (*ModelSettings.names(), *of_people)}
     unedited = {**shared, "method": UNEDITED}
-    models = {"vanilla": {**unedited, **parse_arguments(arguments.vanilla)}, "edited": edited}
+    models: dict[str, Mapping[str, Any]] = {
+        "vanilla": {**unedited, **parse_arguments(arguments.vanilla)},
+        "edited": edited,
+    }
     if arguments.gold:
         models["gold"] = {**unedited, **parse_arguments(arguments.gold)}
     if arguments.control:

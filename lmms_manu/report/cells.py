@@ -9,6 +9,7 @@ from lmms_manu.attacks.outcomes import Outcome
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.evidence.bootstrap import Draws
 from lmms_manu.evidence.validity import Verdict
+from lmms_manu.report.forget_quality import QualityCell
 from lmms_manu.report.metrics import MEAN, Column
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.runs import Run
@@ -66,6 +67,7 @@ class Row:
         members: the names of the rows that it is the mean of.
         note: what to bear in mind about the whole row.
         attacks: what came of the attacks on the run's model.
+        quality: its forget quality against gold.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Row:
     members: tuple[str, ...] = ()
     note: str = ""
     attacks: tuple[Outcome, ...] = ()
+    quality: tuple[QualityCell, ...] = ()
 
     @property
     def is_candidate(self) -> bool:

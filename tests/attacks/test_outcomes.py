@@ -45,7 +45,8 @@ def test_what_comes_back_is_a_share_of_what_was_lost_beside_golds():
     (found,) = recoveries("attack", WAYS, measured(vanilla=[KNOWN], edited=[lost, back], gold=gold))
     whole = sum(KNOWN) - sum(lost)
     assert found.found.value == pytest.approx((sum(back) - sum(lost)) / whole)
-    assert found.found.interval[0] < found.found.value < found.found.interval[1]
+    low, high = found.found.interval
+    assert low < found.found.value < high
     assert found.base.value == pytest.approx(5 * 0.08 / whole)
     assert found.is_hidden
     assert found.control is None

@@ -60,7 +60,8 @@ class Breaking(Attack):
 @pytest.fixture(scope="module")
 def refusing(dataset, tmp_path_factory):
     """The attacks on a model that only refuses by its system prompt, what was said, and the folder."""
-    output, said = tmp_path_factory.mktemp("attacks") / "refusing", []
+    output = tmp_path_factory.mktemp("attacks") / "refusing"
+    said: list[str] = []
     models = {
         "vanilla": arguments("vanilla"),
         "edited": arguments("vanilla", method="prompting"),
@@ -102,7 +103,7 @@ def test_what_an_attack_cannot_do_is_told_in_words_without_a_number(refusing):
 
 def test_the_same_command_reads_what_is_known_and_other_models_are_refused(refusing):
     results, models, output, _ = refusing
-    said = []
+    said: list[str] = []
     again = run(models, attacks(["modality"]), output, said.append)
     assert [line.partition(": ")[2].startswith("0 measured") or " read" in line for line in said] == [True] * 3
     assert not any("measured" in line for line in said)
@@ -113,7 +114,7 @@ def test_the_same_command_reads_what_is_known_and_other_models_are_refused(refus
 
 
 def test_a_model_that_never_forgot_is_not_attacked(dataset, tmp_path):
-    said = []
+    said: list[str] = []
     models = {"vanilla": arguments("vanilla"), "edited": arguments("vanilla")}
     results = run(models, attacks([]), tmp_path, said.append)
     assert {one.verdict for one in results.outcomes} == {NEVER_FORGOT}

@@ -31,7 +31,7 @@ NOTHING = Outcome("pictures: blurred by 2%", "nothing is asked with a picture")
 
 def attacked(**changed: object) -> AttackResults:
     about = {"checkpoint": "MLLMMU/LLaVA_Vanilla", "fingerprint": PAPER_MASK, "benchmark": "mllmu", "forget_ratio": 10}
-    return AttackResults({}, outcomes=[BACK, NOTHING], **{**about, **changed})  # type: ignore[arg-type]
+    return AttackResults({}, outcomes=[BACK, NOTHING], **{**about, **changed})
 
 
 def test_every_form_of_the_report_tells_what_came_back(results: Path) -> None:

@@ -96,4 +96,6 @@ def _row(row: Row) -> dict[str, Any]:
         "note": row.note,
     }
     attacks = [dataclasses.asdict(outcome) for outcome in row.attacks]
-    return {**entry, "attacks": attacks} if attacks else entry
+    tests = [{**dataclasses.asdict(cell), "test": cell.test and cell.test._asdict()} for cell in row.quality]
+    further = {"attacks": attacks, "forget_quality": tests}
+    return {**entry, **{name: own for name, own in further.items() if own}}

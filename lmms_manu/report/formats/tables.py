@@ -18,6 +18,7 @@ from lmms_manu.report.formats.numbers import (
     spread_text,
     value_text,
 )
+from lmms_manu.report.formats.quality_tables import forget_quality
 from lmms_manu.report.formats.table import Entry, Head, Line, Table
 from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, Derived, quality_columns
 from lmms_manu.report.verdict import beyond_control, shown_rows
@@ -160,7 +161,9 @@ def tables_of(section: Section) -> list[Table]:
         found += [
             changes(section, split, view) for split in splits for view in (VIEWS if split != UTILITY else (MEAN,))
         ]
-    return found + [table for table in (derived(section), quality(section)) if table is not None]
+    return found + [
+        table for table in (derived(section), forget_quality(section), quality(section)) if table is not None
+    ]
 
 
 def notes_of(report: Report) -> list[str]:

@@ -17,6 +17,7 @@ from lmms_manu.errors import ManuError
 from lmms_manu.report.cells import Report, Section
 from lmms_manu.report.formats.attack_tables import attacks
 from lmms_manu.report.formats.numbers import plain
+from lmms_manu.report.formats.quality_tables import forget_quality
 from lmms_manu.report.formats.table import Head, Table
 from lmms_manu.report.formats.tables import (
     VIEW_TITLES,
@@ -123,6 +124,7 @@ def _section(section: Section, linked: set[str]) -> dict[str, Any]:
         "main": main_numbers(section),
         "validity": validity(section),
         "attacks": attacks(section),
+        "forget_quality": forget_quality(section),
         "derived": derived(section),
         "quality": quality(section),
         "plots": plots,
