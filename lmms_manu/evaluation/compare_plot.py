@@ -39,20 +39,20 @@ def draw(compared: Compared, file: Path) -> None:
         for number, one in enumerate(compared.standings):
             colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
             reached = sorted(_places(compared, one))
-            axes.plot(*zip((0.0, 0.0), *reached, strict=True), color=colour, lw=1, alpha=0.6)
-            axes.scatter(*zip(*reached, strict=True), marker=mark, facecolors="white", edgecolors=colour, zorder=3)
+            line = {"color": colour, "marker": mark, "markerfacecolor": "white", "lw": 1.0, "alpha": 0.7}
+            x, y = [0.0, *(cost for cost, _ in reached)], [0.0, *(share for _, share in reached)]
+            axes.plot(x, y, label=one.contender.name, **line)
             if (chosen := _place(one.row)) is not None:
-                axes.scatter(*chosen, marker=mark, color=colour, zorder=4, label=one.contender.name)
-            else:
-                axes.scatter([], [], marker=mark, facecolors="white", edgecolors=colour, label=one.contender.name)
-            controls = [place for row in one.controls if (place := _place(row)) is not None]
-            axes.scatter([x for x, _ in controls], [y for _, y in controls], marker="x", color=_CONTROL, zorder=2)
+                axes.plot(*chosen, marker=mark, color=colour, zorder=4)
+            for row in one.controls:
+                if (place := _place(row)) is not None:
+                    axes.scatter(*place, marker="x", color=_CONTROL, zorder=2)
         axes.scatter([], [], marker="x", color=_CONTROL, label="random controls")
         for name, share in (("vanilla", 0.0), ("gold", 100.0)):
             axes.annotate(name, (0.0, share), (4, 4), textcoords="offset points")
             axes.scatter(0.0, share, marker="*", color="black", zorder=5)
-        places = [place for one in compared.standings for place in _places(compared, one)]
-        axes.set_xlim(min(-1.5, *(x for x, _ in places)) - 0.5, max(compared.budget + 3, *(x for x, _ in places)) + 1)
+        costs = [cost for one in compared.standings for cost, _ in _places(compared, one)]
+        axes.set_xlim(min([-1.5, *costs]) - 0.5, max([compared.budget + 3, *costs]) + 1)
         axes.set_ylim(-6, 108)
         axes.set_xlabel("points lost on the people to retain")
         axes.set_ylabel("% of the way from vanilla to gold")

@@ -63,7 +63,7 @@ def strengths(compared: Compared) -> tuple[list[str], Lines]:
         points = one.contender.points({})
         for trial in one.trials:
             row = rows[points[trial.strength].name]
-            told = [_with_interval(row.derived.get(name, NOT_MEASURED)) for name in (SHARE, COST)]
+            told = [_with_interval(row.derived.get(name, NOT_MEASURED), 1) for name in (SHARE, COST)]
             tried = [plain(trial.forgotten, 1), plain(trial.cost, 1)]
             mark = "chosen" if trial is one.chosen else ""
             lines.append([one.contender.name, one.contender.strength_text(trial.strength), *tried, *told, mark])
@@ -115,6 +115,8 @@ def _of_reference(compared: Compared) -> str:
 
 
 def _of_best(compared: Compared, ranked: Sequence[Standing]) -> str:
+    if all(row.derived[SHARE].value is None for row in compared.section.rows if row.derived):
+        return "No verdict: no number shows that the model knew the people to forget before, so none can show less."
     if not ranked:
         return f"No method stays within {compared.budget:g} points on what is to be kept."
     best = ranked[0]
@@ -141,7 +143,9 @@ def _within(compared: Compared) -> Iterator[Standing]:
     """The methods that kept within the budget on the reported people too."""
     for one in compared.standings:
         lost = None if one.row is None else dearest(one.row)
-        if one.row is not None and lost is not None and lost <= compared.budget:
+        if one.row is None or one.row.derived.get(SHARE, NOT_MEASURED).value is None:
+            continue
+        if lost is not None and lost <= compared.budget:
             yield one
 
 
@@ -175,8 +179,10 @@ def _value(row: Row | None, name: str) -> float:
     return float("-inf") if value is None else value
 
 
-def _with_interval(cell: Cell) -> str:
-    return DASH if cell.value is None else f"{plain(cell.value, 1)} {interval_text(cell.interval, 0)}".strip()
+def _with_interval(cell: Cell, digits: int = 0) -> str:
+    if cell.value is None:
+        return DASH
+    return f"{plain(cell.value, digits)} {interval_text(cell.interval, digits)}".strip()
 
 
 def _share_text(one: Standing) -> str:
@@ -185,7 +191,7 @@ def _share_text(one: Standing) -> str:
     if not one.repeats:
         return _with_interval(one.row.derived.get(SHARE, NOT_MEASURED))
     values = [_value(row, SHARE) for row in (one.row, *one.repeats)]
-    return f"{plain(float(np.mean(values)), 1)}, {plain(min(values), 1)} to {plain(max(values), 1)}"
+    return f"{plain(float(np.mean(values)), 0)}, {plain(min(values), 0)} to {plain(max(values), 0)}"
 
 
 def _at_cost(cell: Cell) -> str:
@@ -197,5 +203,5 @@ def _control_text(one: Standing) -> str:
     shares = [value for row in one.controls if (value := row.derived.get(SHARE, NOT_MEASURED).value) is not None]
     if not shares:
         return DASH
-    low, high = plain(min(shares), 1), plain(max(shares), 1)
+    low, high = plain(min(shares), 0), plain(max(shares), 0)
     return low if low == high else f"{low} to {high}"

@@ -68,8 +68,8 @@ class Contender:
         return {"epochs", "seed"} <= {*method_class(str(self.settings["method"])).config_class.names()}
 
     def strength_text(self, value: float) -> str:
-        """A strength in words, such as `keep 4`."""
-        return f"{(self.axis or '').replace('_', ' ')} {value:g}{f' {self.units}' if self.units else ''}"
+        """A strength in words, such as `keep 4`, or `10 %`: a number with a unit speaks for itself."""
+        return f"{value:g} {self.units}" if self.units else f"{(self.axis or '').replace('_', ' ')} {value:g}"
 
     def points(self, common: Mapping[str, object]) -> dict[float | None, Point]:
         """What is evaluated, by strength; one without a strength where the method has none."""
