@@ -54,7 +54,7 @@ def documented(documents: Iterable[Path]) -> list[str]:
 
 def is_rehearsed(command: str) -> bool:
     """Whether a command is checked with `--dry-run`."""
-    return bool(re.search(r"lmms-manu (evaluate|sweep)", command)) and not _READ_BY_A_REPORT.match(command)
+    return bool(re.search(r"lmms-manu (evaluate|sweep|compare)", command)) and not _READ_BY_A_REPORT.match(command)
 
 
 def complaint(command: str, run: Callable[..., subprocess.CompletedProcess[str]]) -> str | None:
