@@ -11,7 +11,10 @@ from lmms_manu.errors import one_of
 ATTACKS: Mapping[str, str] = {
     "quantisation": "lmms_manu.attacks.quantisation:Quantisation",
     "prompts": "lmms_manu.attacks.prompts:Prompts",
+    "pictures": "lmms_manu.attacks.pictures:Pictures",
     "modality": "lmms_manu.attacks.modality:ModalitySwap",
+    "membership": "lmms_manu.attacks.membership:Membership",
+    "projector": "lmms_manu.attacks.projector:Projector",
     "relearning": "lmms_manu.attacks.relearning:Relearning",
 }
 """Module and class of each attack."""

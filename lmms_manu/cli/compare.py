@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pretrained", help="the checkpoint that all methods edit")
     parser.add_argument("--gold", metavar="CHECKPOINT", help="a model that never met the people to forget")
     parser.add_argument("--model_args", default="", help="arguments of manu_pruned that all share")
-    add_running_arguments(parser, suite="mllmu")
+    add_running_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -24,6 +24,7 @@ COMMANDS = {
     "report": "turn results into tables, plots and a page",
     "validity": "say whether a model knows the people to forget, and which metrics can tell",
     "gate": "check results against conditions; the exit code says whether they hold",
+    "plan": "say what an edit takes of GPUs, memory and hours, from a configuration alone",
     "measure": "measure a model's neurons on forget and retain data",
     "edit": "write a checkpoint that was edited by any method and loads without this package",
     "prune": "the same by MANU: write a pruned checkpoint",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, names
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, get_benchmark, names
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evidence.bootstrap import RESAMPLES
 from lmms_manu.files import refuse_unwritable, write_json, write_text
@@ -195,7 +195,7 @@ def _named_dataset(dataset: str) -> dict[str, str]:
 
 
 def _used_datasets(report: Report) -> dict[str, str]:
-    """For each benchmark the folder that all runs took their questions from; left out if it is not there."""
+    """For each benchmark the data that all runs took their questions from; left out if it is not there."""
     used: dict[str, set[str]] = {}
     for run in report.runs:
         for task in run.tasks.values():
@@ -203,4 +203,4 @@ def _used_datasets(report: Report) -> dict[str, str]:
             if known and dataset:
                 used.setdefault(known.benchmark, set()).add(str(dataset))
     only = {benchmark: next(iter(found)) for benchmark, found in used.items() if len(found) == 1}
-    return {benchmark: folder for benchmark, folder in only.items() if Path(folder).is_dir()}
+    return {name: dataset for name, dataset in only.items() if get_benchmark(name).is_at_hand(dataset)}

@@ -13,9 +13,11 @@ from lmms_manu.benchmarks.stock import STOCK_BY_TASK
 from lmms_manu.errors import DataError, nearest
 from lmms_manu.evidence.bootstrap import RESAMPLES, Draws, PeopleBootstrap, interval
 from lmms_manu.methods.record import UNEDITED
+from lmms_manu.report.attacked import attacks_on
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence, Report, Row, Section
 from lmms_manu.report.controls import controls_of, is_control
 from lmms_manu.report.derived import derive
+from lmms_manu.report.forget_quality import QualityCell, against_gold
 from lmms_manu.report.metrics import MEAN, Column, columns, columns_by_name, quality_columns
 from lmms_manu.report.not_asked import asked_tasks, not_asked
 from lmms_manu.report.problems import Problem
@@ -192,10 +194,18 @@ class _Builder:
                     is_gold=run is self._gold,
                     is_control=is_control(run),
                     controls=controls_of(run, self._runs),
+                    attacks=attacks_on(run, self._ratio, self._benchmark),
+                    quality=self._quality(run, evidence),
                 )
             )
         shown = tuple(ranked(rows, self._columns, evidence))
         return Section(self._ratio, self._columns, shown, self._benchmark, evidence)
+
+    def _quality(self, run: Run, evidence: Evidence | None) -> tuple[QualityCell, ...]:
+        """The run's forget quality, where there is a gold that is one."""
+        if self._gold is None or run is self._gold or evidence is None or not evidence.is_gold:
+            return ()
+        return against_gold(run, self._gold, self._benchmark, self._ratio)
 
     def _evidence(self, levels: Mapping[str, dict[CellKey, Cell]], base: dict[CellKey, Cell] | None) -> Evidence | None:
         """What the numbers stand on; None without a model before unlearning, or with a gold that is none."""

@@ -132,7 +132,8 @@ def judge(
 
 
 def _verdict(column: Column, cell: Cell, reference: Cell, name: str) -> Verdict:
-    sign = 1.0 if column.metric.higher_is_better else -1.0
+    # A score that says how little is known is the higher, the less is.
+    sign = -1.0 if column.metric.higher_when_forgotten else 1.0
 
     def turned(draws: Draws | None) -> Draws | None:
         return None if draws is None else sign * draws
@@ -165,7 +166,8 @@ def _guessed(
 def _floor(
     vanilla: Run, column: Column, view: str, task: str, benchmark: str, ratio: int | None, of: Bootstraps
 ) -> Cell:
-    if task not in vanilla.tasks:
+    # What says how little is known has no floor of those who know nothing.
+    if task not in vanilla.tasks or column.metric.higher_when_forgotten:
         return NOT_MEASURED
     samples = [one for one in vanilla.samples(task) or () if column.metric.name in one.scores]
     if not samples:

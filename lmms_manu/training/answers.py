@@ -55,14 +55,14 @@ class Asker:
     Args:
         model: the model, with or without adapters.
         device: where its inputs go.
-        layer: the module whose output `Answers.hidden` holds; None for none.
+        layer: the name of the module whose output `Answers.hidden` holds; None for none.
     """
 
-    def __init__(self, model: Any, device: torch.device, layer: nn.Module | None = None) -> None:
+    def __init__(self, model: Any, device: torch.device, layer: str | None = None) -> None:
         self._model = model
-        self._device = device
-        self._layer = layer
+        self.device = device
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._layer: nn.Module | None = base.get_submodule(layer) if layer is not None else None
         accepted = inspect.signature(base.forward).parameters
         self._dtype = base.dtype
         self._keeps = "logits_to_keep" in accepted
@@ -75,8 +75,8 @@ class Asker:
             batch: what to ask.
             tensors: values that stand in for the model's own, by the names of the parameters.
         """
-        inputs = to_device(batch.inputs, self._device, self._dtype)
-        rows, columns = batch.rows.to(self._device), batch.columns.to(self._device)
+        inputs = to_device(batch.inputs, self.device, self._dtype)
+        rows, columns = batch.rows.to(self.device), batch.columns.to(self.device)
         needed, places = torch.unique(columns, return_inverse=True)
         options = {**self._options, "logits_to_keep": needed} if self._keeps else self._options
         seen: list[Tensor] = []

@@ -7,6 +7,7 @@ read; each process takes a part of every batch, so that the number of processes 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ def run(
     half: bool,
     title: str,
     keep: Callable[[int], None] | None = None,
+    collect: Callable[[], None] | None = None,
 ) -> Curve:
     """Trains until the turns are through.
 
@@ -59,6 +61,7 @@ def run(
         half: whether to compute in half precision.
         title: of the progress bar.
         keep: called in the first process with the number of the step, every `keep_every` steps.
+        collect: called in every process before `keep` and at the end; None where nothing lies in shards.
 
     Returns:
         The losses along the way.
@@ -67,16 +70,18 @@ def run(
         ModelError: a loss is not a number.
     """
     steps = math.ceil(len(turns) / settings.gradient_accumulation)
-    arguments = _arguments(settings, folder, steps, half, next(objective.parameters()).device)
+    arguments = _arguments(settings, folder, steps, half, objective.device)
     trainer = _Trainer(objective, trained, turns, load, arguments)
     for usual in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(usual)
     first = Processes.current().first
     trainer.add_callback(_Progress(title, shown=first))
     if keep is not None and settings.keep_every is not None:
-        trainer.add_callback(_Keep(keep if first else lambda step: None, settings.keep_every))
+        trainer.add_callback(_Keep(keep if first else lambda step: None, settings.keep_every, collect))
     state = last_state(folder)
     trainer.train(resume_from_checkpoint=str(state) if state is not None else None)
+    if collect is not None:
+        collect()
     return [point for point in trainer.state.log_history if "loss" in point]
 
 
@@ -157,7 +162,8 @@ class _Trainer(Trainer):
         *earlier, last = inputs["batches"].items()
         losses = []
         for group, batch in earlier:
-            with self.accelerator.no_sync(model):
+            # Gradients that lie in shards are added up there: whole ones would need the memory that shards save.
+            with contextlib.nullcontext() if self.is_fsdp_enabled else self.accelerator.no_sync(model):
                 losses.append(self._backward(model, group, batch))
         losses.append(self._backward(model, *last))
         return torch.stack(losses).sum()
@@ -194,6 +200,9 @@ class _Trainer(Trainer):
             save_file(values, folder / _TRAINED)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self.is_fsdp_enabled:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
         values = load_file(Path(resume_from_checkpoint, _TRAINED))
         for name, parameter in self._trained.items():
             parameter.data.copy_(values[name])
@@ -229,10 +238,12 @@ class _Progress(TrainerCallback):
 class _Keep(TrainerCallback):
     """Calls `keep` every so many steps."""
 
-    def __init__(self, keep: Callable[[int], None], every: int) -> None:
+    def __init__(self, keep: Callable[[int], None], every: int, collect: Callable[[], None] | None) -> None:
         self._keep = keep
         self._every = every
+        self._collect = collect or (lambda: None)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
         if state.global_step % self._every == 0:
+            self._collect()
             self._keep(state.global_step)

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
@@ -61,6 +62,10 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        there = {type(module).__name__ for module in base.modules()}
+        # The layers that transformers keeps whole: accelerate asks for them where it cuts a model into shards.
+        self._no_split_modules = sorted(there & {*(getattr(base, "_no_split_modules", None) or ())})
         self._asker = asker
         self._terms = terms
         self._reference = reference
@@ -69,6 +74,11 @@ class Objective(nn.Module):
         self._batches: collections.Counter[str] = collections.Counter()
         self._group = ""
         self._masking: list[RemovableHandle] = []
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is run."""
+        return self._asker.device
 
     def mask_learning(self, masks: Mapping[nn.Parameter, Tensor]) -> None:
         """From here on, batches of `LEARN` move those entries alone of a parameter that its mask, bool, has.

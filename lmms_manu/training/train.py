@@ -10,6 +10,7 @@ train
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 import math
@@ -21,14 +22,14 @@ import torch
 from torch import Tensor
 
 from lmms_manu.editing.changes import Change
-from lmms_manu.errors import DataError, ModelError
+from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.rendered import RenderedExample, digest_of_examples
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.models.tower_names import LANGUAGE
-from lmms_manu.training import loop
+from lmms_manu.training import loop, sharded
 from lmms_manu.training.answers import Asker
 from lmms_manu.training.examples import Batch, Examples
 from lmms_manu.training.objective import LEARN, RETAIN, Objective, Terms
@@ -112,6 +113,9 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
     """
     started = time.perf_counter()
     encoder = PromptEncoder(checkpoint)
+    in_shards = sharded.is_asked()
+    if in_shards:
+        _check_shards(task, settings)
     sets = {LEARN: _examples(checkpoint, encoder, task.learn, settings, "the samples to learn from")}
     if task.terms.retain is not None:
         sets[RETAIN] = _examples(checkpoint, encoder, task.retain, settings, "the samples to retain")
@@ -131,14 +135,15 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
         tuning = (task.tuning or make_tuning)(checkpoint, settings)
         objective: Objective | None = None
         try:
-            layer = checkpoint.model.get_submodule(task.layer) if task.layer is not None else None
-            asker = Asker(tuning.model, checkpoint.device, layer)
+            model = sharded.twin(tuning.model) if in_shards else tuning.model
+            asker = Asker(model, sharded.device_of(checkpoint) if in_shards else checkpoint.device, task.layer)
             # A text has no part in what sees pictures, and a layer's states none in the layers above it.
             touch_all = settings.trained_parts != (LANGUAGE,) or task.layer is not None
-            reference = reference or Reference(tuning.model, asker, tuning.originals)
+            reference = reference or Reference(model, asker, tuning.originals)
             along: dict[int, Change] = {}
-            exams = [task.exam(asker)] if task.exam is not None else []
-            objective = Objective(tuning.model, asker, task.terms, reference, touch_all=touch_all)
+            whole = Asker(tuning.model, checkpoint.device)
+            exams = [task.exam(whole)] if task.exam is not None else []
+            objective = Objective(model, asker, task.terms, reference, touch_all=touch_all and not in_shards)
             objective.mask_learning({tuning.trained[name]: mask for name, mask in task.masks.items()})
             begun = time.perf_counter()
             curve = loop.run(
@@ -151,10 +156,11 @@ def train(checkpoint: Checkpoint, task: TrainingTask, settings: TrainingSettings
                 half=tuning.half,
                 title=task.title,
                 keep=lambda step: along.update({step: tuning.change()}),
+                collect=functools.partial(sharded.gather, model, tuning.trained) if in_shards else None,
             )
             seconds = {"prepare": begun - started, "train": time.perf_counter() - begun}
             if task.exam is not None:
-                exams.append(task.exam(asker))
+                exams.append(task.exam(whole))
             change = tuning.change()
             counts = tuning.counts(change)
             trained = Trained(change, loop.steps_of(turns, settings), counts, curve, exams, along, seconds)
@@ -185,6 +191,20 @@ def divergence(curve: Sequence[Mapping[str, float]], vocabulary: int) -> str | N
                 f"({guessing:.1f}): the model has fallen apart there. Fewer epochs or a lower learning_rate do less."
             )
     return None
+
+
+def _check_shards(task: TrainingTask, settings: TrainingSettings) -> None:
+    """Refuses what cannot be trained while the weights lie in shards."""
+    needs = {weighted.term.needs for weighted in (task.terms.learn, task.terms.retain) if weighted is not None}
+    if settings.tuning == "full" and needs != {"nothing"} and task.reference is None:
+        raise SettingError(
+            f"{task.title} with tuning=full compares with the model before the training, which does not lie beside the "
+            "shards of the one in training: use tuning=lora, or start it without FSDP."
+        )
+    if task.tuning is not None or task.masks:
+        raise SettingError(
+            f"{task.title} chooses single entries of the weights, which shards do not show: start it without FSDP."
+        )
 
 
 def _examples(

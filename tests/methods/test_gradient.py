@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils.launch import prepare_multi_gpu_env
+from support.documented import ROOT
 from support.models import save_llava
 
 from lmms_manu.cli.main import main
@@ -168,12 +171,26 @@ from lmms_manu.settings import parse_arguments
 join_processes()
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.methods.unlearn import plan
-checkpoint, record = plan(parse_arguments(sys.argv[1])).load()
-processes = Processes.current()
-processes.check_same(record.fingerprint, "the fingerprint")
-if processes.first:
-    torch.save(dict(checkpoint.model.state_dict()), sys.argv[2])
+for line, file in zip(sys.argv[1::2], sys.argv[2::2]):
+    checkpoint, record = plan(parse_arguments(line)).load()
+    processes = Processes.current()
+    processes.check_same(record.fingerprint, "the fingerprint")
+    if processes.first:
+        torch.save(dict(checkpoint.model.state_dict()), file)
 """
+
+
+def line(arguments):
+    return ",".join(f"{name}={value}" for name, value in arguments.items())
+
+
+def apart(given, file, quick):
+    """How far the weights in a file are from those of the same edit in one process, relative to what it moves."""
+    together = torch.load(file)
+    alone = plan({**given, "edit_cache": False}).load()[0].model.state_dict()
+    plain = unedited(quick).model.state_dict()
+    moved = sum((alone[name] - plain[name]).square().sum() for name in alone).sqrt()
+    return sum((alone[name] - together[name]).square().sum() for name in alone).sqrt() / moved
 
 
 def test_two_processes_end_with_the_same_edit_as_one_but_for_rounding(quick, in_two_processes, tmp_path):
@@ -185,12 +202,54 @@ def test_two_processes_end_with_the_same_edit_as_one_but_for_rounding(quick, in_
         "parts": "language+projector+vision",
         "train_batch_size": 3,
     }
-    line = ",".join(f"{name}={value}" for name, value in given.items())
     here = {name: os.environ[name] for name in ("LMMS_MANU_CACHE", "LMMS_MANU_DATASET")}
-    in_two_processes(tmp_path / "two.py", line, str(tmp_path / "two.pt"), **here)
-    together = torch.load(tmp_path / "two.pt")
-    alone = plan({**given, "edit_cache": False}).load()[0].model.state_dict()
-    plain = unedited(quick).model.state_dict()
-    moved = sum((alone[name] - plain[name]).square().sum() for name in alone).sqrt()
-    apart = sum((alone[name] - together[name]).square().sum() for name in alone).sqrt()
-    assert apart < 0.05 * moved
+    in_two_processes(tmp_path / "two.py", line(given), str(tmp_path / "two.pt"), **here)
+    assert apart(given, tmp_path / "two.pt", quick) < 0.05
+
+
+SHARDS = """
+from accelerate import state
+from accelerate.utils import DistributedType
+from torch.distributed.tensor import DTensor
+from lmms_manu.training import sharded
+usual, gather = state.AcceleratorState.__init__, sharded.gather
+
+def on_cpus_too(self, *words, fsdp_plugin=None, **more):
+    # Torch shards models on CPUs, accelerate does on GPUs alone.
+    usual(self, *words, fsdp_plugin=fsdp_plugin, **more)
+    if fsdp_plugin is not None:
+        self.distributed_type, self.fsdp_plugin = DistributedType.FSDP, fsdp_plugin
+
+def halves(model, into):
+    held = [parameter.to_local().numel() for parameter in model.parameters()]
+    assert sum(held) <= 0.51 * sum(parameter.numel() for parameter in model.parameters())
+    gather(model, into)
+
+state.AcceleratorState.__init__, sharded.gather = on_cpus_too, halves
+"""
+
+
+def launched(config):
+    """The variables that `accelerate launch` gives its processes by a configuration of ours."""
+    words = ["--config_file", str(ROOT / "examples" / config), "-m", "lmms_manu"]
+    variables = prepare_multi_gpu_env(_validate_launch_command(launch_command_parser().parse_args(words))[0])
+    return {name: value for name, value in variables.items() if os.environ.get(name) != value}
+
+
+def test_weights_in_shards_end_as_whole_ones_do_but_for_rounding(quick, in_two_processes, tmp_path, monkeypatch):
+    sharding = {**launched("accelerate-fsdp.yaml"), "ACCELERATE_USE_CPU": "true"}
+    (tmp_path / "two.py").write_text(f"import os\nos.environ.update({sharding!r})\n{SHARDS}{TWO}")
+    shared = {**quick, "max_samples": 4, "epochs": 1}
+    by_adapter = {**shared, "method": "kl", "lora_dropout": 0, "resume_every": 1}
+    whole = {**shared, "method": "grad_diff", "tuning": "full"}
+    kept = {"keep_every": 1, "keep_in": str(tmp_path / "kept")}
+    here = {name: os.environ[name] for name in ("LMMS_MANU_CACHE", "LMMS_MANU_DATASET")}
+    words = [line({**by_adapter, **kept}), str(tmp_path / "adapter.pt"), line(whole), str(tmp_path / "whole.pt")]
+    in_two_processes(tmp_path / "two.py", *words, **here)
+    assert apart(by_adapter, tmp_path / "adapter.pt", quick) < 0.01
+    assert apart(whole, tmp_path / "whole.pt", quick) < 0.01
+    assert {path.name for path in (tmp_path / "kept").iterdir()} == {"step-00001", "step-00002"}
+    for name, value in {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1", "WORLD_SIZE": "2", "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingError, match="fsdp_version has to be 2"):
+        plan({**quick, "method": "ga"})

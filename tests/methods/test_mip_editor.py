@@ -231,7 +231,7 @@ def test_one_step_is_that_of_plain_pytorch(small):
     assert isinstance(change, ChangedTensors)
     direction = objective.learn.term.direction
     assert direction.norm() == pytest.approx(1)
-    asker = Asker(small.model, small.device, small.model.get_submodule(layer))
+    asker = Asker(small.model, small.device, layer)
     with torch.no_grad():
         before = [states(asker(batch)) for batch in (own, held)]
     answers, kept = asker(own), asker(held)

@@ -24,13 +24,11 @@ from lmms_manu.benchmarks.mllmu.questions import DOCUMENT_FEATURES, LEAVES, Leaf
 from lmms_manu.benchmarks.mllmu.results import account, picture_is_broken
 from lmms_manu.benchmarks.mllmu.source import DatasetSource
 from lmms_manu.benchmarks.sample import Sample, Score, text_of
+from lmms_manu.likelihood_metrics import LOG_TRUTH_RATIO
 
 Document = Mapping[str, Any]
 
 LEAVES_OF_LIKELIHOODS = {leaf.name: leaf for leaf in likelihood_leaves()}
-
-LOG_TRUTH_RATIO = "log_truth_ratio"
-"""What a sample holds beside the scores: the logarithm of R, by which two models are compared."""
 
 
 @functools.lru_cache(maxsize=16)
@@ -109,7 +107,7 @@ def score(document: Document, response: str, edit: str | None = None) -> dict[st
         "task": leaf.task,
         "answers": list(texts),
         "likelihoods": json.loads(response),
-        "log_truth_ratio": log_ratio,
+        LOG_TRUTH_RATIO: log_ratio,
     }
     return {**values, "skipped": {"leaf": document["skipped"], "here": 0}, "scored": told}
 
@@ -120,7 +118,7 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
     if not scored:
         return Sample(f"document {line['doc_id']}", "", "", text_of(line.get("target")), "", {})
     scores: dict[str, Score] = {name: (float(line[name]), 1.0) for name in LIKELIHOODS if name in line}
-    if scored["log_truth_ratio"] is not None:
+    if scored[LOG_TRUTH_RATIO] is not None:
         scores[LOG_TRUTH_RATIO] = (float(scored["log_truth_ratio"]), 1.0)
     picture = scored.get("picture")
     return Sample(

@@ -113,6 +113,9 @@ class Own(Benchmark):
                 if picture is not None:
                     yield reference, picture.decode(reference)
 
+    def is_at_hand(self, dataset: str) -> bool:
+        return all(Path(expanded(source)).exists() for source in Files.parse(dataset).named().values())
+
     def protocol(self) -> Mapping[str, Any]:
         return {variables.OWN_DATA: os.environ.get(variables.OWN_DATA) or ""}
 

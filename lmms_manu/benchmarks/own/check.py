@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.benchmarks.own.names import KINDS
-from lmms_manu.benchmarks.own.people import People, stored_bytes
+from lmms_manu.benchmarks.own.people import People, picture_problem, stored_bytes
 from lmms_manu.benchmarks.own.rows import Row
 
 
@@ -41,4 +41,4 @@ def _pictures(people: People, rows: Sequence[Row]) -> list[str]:
         largest = max(map(stored_bytes, pictures))
         lines[0] += f", {span} pixels, up to {largest / 1000:,.0f} kB"
     readable = {row.place for row in whole}
-    return lines + [f"  picture missing or cut off: {row.place}" for row in named if row.place not in readable]
+    return lines + [f"  unreadable: {picture_problem(row)}" for row in named if row.place not in readable]

@@ -50,13 +50,12 @@ class People:
         return self.sets[name]
 
     def whole(self, rows: Iterable[Row]) -> list[Row]:
-        """Those of the rows whose picture decodes, looked at side by side and once in a process."""
-        asked = [row for row in rows if row.picture is not None]
-        if new := [row for row in asked if row.place not in self._whole]:
+        """Those of the rows whose picture decodes, looked at side by side and each file once in a process."""
+        asked = [(row, _file(row), row.picture) for row in rows if row.picture is not None]
+        if new := {file: picture for _, file, picture in asked if file not in self._whole}:
             with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-                found = pool.map(_is_whole, [row.picture for row in new])
-                self._whole.update(zip((row.place for row in new), found, strict=True))
-        return [row for row in asked if self._whole[row.place]]
+                self._whole.update(zip(new, pool.map(EncodedPicture.is_whole, new.values()), strict=True))
+        return [row for row, file, _ in asked if self._whole[file]]
 
     def asked(self, name: str, kind: str, modality: str) -> list[Row]:
         """The rows of a set that are asked in one kind and modality."""
@@ -164,8 +163,15 @@ def digest(row: Row) -> str:
     picture = row.picture
     if picture is None:
         return ""
-    content = picture.content
-    return hashlib.sha256(Path(str(picture.path)).read_bytes() if content is None else content).hexdigest()
+    if picture.content is not None:
+        return hashlib.sha256(picture.content).hexdigest()
+    path = Path(str(picture.path))
+    return _file_digest(path, path.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8192)
+def _file_digest(path: Path, changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def stored_bytes(picture: EncodedPicture) -> int:
@@ -176,8 +182,18 @@ def stored_bytes(picture: EncodedPicture) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _is_whole(picture: EncodedPicture | None) -> bool:
-    return picture is not None and picture.is_whole()
+def picture_problem(row: Row) -> str:
+    """What is wrong with the picture of a row that is none of `People.whole`, with its place and name."""
+    path = row.picture.path if row.picture is not None and row.picture.content is None else None
+    if path is None:
+        return f"{row.place}, column image: the picture is cut off, or none"
+    is_there = Path(path).is_file()
+    return f"{row.place}, column image: {path!r} is {'cut off, or no picture' if is_there else 'no file'}"
+
+
+def _file(row: Row) -> str:
+    """What tells the file of a row's picture apart: several rows may show the same."""
+    return str(row.picture.path) if row.picture is not None and row.picture.content is None else row.place
 
 
 @functools.lru_cache(maxsize=16)

@@ -12,7 +12,7 @@ from datasets import Dataset, Features, List, Value
 from lmms_manu import variables
 from lmms_manu.benchmarks.base import Task
 from lmms_manu.benchmarks.own.names import LIKELIHOOD
-from lmms_manu.benchmarks.own.people import People, no_table
+from lmms_manu.benchmarks.own.people import People, no_table, picture_problem
 from lmms_manu.benchmarks.own.rows import Row, has_blank
 from lmms_manu.errors import DataError
 
@@ -52,13 +52,14 @@ def documents(task: Task, people: People) -> Dataset:
     positions = {row.place: position for position, row in enumerate(rows)}
     asked = people.asked(task.split, task.kind, task.modality)
     wanted = [row for row in rows if task.kind in row.kinds and row.asked(task.modality)]
-    broken = [row.place for row in wanted if row.place not in {one.place for one in asked}]
+    found = {row.place for row in asked}
+    broken = [picture_problem(row) for row in wanted if row.place not in found]
     if broken and variables.is_first_process():
         shown = "; ".join(broken[:5]) + (f" and {len(broken) - 5} more" if len(broken) > 5 else "")
-        logger.warning("%s: %d picture(s) are missing or cut off: %s.", task.name, len(broken), shown)
+        logger.warning("%s: %d question(s) have lost their picture: %s.", task.name, len(broken), shown)
     if not asked:
         raise DataError(no_questions(task, people))
-    found = [
+    listed = [
         {
             **question(task, row),
             "person": row.subject,
@@ -68,7 +69,7 @@ def documents(task: Task, people: People) -> Dataset:
         }
         for row in asked
     ]
-    return Dataset.from_list(found, features=DOCUMENT_FEATURES)
+    return Dataset.from_list(listed, features=DOCUMENT_FEATURES)
 
 
 def question(task: Task, row: Row) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from lmms_manu.models.settings import ModelSettings
 from lmms_manu.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
+    from lmms_manu.costs.demands import Demands, SampleCounts
+    from lmms_manu.costs.sizes import ModelSizes
     from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.methods.data import UnlearningData
@@ -41,6 +43,9 @@ class Trains(Method[S]):
 
     learnt: ClassVar[tuple[str, ...]] = ("forget",)
     """The sets that an epoch goes through; what is retained stands beside them."""
+
+    asks_reference: ClassVar[bool] = False
+    """Whether the loss needs what the model said before it was trained."""
 
     idea: ClassVar[str]
     """What the weights were trained for, with the citation."""
@@ -74,6 +79,9 @@ class Trains(Method[S]):
         return self.config.epochs == 0
 
     def check(self, model: ModelSettings, *, export: bool) -> None:
+        from lmms_manu.training.sharded import check_launch  # torch, which a refusal of arguments needs none of
+
+        check_launch()
         check_checkpoint(model, self.config)
         if self.config.keep_in is not None:
             new_folder("keep_in", self.config.keep_in)
@@ -84,6 +92,12 @@ class Trains(Method[S]):
     def check_data(self, data: UnlearningData) -> None:
         super().check_data(data)
         check_samples(self.config, data, self.learnt)
+
+    def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
+        from lmms_manu.costs.demands import training
+
+        learn = sum(getattr(samples, name) for name in self.learnt)
+        return training(sizes, self.config, learn, retain=self.needs_retain(), reference=self.asks_reference)
 
     def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         """What is trained, and on what."""

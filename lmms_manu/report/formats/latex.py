@@ -6,7 +6,8 @@ import itertools
 
 from lmms_manu.report.cells import Report
 from lmms_manu.report.formats.numbers import DASH
-from lmms_manu.report.formats.tables import Entry, Head, Table, tables_of
+from lmms_manu.report.formats.table import Entry, Head, Table
+from lmms_manu.report.formats.tables import tables_of
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",

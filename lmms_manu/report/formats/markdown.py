@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from lmms_manu.report.cells import Report
-from lmms_manu.report.formats.tables import Entry, Head, Table, notes_of, tables_of
+from lmms_manu.report.formats.table import Entry, Head, Table
+from lmms_manu.report.formats.tables import notes_of, tables_of
 
 
 def render(report: Report) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Report, Row, Section
 from lmms_manu.report.derived import derived_of
+from lmms_manu.report.formats.attack_tables import attacks
 from lmms_manu.report.formats.numbers import (
     DASH,
     change_digits,
@@ -17,68 +18,12 @@ from lmms_manu.report.formats.numbers import (
     spread_text,
     value_text,
 )
+from lmms_manu.report.formats.quality_tables import forget_quality
+from lmms_manu.report.formats.table import Entry, Head, Line, Table
 from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, Derived, quality_columns
 from lmms_manu.report.verdict import beyond_control, shown_rows
 
 VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One cell of a table.
-
-    Args:
-        text: the value, or a dash.
-        change: the change against the baseline, such as `−15.5`; empty without one.
-        interval: its interval, such as `[−20.1, −10.9]`, or the range of a mean over seeds; empty without one.
-        rank: 1 for the best of its column, 2 for the second, 0 for the others.
-        note: a word on what is missing or to bear in mind.
-        number: the value to sort by.
-        source: the column and view that it came from, None where there is none.
-        is_mute: whether its column cannot tell forgetting from not knowing.
-    """
-
-    text: str
-    change: str = ""
-    interval: str = ""
-    rank: int = 0
-    note: str = ""
-    number: float | None = None
-    source: tuple[str, str] | None = None
-    is_mute: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Head:
-    """A column's heading: `group` spans neighbours of the same group."""
-
-    label: str
-    group: str = ""
-    arrow: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """A row of a table; `has_questions` if its numbers come from a run's own questions, `is_reference` for gold and
-    controls."""
-
-    name: str
-    entries: tuple[Entry, ...]
-    is_published: bool = False
-    is_baseline: bool = False
-    has_questions: bool = False
-    note: str = ""
-    is_reference: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table: `title`, headings of all columns but the first, which names the row, and the rows."""
-
-    title: str
-    heads: tuple[Head, ...]
-    lines: tuple[Line, ...]
-    caption: str = ""
 
 
 def overview(section: Section, view: str = MEAN, *, with_changes: bool = False) -> Table:
@@ -207,16 +152,18 @@ def quality(section: Section) -> Table | None:
 
 
 def tables_of(section: Section) -> list[Table]:
-    """Every table of a section: overviews, splits with changes, derived numbers, unusable answers."""
+    """Every table of a section: main numbers, attacks, overviews, splits with changes, the rest."""
     views = VIEWS if section.splits else (MEAN,)
     splits = [*section.splits, *([UTILITY] if section.columns_of(UTILITY) else [])]
-    found = [table for table in (main_numbers(section), validity(section)) if table is not None]
+    found = [table for table in (main_numbers(section), attacks(section), validity(section)) if table is not None]
     found += [overview(section, view) for view in views]
     if section.baseline is not None:
         found += [
             changes(section, split, view) for split in splits for view in (VIEWS if split != UTILITY else (MEAN,))
         ]
-    return found + [table for table in (derived(section), quality(section)) if table is not None]
+    return found + [
+        table for table in (derived(section), forget_quality(section), quality(section)) if table is not None
+    ]
 
 
 def notes_of(report: Report) -> list[str]:

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.report.cells import Report, Section
+from lmms_manu.report.formats.attack_tables import attacks
+from lmms_manu.report.formats.quality_tables import forget_quality
+from lmms_manu.report.formats.table import Entry, Table
 from lmms_manu.report.formats.tables import (
-    Entry,
-    Table,
     changes,
     derived,
     main_numbers,
@@ -62,7 +63,8 @@ def _tables(section: Section) -> list[Table]:
     else:
         splits = [changes(section, split, view) for split in section.splits for view in _views(section, split)]
         splits += [changes(section, UTILITY)] if section.columns_of(UTILITY) else []
-    ordered = (main_numbers(section), *splits, derived(section), validity(section), quality(section))
+    ordered = (main_numbers(section), attacks(section), *splits, derived(section), forget_quality(section))
+    ordered += (validity(section), quality(section))
     return [table for table in ordered if table is not None]
 
 

@@ -15,11 +15,12 @@ from typing import Any
 from lmms_manu._version import __version__
 from lmms_manu.errors import ManuError
 from lmms_manu.report.cells import Report, Section
+from lmms_manu.report.formats.attack_tables import attacks
 from lmms_manu.report.formats.numbers import plain
+from lmms_manu.report.formats.quality_tables import forget_quality
+from lmms_manu.report.formats.table import Head, Table
 from lmms_manu.report.formats.tables import (
     VIEW_TITLES,
-    Head,
-    Table,
     derived,
     main_numbers,
     notes_of,
@@ -122,6 +123,8 @@ def _section(section: Section, linked: set[str]) -> dict[str, Any]:
         "frontiers": frontiers(section, charts_of(section)),
         "main": main_numbers(section),
         "validity": validity(section),
+        "attacks": attacks(section),
+        "forget_quality": forget_quality(section),
         "derived": derived(section),
         "quality": quality(section),
         "plots": plots,
