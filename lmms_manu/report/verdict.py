@@ -31,7 +31,12 @@ def costs(row: Row) -> dict[str, Cell]:
 
 def dearest(row: Row) -> float | None:
     """The most that a row lost on a split that is to be kept."""
-    return max((cell.value for cell in costs(row).values() if cell.value is not None), default=None)
+    return largest_cost(row).value
+
+
+def largest_cost(row: Row) -> Cell:
+    """The cost on the split that is to be kept and lost the most; not measured where none was."""
+    return max(costs(row).values(), key=lambda cell: cell.value or 0.0, default=NOT_MEASURED)
 
 
 def beyond_control(row: Row, rows: Sequence[Row]) -> str:
