@@ -17,7 +17,7 @@ from lmms_manu.cli import main as cli
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
-from lmms_manu.report.formats.numbers import DASH, plain
+from lmms_manu.report.formats.numbers import DASH, on_scale, plain, value_digits, value_text
 from lmms_manu.report.formats.tables import overview, tables_of
 from lmms_manu.report.runs import Run, read_runs
 
@@ -90,8 +90,8 @@ def test_the_terminal_shows_every_digit_at_any_width(report: Report, width: int)
     assert sum(cell.value is not None for cell in cells) > 20
     for row in report.sections[0].rows:
         for column in report.sections[0].columns:
-            value = row.cell(column).value
-            assert value is None or plain(value, column.metric.digits) in shown, column.name
+            cell = on_scale(row.cell(column), column.metric)
+            assert cell.value is None or value_text(cell, value_digits(column.metric)) in shown, column.name
 
 
 def test_csv_lines_are_the_numbers_of_the_report(report: Report) -> None:
