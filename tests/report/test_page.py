@@ -226,6 +226,14 @@ def test_every_plot_has_its_numbers_as_a_table_and_a_name(opened: Browser) -> No
         assert figure.find_elements("css selector", "details table tbody tr")
 
 
+def test_a_plot_can_be_saved_from_the_page(opened: Browser, tmp_path: Path) -> None:
+    opened.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    for kind in ("svg", "png"):
+        opened.find(f".frontier button[data-kind={kind}]").click()
+        opened.wait((tmp_path / f"frontier-10.{kind}").exists)
+    assert "manu paper 2 %" in (tmp_path / "frontier-10.svg").read_text(encoding="utf-8")
+
+
 def test_every_plot_is_drawn_on_paper(opened: Browser) -> None:
     plots = opened.all(".plot")
     assert len(opened.all(".plot svg")) < len(plots)
