@@ -23,6 +23,7 @@ from lmms_manu.models.wrapping import wrap as wrap
 from lmms_manu.public import answer as answer
 from lmms_manu.public import load as load
 from lmms_manu.public import people as people
+from lmms_manu.public import read_results as read_results
 from lmms_manu.public import save as save
 from lmms_manu.public import unlearn as unlearn
 
@@ -51,6 +52,7 @@ __all__ = [
     "answer",
     "load",
     "people",
+    "read_results",
     "save",
     "unlearn",
     "wrap",

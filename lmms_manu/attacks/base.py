@@ -6,13 +6,13 @@ import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
 from lmms_manu.attacks.outcomes import Measured, Outcome, recoveries
 from lmms_manu.benchmarks.example import Example
-from lmms_manu.errors import ManuError
+from lmms_manu.errors import ManuError, SettingError
 from lmms_manu.methods.data import UnlearningData
 from lmms_manu.models.loading import Checkpoint
 
@@ -58,12 +58,24 @@ class Attack:
     name: ClassVar[str]
     """Its name in arguments and results."""
 
-    on_vanilla: ClassVar[bool] = False
-    """Whether vanilla is read under it too, because the attack takes its numbers from what vanilla shows."""
+    in_full: ClassVar[bool] = False
+    """Whether it needs more of each model than the answers' probabilities."""
 
     def variants(self) -> Mapping[str, Variant]:
-        """The ways in which it is tried, by name."""
+        """The ways in which it is tried on every model but vanilla, by name."""
         raise NotImplementedError
+
+    def on_vanilla(self) -> Mapping[str, Variant]:
+        """What vanilla is read under, for attacks that need more of it than what it is before; in the given order."""
+        return {}
+
+    def configured(self, arguments: Mapping[str, Any]) -> Attack:
+        """The attack with settings of its own.
+
+        Raises:
+            SettingError: it has none, or not these.
+        """
+        raise SettingError(f"settings={self.name}: the attack has no settings.")
 
     def outcomes(self, measured: Measured) -> list[Outcome]:
         """What came of it.

@@ -42,10 +42,13 @@ class Membership(Attack):
     """The attack `membership`: loss, zlib, min-k and min-k++ of those to forget against those of new people."""
 
     name = "membership"
-    on_vanilla = True
+    in_full = True
 
     def variants(self) -> Mapping[str, Variant]:
         return {_VARIANT: _asked_about_new_people}
+
+    def on_vanilla(self) -> Mapping[str, Variant]:
+        return self.variants()
 
     def outcomes(self, measured: Measured) -> list[Outcome]:
         variant = f"{self.name}: {_VARIANT}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from lmms_manu.attacks.base import Attack
 from lmms_manu.errors import one_of
@@ -20,17 +21,23 @@ ATTACKS: Mapping[str, str] = {
 """Module and class of each attack."""
 
 
-def attacks(names: Sequence[str]) -> list[Attack]:
+def attacks(names: Sequence[str], settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Attack]:
     """The attacks of these names, all of them if there are none.
 
+    Args:
+        names: of the attacks.
+        settings: by attack, settings of its own.
+
     Raises:
-        SettingError: there is no attack of a name.
+        SettingError: there is no attack of a name, or it has no such setting.
     """
-    for name in names:
+    given = settings or {}
+    for name in (*names, *given):
         if name not in ATTACKS:
             raise one_of("suite", name, ATTACKS)
     found = []
     for name in names or ATTACKS:
         module, _, attribute = ATTACKS[name].partition(":")
-        found.append(getattr(importlib.import_module(module), attribute)())
+        attack: Attack = getattr(importlib.import_module(module), attribute)()
+        found.append(attack.configured(given[name]) if name in given else attack)
     return found

@@ -6,27 +6,47 @@ import contextlib
 import dataclasses
 import functools
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
 
 from lmms_manu.attacks.base import Attack, InapplicableError, Target, Variant, keeping_weights
 from lmms_manu.attacks.membership import new_people
+from lmms_manu.attacks.outcomes import BEFORE, EDITED, GOLD, VANILLA, Measured, Outcome, recoveries
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.methods.data import Examples, UnlearningData
+from lmms_manu.models.blocks import LANGUAGE, find_mlp_blocks
 from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.settings import from_arguments
 from lmms_manu.training.objective import Terms, Weighted
 from lmms_manu.training.settings import TrainingSettings
 from lmms_manu.training.terms import CrossEntropy
 from lmms_manu.training.train import TrainingTask, train
 
-SETTINGS = TrainingSettings(epochs=3.0, learning_rate=1e-3, train_batch_size=8, tuning="full", resume_every=0)
+_DEFAULTS: Mapping[str, Any] = {
+    "epochs": 6.0,
+    "learning_rate": 3e-4,
+    "train_batch_size": 8,
+    "tuning": "full",
+    "resume_every": 0,
+}
+SETTINGS = TrainingSettings(**_DEFAULTS)
 """Full fine-tuning: what no adapter can bring back, it may."""
 
 FORGOTTEN, RETAINED, NEW = "forgotten people", "retained people", "new people"
+WEAKENED, _AND_TAUGHT = "weakened vanilla", "weakened vanilla, taught"
+TOO_WEAK = "too weak to tell"
+
+_LEFT = 0.3
+"""Of what the weakened block puts out."""
 
 
 class Relearning(Attack):
     """The attack `relearning`: half of the forgotten people are taught again, or as many others.
 
-    Asked about are the forgotten people who were not taught, in each variant.
+    Asked about are the forgotten people who were not taught, in each variant. Its positive control is vanilla with one
+    block turned down, in which everything is still there: where relearning brings nothing of that back, what it does
+    not bring back elsewhere says nothing.
     """
 
     name = "relearning"
@@ -34,11 +54,54 @@ class Relearning(Attack):
     def __init__(self, settings: TrainingSettings = SETTINGS) -> None:
         self._settings = settings
 
+    def configured(self, arguments: Mapping[str, Any]) -> Attack:
+        (settings,) = from_arguments({**_DEFAULTS, **arguments}, TrainingSettings)
+        return Relearning(settings)
+
     def variants(self) -> Mapping[str, Variant]:
-        return {
-            taught: functools.partial(_taught, taught=taught, settings=self._settings)
-            for taught in (FORGOTTEN, RETAINED, NEW)
-        }
+        return {taught: self._way(taught) for taught in (FORGOTTEN, RETAINED, NEW)}
+
+    def on_vanilla(self) -> Mapping[str, Variant]:
+        return {WEAKENED: _weakened, _AND_TAUGHT: functools.partial(_weakened, then=self._way(FORGOTTEN))}
+
+    def outcomes(self, measured: Measured) -> list[Outcome]:
+        control = self._positive_control(measured)
+        found = super().outcomes(measured)
+        if control.is_hidden:
+            return [*found, dataclasses.replace(control, verdict="it works: what was only weakened came back")]
+        found = [
+            dataclasses.replace(one, verdict=f"{one.verdict}; {TOO_WEAK}") if one.found and not one.is_hidden else one
+            for one in found
+        ]
+        return [*found, dataclasses.replace(control, verdict=f"{TOO_WEAK}: {control.verdict}")]
+
+    def _way(self, taught: str) -> Variant:
+        return functools.partial(_taught, taught=taught, settings=self._settings)
+
+    def _positive_control(self, measured: Measured) -> Outcome:
+        """What the attack brings back of what is known to be there: in vanilla with one weakened block."""
+        vanilla, gold = (dict(measured.readings.get(name, {})) for name in (VANILLA, GOLD))
+        name, taught = f"{self.name}: {WEAKENED}", f"{self.name}: {_AND_TAUGHT}"
+        if name not in vanilla or taught not in vanilla:
+            reasons = measured.reasons.get(VANILLA, {})
+            return Outcome(name, reasons.get(name) or reasons.get(taught) or "it was not tried")
+        readings = {VANILLA: vanilla, EDITED: {BEFORE: vanilla[name], name: vanilla[taught]}}
+        if f"{self.name}: {FORGOTTEN}" in gold:
+            readings[GOLD] = {BEFORE: gold[BEFORE], name: gold[f"{self.name}: {FORGOTTEN}"]}
+        (found,) = recoveries(self.name, [WEAKENED], Measured(readings, {}))
+        return found
+
+
+@contextlib.contextmanager
+def _weakened(target: Target, *, then: Variant = contextlib.nullcontext) -> Iterator[Target]:
+    """The model with the last block of its language model turned down, and what is done to that."""
+    model, patterns = target.checkpoint.model, target.checkpoint.settings.mlp_blocks
+    last = [block for block in find_mlp_blocks(model, patterns) if block.tower == LANGUAGE][-1]
+    with keeping_weights(target.checkpoint):
+        with torch.no_grad():
+            model.get_parameter(last.slots[-1].parameter).mul_(_LEFT)
+        with then(target) as attacked:
+            yield attacked
 
 
 @contextlib.contextmanager

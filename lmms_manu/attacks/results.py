@@ -24,6 +24,7 @@ class AttackResults:
 
     Args:
         models: the arguments of each model.
+        settings: by attack, those of its own.
         readings: by model and variant, what was read.
         reasons: by model and variant, why nothing was.
         checkpoint: the weights before unlearning; empty until the edited model was loaded.
@@ -34,6 +35,7 @@ class AttackResults:
     """
 
     models: dict[str, dict[str, str]]
+    settings: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     readings: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     reasons: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     checkpoint: str = ""

@@ -37,7 +37,13 @@ from lmms_manu.models.settings import ModelSettings
 Say = Callable[[str], None]
 
 
-def run(models: Mapping[str, Mapping[str, Any]], suite: Sequence[Attack], output: Path, say: Say) -> AttackResults:
+def run(
+    models: Mapping[str, Mapping[str, Any]],
+    suite: Sequence[Attack],
+    output: Path,
+    say: Say,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
+) -> AttackResults:
     """Attacks each model, and compares; what stands in the output folder is not measured again.
 
     Args:
@@ -45,20 +51,25 @@ def run(models: Mapping[str, Mapping[str, Any]], suite: Sequence[Attack], output
         suite: the attacks.
         output: folder of the results.
         say: takes a line on each model.
+        settings: by attack, with what settings of its own it was made.
 
     Raises:
-        SettingError: the folder holds results of other models.
+        SettingError: the folder holds results of other models or settings.
         DataError: too few people, or a gold that is none.
         ModelError: a model cannot be loaded or edited, or gives no numbers before any attack.
     """
     requests = {name: plan(own) for name, own in models.items()}
-    results = _results(models, output)
+    results = _results(models, output, settings or {})
     data = {name: request.data or load_data(request.unlearning) for name, request in requests.items()}
     _check(requests, data[EDITED])
     output.mkdir(parents=True, exist_ok=True)
     original = functools.partial(_on_cpu, requests[VANILLA])
-    variants = {f"{attack.name}: {name}": (attack, way) for attack in suite for name, way in attack.variants().items()}
     for name, request in requests.items():
+        variants = {
+            f"{attack.name}: {variant}": (attack, way)
+            for attack in suite
+            for variant, way in (attack.on_vanilla() if name == VANILLA else attack.variants()).items()
+        }
         _Model(name, request, data[name], original, results, output, say).measure(variants)
     results.outcomes = outcomes(suite, results)
     results.save(output / FILE)
@@ -92,7 +103,7 @@ class _Model:
         reasons = self.results.reasons.setdefault(self.name, {})
         known = len(readings) + len(reasons)
         missing = [BEFORE] if BEFORE not in readings else []
-        missing += [name for name, (attack, _) in variants.items() if self._misses(name, attack)]
+        missing += [variant for variant in variants if self._misses(variant)]
         if not missing:
             self.say(f"{self.name}: {known} read")
             return
@@ -103,7 +114,7 @@ class _Model:
             attack, way = variants.get(variant, (None, contextlib.nullcontext))
             try:
                 with way(target) as attacked:
-                    readings[variant] = read(attacked, in_full=attack is None or attack.on_vanilla)
+                    readings[variant] = read(attacked, in_full=attack is None or attack.in_full)
             except InapplicableError as reason:
                 reasons[variant] = str(reason)
             except NoNumberError as error:
@@ -113,12 +124,11 @@ class _Model:
             self.results.save(self.output / FILE)
         self.say(f"{self.name}: {len(readings) + len(reasons) - known} measured, {known} read")
 
-    def _misses(self, variant: str, attack: Attack) -> bool:
+    def _misses(self, variant: str) -> bool:
         if variant in self.results.readings[self.name] or variant in self.results.reasons[self.name]:
             return False
-        if self.name == VANILLA:
-            return attack.on_vanilla
-        return self.name == EDITED or variant not in self.results.reasons[EDITED]
+        # What could not be tried on the edited model needs no base rate.
+        return self.name in (VANILLA, EDITED) or variant not in self.results.reasons[EDITED]
 
     def _is_idle(self) -> bool:
         """Whether it is known that there is nothing to bring back."""
@@ -137,13 +147,18 @@ class _Model:
         return Target(checkpoint, self.data, self.original)
 
 
-def _results(models: Mapping[str, Mapping[str, Any]], output: Path) -> AttackResults:
+def _results(
+    models: Mapping[str, Mapping[str, Any]], output: Path, settings: Mapping[str, Mapping[str, str]]
+) -> AttackResults:
     arguments = {name: {key: str(value) for key, value in sorted(own.items())} for name, own in models.items()}
+    own = {attack: dict(given) for attack, given in settings.items()}
     if not (output / FILE).is_file():
-        return AttackResults(arguments)
+        return AttackResults(arguments, own)
     found = AttackResults.load(output / FILE)
     if found.models != arguments:
         raise SettingError(f"output={str(output)!r} holds attacks on other models: name another folder.")
+    if found.settings != own:
+        raise SettingError(f"output={str(output)!r} holds attacks with other settings: name another folder.")
     return found
 
 

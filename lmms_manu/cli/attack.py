@@ -39,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "checkpoint without the edit)",
     )
     parser.add_argument("--suite", default="", help="attacks, separated by commas; all if left out")
+    parser.add_argument(
+        "--settings",
+        action="append",
+        default=[],
+        metavar="ATTACK:ARGUMENTS",
+        help="settings of an attack, such as relearning:learning_rate=2e-5,tuning=lora (that of a training)",
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
 
 
@@ -47,12 +54,15 @@ def run(arguments: argparse.Namespace) -> int:
     refuse_unwritable("output", arguments.output)
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.attacks.registry import attacks
-    from lmms_manu.attacks.run import run as attack
+    from lmms_manu.attacks.run import run as run_attacks
     from lmms_manu.report.formats.attack_tables import attack_table
     from lmms_manu.report.formats.terminal import show_table
 
-    suite = attacks([name for name in arguments.suite.split(",") if name])
-    results = attack(models, suite, arguments.output, print)
+    settings = {
+        attack: parse_arguments(given) for attack, _, given in (one.partition(":") for one in arguments.settings)
+    }
+    suite = attacks([name for name in arguments.suite.split(",") if name], settings)
+    results = run_attacks(models, suite, arguments.output, print, settings)
     show_table(attack_table("gone or hidden?", {"edited": results.outcomes}), table_console())
     return 0
 

@@ -64,7 +64,9 @@ def check_reading_arguments(arguments: argparse.Namespace) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading_arguments(parser)
     parser.add_argument(
-        "--output", metavar="DIR", help=f"write {', '.join(_FILES)} there, in the place of an earlier report"
+        "--output",
+        metavar="DIR",
+        help=f"write {', '.join(_FILES)} and figures/ there, in the place of an earlier report",
     )
     parser.add_argument(
         "--reference",
@@ -125,7 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.show(shown, console)
         if arguments.output:
             write_report(shown, Path(arguments.output), arguments.dataset, console)
-            console.print(f"wrote {Path(arguments.output) / 'report.html'} and its tables", markup=False)
+            console.print(f"wrote {Path(arguments.output) / 'report.html'} with its tables and figures", markup=False)
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)
@@ -156,7 +158,7 @@ def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"output={str(folder)!r} is a file: name a folder.")
     refuse_unwritable("output", folder)
-    found = [name for name in _FILES if (folder / name).exists()]
+    found = [name for name in (*_FILES, "figures") if (folder / name).exists()]
     if found and not json_report.is_report(folder / "report.json"):
         raise SettingError(
             f"out={str(folder)!r} holds a {found[0]} that is no report of lmms-manu: name another folder."
@@ -173,6 +175,10 @@ def write_report(report: Report, folder: Path, dataset: str | None, console: Con
     write_text(folder / "report.tex", latex.render(report))
     write_text(folder / "report.csv", csv_report.render(report))
     write_text(folder / "report.html", page)
+    # The page's libraries are an optional dependency.
+    from lmms_manu.report.page.figures import write_figures
+
+    write_figures(report, folder)
 
 
 def _page(report: Report, dataset: str | None, console: Console) -> str:

@@ -49,9 +49,24 @@ def test_every_attack_has_variants_and_leaves_the_model_as_it_was(target):
     assert tried > 8
 
 
-def test_an_unknown_attack_is_named():
+def test_an_unknown_attack_or_setting_is_named():
     with pytest.raises(SettingError, match="quantisation"):
         attacks(["quantization"])
+    with pytest.raises(SettingError, match="learning_rate"):
+        attacks([], {"relearning": {"learning_rat": "1e-4"}})
+    with pytest.raises(SettingError, match="the attack has no settings"):
+        attacks([], {"modality": {"share": "1"}})
+
+
+def test_vanilla_with_a_block_turned_down_is_the_same_again_behind_the_attack(target):
+    known = knowledge(target)
+    weakened, taught = Relearning(dataclasses.replace(SETTINGS, epochs=1.0)).on_vanilla().values()
+    with weakened(target) as attacked:
+        low = knowledge(attacked)
+    assert low != known
+    with taught(target) as attacked:
+        assert {place.partition("/")[2] for place in knowledge(attacked)} == {"Bo"}
+    assert knowledge(target) == known
 
 
 @pytest.mark.parametrize(("bits", "group"), [(8, None), (4, 4)])

@@ -19,6 +19,7 @@ from lmms_manu.attacks.outcomes import (
     unfit_gold,
 )
 from lmms_manu.attacks.readings import MEMBERSHIP
+from lmms_manu.attacks.relearning import Relearning
 
 WAYS = ["way"]
 KNOWN = (0.9, 1.0, 0.9, 0.95, 0.9)
@@ -45,6 +46,7 @@ def test_what_comes_back_is_a_share_of_what_was_lost_beside_golds():
     (found,) = recoveries("attack", WAYS, measured(vanilla=[KNOWN], edited=[lost, back], gold=gold))
     whole = sum(KNOWN) - sum(lost)
     assert found.found.value == pytest.approx((sum(back) - sum(lost)) / whole)
+    assert found.found.interval is not None
     low, high = found.found.interval
     assert low < found.found.value < high
     assert found.base.value == pytest.approx(5 * 0.08 / whole)
@@ -150,3 +152,32 @@ def test_why_an_attack_was_not_made_is_said_in_its_place():
     reasons = {EDITED: {"attack: way": "nothing is asked with a picture"}}
     (found,) = recoveries("attack", WAYS, Measured(measured(vanilla=[KNOWN], edited=[UNKNOWN]).readings, reasons))
     assert (found.verdict, found.found) == ("nothing is asked with a picture", None)
+
+
+def relearned(weakened, taught):
+    """What was read for the attack by relearning, whose positive control went from one state to the other."""
+    readings = measured(vanilla=[KNOWN], edited=[UNKNOWN], gold=[UNKNOWN]).readings
+    name = "relearning: forgotten people"
+    for model in (EDITED, GOLD):
+        readings[model][name] = readings[model][BEFORE]
+    readings[VANILLA]["relearning: weakened vanilla"] = probability(*weakened)
+    readings[VANILLA]["relearning: weakened vanilla, taught"] = probability(*taught)
+    return Relearning().outcomes(Measured(readings, {}))
+
+
+def test_relearning_says_whether_it_could_have_brought_anything_back():
+    weakened = tuple(value - 0.3 for value in KNOWN)
+    first, *_, control = relearned(weakened, tuple(value + 0.1 for value in weakened))
+    assert first.verdict == "not found: no more than the base rate"
+    assert (control.attack, control.verdict) == (
+        "relearning: weakened vanilla",
+        "it works: what was only weakened came back",
+    )
+    assert control.found.value == pytest.approx(1 / 3)
+
+
+def test_relearning_that_brings_back_nothing_of_what_is_there_says_nothing_elsewhere():
+    weakened = tuple(value - 0.3 for value in KNOWN)
+    first, *_, control = relearned(weakened, weakened)
+    assert first.verdict == "not found: no more than the base rate; too weak to tell"
+    assert control.verdict.startswith("too weak to tell")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -29,9 +30,10 @@ BACK = Outcome(
 NOTHING = Outcome("pictures: blurred by 2%", "nothing is asked with a picture")
 
 
-def attacked(**changed: object) -> AttackResults:
+def attacked(**changed: Any) -> AttackResults:
     about = {"checkpoint": "MLLMMU/LLaVA_Vanilla", "fingerprint": PAPER_MASK, "benchmark": "mllmu", "forget_ratio": 10}
-    return AttackResults({}, outcomes=[BACK, NOTHING], **{**about, **changed})
+    fields: dict[str, Any] = {**about, **changed}
+    return AttackResults({}, outcomes=[BACK, NOTHING], **fields)
 
 
 def test_every_form_of_the_report_tells_what_came_back(results: Path) -> None:

@@ -23,7 +23,7 @@ from lmms_manu.report.page.build import render
 from lmms_manu.report.runs import read_runs
 
 LEAF = "mllmu_forget_10_likelihood_text"
-FORGOTTEN = {"benchmark": "mllmu", "forget_ratio": 10}
+FORGOTTEN: dict[str, str | int] = {"benchmark": "mllmu", "forget_ratio": 10}
 EDIT = EditRecord("npo", "MLLMMU/LLaVA_Vanilla", change="tensors", fingerprint="beef", forgotten=FORGOTTEN)
 
 
