@@ -69,6 +69,10 @@ class Attack:
         """What vanilla is read under, for attacks that need more of it than what it is before; in the given order."""
         return {}
 
+    def settings(self) -> Mapping[str, str]:
+        """With what settings of its own it is made; results with others are not the same."""
+        return {}
+
     def configured(self, arguments: Mapping[str, Any]) -> Attack:
         """The attack with settings of its own.
 

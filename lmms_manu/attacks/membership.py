@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmms_manu.attacks.base import Attack, InapplicableError, Target, Variant
+from lmms_manu.attacks.looks import Trace, is_above_zero, looked_at
 from lmms_manu.attacks.outcomes import (
     BEFORE,
     EDITED,
@@ -22,9 +23,6 @@ from lmms_manu.attacks.outcomes import (
     Measured,
     Outcome,
     Reading,
-    Trace,
-    is_above_zero,
-    looked_at,
     modality_of,
     person_of,
 )

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Mapping
 
 from lmms_manu.attacks.base import Attack, Variant
+from lmms_manu.attacks.looks import Trace, is_above_zero, left, looked_at, told_apart
 from lmms_manu.attacks.outcomes import (
     BEFORE,
     EDITED,
@@ -16,14 +17,9 @@ from lmms_manu.attacks.outcomes import (
     VANILLA,
     Measured,
     Outcome,
-    Trace,
-    is_above_zero,
-    left,
-    looked_at,
     means_of_people,
     modality_of,
     person_of,
-    told_apart,
 )
 from lmms_manu.evidence.bootstrap import PeopleBootstrap
 from lmms_manu.names import MODALITIES

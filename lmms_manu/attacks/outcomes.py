@@ -2,18 +2,18 @@
 
 An attack that changes the model or the question has a state before it; what came back is
 (after - before) / (vanilla - before), and gold's gain over the same loss is the base rate, which is taken off before
-anything is said. An attack that only looks has none; what is left is (edited - gold) / (vanilla - gold).
+anything is said.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmms_manu.evidence.bootstrap import Draws, PeopleBootstrap, interval
+from lmms_manu.evidence.bootstrap import PeopleBootstrap, interval
 from lmms_manu.evidence.validity import MINIMUM_PEOPLE
 
 BEFORE = "before"
@@ -25,6 +25,9 @@ SHOWS = "not gone"
 NOT_FOUND = "not found"
 NO_GOLD = "no gold: the base rate is not known"
 NEVER_FORGOT = "it never forgot: there is nothing to bring back"
+
+UNDEFINED = 0.05
+"""The share of draws that may have none: a loss above zero in all but 2.5 % of the draws may vanish in some."""
 
 Reading = Mapping[str, Mapping[str, Sequence[float]]]
 """What was read of a model: for each score, by modality and person (`text/12`), a value for each question."""
@@ -158,83 +161,7 @@ def _of_control(measured: Measured, variant: str, people: _People, vanilla: NDAr
     return people.share(gain, lost) if people.is_above_zero(lost) else None
 
 
-@dataclasses.dataclass(frozen=True)
-class Trace:
-    """A number that one look gives of a model, and the same in every draw of people."""
-
-    value: float
-    draws: Draws
-
-
-def told_apart(traces: Mapping[str, Trace], floor: float | None = None) -> bool:
-    """Whether vanilla shows more than gold, or than a model that knows nobody would."""
-    bounds = interval(traces[VANILLA].draws - _reference(traces, floor).draws)
-    return bounds is not None and bounds[0] > 0
-
-
-def left(traces: Mapping[str, Trace], model: str = EDITED, floor: float | None = None) -> Trace:
-    """What a look at a model still shows, between gold (0) and vanilla (1).
-
-    Args:
-        traces: by model, vanilla among them.
-        model: the one in question.
-        floor: what a model that knows nobody shows, where that is known without gold.
-    """
-    gold, vanilla, own = _reference(traces, floor), traces[VANILLA], traces[model]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        draws = (own.draws - gold.draws) / (vanilla.draws - gold.draws)
-    value = (own.value - gold.value) / (vanilla.value - gold.value)
-    return Trace(value, np.where(np.isfinite(draws), draws, np.nan))
-
-
-def looked_at(
-    variant: str,
-    traces: Mapping[str, Trace],
-    people: int,
-    verdict: Callable[[Trace], str],
-    floor: float | None = None,
-) -> Outcome:
-    """What a look at the edited model still shows.
-
-    Args:
-        variant: the attack's name and the look's.
-        traces: by model, vanilla and the edited one among them.
-        people: how many people they are about.
-        verdict: the words for what is left.
-        floor: as in `left`.
-    """
-    read = {name: trace.value for name, trace in traces.items()}
-    if people < MINIMUM_PEOPLE:
-        return Outcome(variant, _too_few(people), read)
-    if not told_apart(traces, floor):
-        reference = GOLD if GOLD in traces else "guessing"
-        return Outcome(variant, f"it cannot tell: vanilla shows no more than {reference} does", read)
-    found = left(traces, floor=floor)
-    said = verdict(found) if GOLD in traces else f"{verdict(found)} ({NO_GOLD})"
-    control = _shown(left(traces, CONTROL, floor)) if CONTROL in traces else None
-    return Outcome(variant, said, read, _shown(found), control=control)
-
-
-def is_above_zero(draws: Draws) -> bool:
-    """Whether the 95 % interval of draws lies above zero."""
-    bounds = interval(draws, undefined=_UNDEFINED)
-    return bounds is not None and bounds[0] > 0
-
-
-def _reference(traces: Mapping[str, Trace], floor: float | None) -> Trace:
-    known = floor or 0.0
-    return traces.get(GOLD, Trace(known, np.full_like(traces[VANILLA].draws, known)))
-
-
-def _shown(trace: Trace) -> Share:
-    return Share(trace.value, interval(trace.draws, undefined=_UNDEFINED))
-
-
-_UNDEFINED = 0.05
-"""A loss that lies above zero in all but 2.5 % of the draws may vanish in some."""
-
-
-def _too_few(people: int) -> str:
+def too_few(people: int) -> str:
     return f"{people} people are too few for an interval: at least {MINIMUM_PEOPLE} are needed"
 
 
@@ -258,7 +185,7 @@ class _People:
 
     @property
     def too_few(self) -> str:
-        return _too_few(len(self.names))
+        return too_few(len(self.names))
 
     def means(self, side: Mapping[str, Sequence[float]]) -> NDArray[np.float64]:
         """Each person's mean over modalities of the means over questions."""
@@ -266,7 +193,7 @@ class _People:
 
     def share(self, part: NDArray[np.float64], whole: NDArray[np.float64]) -> Share:
         draws = self.bootstrap.ratio(self.names, part.tolist(), whole.tolist())
-        return Share(float(part.sum() / whole.sum()), interval(draws, undefined=_UNDEFINED))
+        return Share(float(part.sum() / whole.sum()), interval(draws, undefined=UNDEFINED))
 
     def is_above_zero(self, values: NDArray[np.float64]) -> bool:
         bounds = interval(self.bootstrap.ratio(self.names, values.tolist(), [1.0] * len(values)))

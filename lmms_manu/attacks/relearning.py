@@ -24,7 +24,7 @@ from lmms_manu.training.terms import CrossEntropy
 from lmms_manu.training.train import TrainingTask, train
 
 _DEFAULTS: Mapping[str, Any] = {
-    "epochs": 6.0,
+    "epochs": 10.0,
     "learning_rate": 3e-4,
     "train_batch_size": 8,
     "tuning": "full",
@@ -37,7 +37,7 @@ FORGOTTEN, RETAINED, NEW = "forgotten people", "retained people", "new people"
 WEAKENED, _AND_TAUGHT = "weakened vanilla", "weakened vanilla, taught"
 TOO_WEAK = "too weak to tell"
 
-_LEFT = 0.3
+_LEFT = 0.1
 """Of what the weakened block puts out."""
 
 
@@ -58,6 +58,10 @@ class Relearning(Attack):
         (settings,) = from_arguments({**_DEFAULTS, **arguments}, TrainingSettings)
         return Relearning(settings)
 
+    def settings(self) -> Mapping[str, str]:
+        answering = self._settings.names_with("answers")
+        return {name: str(value) for name, value in self._settings.as_dict().items() if name in answering}
+
     def variants(self) -> Mapping[str, Variant]:
         return {taught: self._way(taught) for taught in (FORGOTTEN, RETAINED, NEW)}
 
@@ -69,6 +73,8 @@ class Relearning(Attack):
         found = super().outcomes(measured)
         if control.is_hidden:
             return [*found, dataclasses.replace(control, verdict="it works: what was only weakened came back")]
+        if any(one.is_hidden for one in found):
+            return [*found, control]
         found = [
             dataclasses.replace(one, verdict=f"{one.verdict}; {TOO_WEAK}") if one.found and not one.is_hidden else one
             for one in found

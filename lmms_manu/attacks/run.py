@@ -42,7 +42,6 @@ def run(
     suite: Sequence[Attack],
     output: Path,
     say: Say,
-    settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> AttackResults:
     """Attacks each model, and compares; what stands in the output folder is not measured again.
 
@@ -51,7 +50,6 @@ def run(
         suite: the attacks.
         output: folder of the results.
         say: takes a line on each model.
-        settings: by attack, with what settings of its own it was made.
 
     Raises:
         SettingError: the folder holds results of other models or settings.
@@ -59,7 +57,7 @@ def run(
         ModelError: a model cannot be loaded or edited, or gives no numbers before any attack.
     """
     requests = {name: plan(own) for name, own in models.items()}
-    results = _results(models, output, settings or {})
+    results = _results(models, suite, output)
     data = {name: request.data or load_data(request.unlearning) for name, request in requests.items()}
     _check(requests, data[EDITED])
     output.mkdir(parents=True, exist_ok=True)
@@ -147,18 +145,17 @@ class _Model:
         return Target(checkpoint, self.data, self.original)
 
 
-def _results(
-    models: Mapping[str, Mapping[str, Any]], output: Path, settings: Mapping[str, Mapping[str, str]]
-) -> AttackResults:
+def _results(models: Mapping[str, Mapping[str, Any]], suite: Sequence[Attack], output: Path) -> AttackResults:
     arguments = {name: {key: str(value) for key, value in sorted(own.items())} for name, own in models.items()}
-    own = {attack: dict(given) for attack, given in settings.items()}
+    own = {attack.name: dict(attack.settings()) for attack in suite if attack.settings()}
     if not (output / FILE).is_file():
         return AttackResults(arguments, own)
     found = AttackResults.load(output / FILE)
     if found.models != arguments:
         raise SettingError(f"output={str(output)!r} holds attacks on other models: name another folder.")
-    if found.settings != own:
-        raise SettingError(f"output={str(output)!r} holds attacks with other settings: name another folder.")
+    for name, settings in own.items():
+        if found.settings.setdefault(name, settings) != settings:
+            raise SettingError(f"output={str(output)!r} holds {name} with other settings: name another folder.")
     return found
 
 

@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         attack: parse_arguments(given) for attack, _, given in (one.partition(":") for one in arguments.settings)
     }
     suite = attacks([name for name in arguments.suite.split(",") if name], settings)
-    results = run_attacks(models, suite, arguments.output, print, settings)
+    results = run_attacks(models, suite, arguments.output, print)
     show_table(attack_table("gone or hidden?", {"edited": results.outcomes}), table_console())
     return 0
 

@@ -131,15 +131,12 @@ def judge(
 
 
 def _verdict(column: Column, cell: Cell, reference: Cell, name: str) -> Verdict:
-    # A score that says how little is known is the higher, the less is.
-    sign = -1.0 if column.metric.higher_when_forgotten else 1.0
-
     def turned(draws: Draws | None) -> Draws | None:
-        return None if draws is None else sign * draws
+        return None if draws is None else column.sign * draws
 
     assert cell.value is not None
-    other = None if reference.value is None else sign * reference.value
-    return knows_more(sign * cell.value, other, turned(cell.draws), turned(reference.draws), cell.people, name)
+    other = None if reference.value is None else column.sign * reference.value
+    return knows_more(column.sign * cell.value, other, turned(cell.draws), turned(reference.draws), cell.people, name)
 
 
 def _guessed(

@@ -9,7 +9,7 @@ import torch
 from lmms_manu import embedded
 from lmms_manu.attacks.base import InapplicableError, Target
 from lmms_manu.attacks.prompts import Prompts
-from lmms_manu.attacks.quantisation import rounded
+from lmms_manu.attacks.quantisation import Quantisation, rounded
 from lmms_manu.attacks.readings import read
 from lmms_manu.attacks.registry import attacks
 from lmms_manu.attacks.relearning import SETTINGS, Relearning
@@ -107,3 +107,14 @@ def test_zeroed_neurons_do_not_come_back_by_relearning_and_half_zeroed_ones_do(t
         assert layers[1].mlp.down_proj.weight[:, neurons].any()
         # What was asked about is not what was taught.
         assert {place.partition("/")[2] for place in knowledge(attacked)} == {"Bo"}
+
+
+def test_nf4_rounds_every_weight_and_leaves_zeros(target):
+    pytest.importorskip("bitsandbytes")
+    projection = target.checkpoint.model.model.language_model.layers[0].mlp.up_proj.weight
+    before = projection.detach().clone()
+    with torch.no_grad():
+        projection[3] = 0
+    with Quantisation().variants()["nf4"](target):
+        assert not projection[3].any()
+        assert 0 < (projection - before)[:3].abs().mean() < 0.2 * before.abs().mean()
