@@ -44,7 +44,7 @@ def _record(run: Run, results: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "evaluation_id": f"unlearning/{checkpoint}/{run.name}/{seconds}",
-        "evaluation_timestamp": seconds,
+        "evaluation_timestamp": run.files[-1].evaluated,
         "retrieved_timestamp": seconds,
         "source_metadata": {
             "source_name": "lmms-manu",
