@@ -23,9 +23,9 @@ from lmms_manu.models.wrapping import wrap as wrap
 from lmms_manu.public import answer as answer
 from lmms_manu.public import load as load
 from lmms_manu.public import people as people
-from lmms_manu.public import read_results as read_results
 from lmms_manu.public import save as save
 from lmms_manu.public import unlearn as unlearn
+from lmms_manu.report.notebook import read_results as read_results
 
 __all__ = [
     "Checkpoint",

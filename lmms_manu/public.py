@@ -30,9 +30,6 @@ from lmms_manu.methods.unlearn import plan_for
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint, load_checkpoint
 from lmms_manu.models.settings import ModelSettings
-from lmms_manu.report.comparison import compare
-from lmms_manu.report.notebook import NotebookReport
-from lmms_manu.report.runs import read_runs
 from lmms_manu.settings import from_arguments
 
 _changes: weakref.WeakKeyDictionary[nn.Module, Change] = weakref.WeakKeyDictionary()
@@ -58,24 +55,6 @@ def load(pretrained: str | os.PathLike[str] | None = None, **settings: Any) -> C
     """
     given = settings if pretrained is None else {"pretrained": os.fspath(pretrained), **settings}
     return load_checkpoint(from_arguments(given, ModelSettings)[0])
-
-
-def read_results(
-    *results: str | os.PathLike[str], baseline: str | None = None, gold: str | None = None, allow: Sequence[str] = ()
-) -> NotebookReport:
-    """Compares runs: a notebook shows the verdict, and gets data frames and figures.
-
-    Args:
-        results: folders of results, or `NAME=FOLDER`, as for `lmms-manu report`.
-        baseline: the run that the others are compared with; the one vanilla run if None.
-        gold: the run of a model that never met the people to forget; one that is called so if None.
-        allow: problems in spite of which to go on.
-
-    Raises:
-        DataError: there is nothing to read, or problems that are not allowed.
-    """
-    runs = read_runs([os.fspath(place) for place in results], allow)
-    return NotebookReport(compare(runs, baseline, gold=gold))
 
 
 def people(

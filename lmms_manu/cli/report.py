@@ -7,6 +7,7 @@ recorded. NAME=FOLDER names a run; the same name again adds a folder to it.
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 from rich.console import Console
@@ -18,13 +19,14 @@ from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
+from lmms_manu.report.formats import csv_report, every_eval_ever, json_report, latex, markdown, terminal
 from lmms_manu.report.problems import ALLOWANCES
 from lmms_manu.report.published import MODELS, guess_model, with_reference
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import read_runs
 from lmms_manu.terminal import table_console
 
+_SHARED = "every_eval_ever"
 _FILES = ("report.html", "report.md", "report.tex", "report.csv", "report.json")
 
 
@@ -66,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         metavar="DIR",
-        help=f"write {', '.join(_FILES)} and figures/ there, in the place of an earlier report",
+        help=f"write {', '.join(_FILES)}, figures/ and {_SHARED}/ there, in the place of an earlier report",
     )
     parser.add_argument(
         "--reference",
@@ -158,7 +160,7 @@ def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"output={str(folder)!r} is a file: name a folder.")
     refuse_unwritable("output", folder)
-    found = [name for name in (*_FILES, "figures") if (folder / name).exists()]
+    found = [name for name in (*_FILES, "figures", _SHARED) if (folder / name).exists()]
     if found and not json_report.is_report(folder / "report.json"):
         raise SettingError(
             f"out={str(folder)!r} holds a {found[0]} that is no report of lmms-manu: name another folder."
@@ -179,6 +181,11 @@ def write_report(report: Report, folder: Path, dataset: str | None, console: Con
     from lmms_manu.report.page.figures import write_figures
 
     write_figures(report, folder)
+    shared = folder / _SHARED
+    shutil.rmtree(shared, ignore_errors=True)
+    shared.mkdir()
+    for record in every_eval_ever.records(report).values():
+        write_json(shared / every_eval_ever.file_name(record), record)
 
 
 def _page(report: Report, dataset: str | None, console: Console) -> str:

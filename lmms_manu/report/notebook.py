@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lmms_manu.report.cells import Report
+from lmms_manu.report.comparison import compare
 from lmms_manu.report.formats import csv_report, markdown
 from lmms_manu.report.formats.tables import Table, main_numbers, tables_of
+from lmms_manu.report.runs import read_runs
 from lmms_manu.report.verdict import verdict
 
 if TYPE_CHECKING:
@@ -59,6 +63,24 @@ class NotebookReport:
         said = [f"- {markdown.escape(sentence)}" for sentence in self.verdict()]
         main = [table for section in self.report.sections if (table := main_numbers(section))]
         return "\n\n".join(["\n".join(said), *map(markdown.render_table, main)])
+
+
+def read_results(
+    *results: str | os.PathLike[str], baseline: str | None = None, gold: str | None = None, allow: Sequence[str] = ()
+) -> NotebookReport:
+    """Compares runs: a notebook shows the verdict, and gets data frames and figures.
+
+    Args:
+        results: folders of results, or `NAME=FOLDER`, as for `lmms-manu report`.
+        baseline: the run that the others are compared with; the one vanilla run if None.
+        gold: the run of a model that never met the people to forget; one that is called so if None.
+        allow: problems in spite of which to go on.
+
+    Raises:
+        DataError: there is nothing to read, or problems that are not allowed.
+    """
+    runs = read_runs([os.fspath(place) for place in results], allow)
+    return NotebookReport(compare(runs, baseline, gold=gold))
 
 
 def _frame(table: Table) -> pandas.DataFrame:

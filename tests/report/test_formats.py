@@ -18,7 +18,7 @@ from rich.console import Console
 from lmms_manu.cli import main as cli
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
+from lmms_manu.report.formats import csv_report, every_eval_ever, json_report, latex, markdown, terminal
 from lmms_manu.report.formats.numbers import DASH, on_scale, plain, value_digits, value_text
 from lmms_manu.report.formats.tables import overview, tables_of
 from lmms_manu.report.notebook import NotebookReport
@@ -148,7 +148,15 @@ def test_the_command_writes_every_output(written: Path, tmp_path: Path, capsys: 
     command = ["report", str(written), "--out", str(tmp_path / "out"), "--reference", "paper", "--resamples", "50"]
     assert cli.main(command) == 0
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert names == {"report.html", "report.md", "report.tex", "report.csv", "report.json", "figures"}
+    assert names == {
+        "report.html",
+        "report.md",
+        "report.tex",
+        "report.csv",
+        "report.json",
+        "figures",
+        "every_eval_ever",
+    }
     assert "(published)" in capsys.readouterr().out
     figures = tmp_path / "out" / "figures"
     kinds = {ending: {file.stem for file in figures.glob(f"*.{ending}")} for ending in ("svg", "png", "pdf", "csv")}
@@ -160,6 +168,29 @@ def test_the_command_writes_every_output(written: Path, tmp_path: Path, capsys: 
         assert picture.width > 2000
     lines = list(csv.DictReader((figures / "plot-10-1-forget-set.csv").open(encoding="utf-8")))
     assert {line["metric"] for line in lines} >= {"Classification", "ROUGE-L", "Cloze"}
+
+
+def test_results_are_shared_as_records_of_every_eval_ever(report: Report) -> None:
+    found = every_eval_ever.records(report)
+    assert list(found) == ["vanilla", "manu paper 2 %", "manu ratio 10 %"]
+    paper = found["manu paper 2 %"]
+    # The fields that version 0.3 of the schema requires.
+    required = {"schema_version", "evaluation_id", "retrieved_timestamp", "source_metadata", "model_info"}
+    assert paper.keys() >= required | {"eval_library", "evaluation_results"}
+    assert paper["model_info"].keys() >= {"name", "id", "additional_details"}
+    assert paper["model_info"]["additional_details"].keys() >= {"deployment_type", "model_availability"}
+    assert all(isinstance(told, str) for told in paper["model_info"]["additional_details"].values())
+    (cloze,) = [
+        entry for entry in paper["evaluation_results"] if entry["evaluation_name"] == "mllmu_forget_10_cloze_text"
+    ]
+    cell = report.sections[0].rows[1].cell("forget.cloze", "text")
+    assert cell.interval is not None
+    assert cloze["score_details"]["score"] == cell.value
+    interval = cloze["score_details"]["uncertainty"]["confidence_interval"]
+    assert (interval["lower"], interval["upper"]) == cell.interval
+    assert cloze["metric_config"]["lower_is_better"]
+    assert cloze["metric_config"].keys() >= {"score_type", "min_score", "max_score"}
+    assert cloze["source_data"].keys() >= {"dataset_name", "source_type"}
 
 
 def test_a_latex_table_fits_a_column_and_its_caption_stands_alone(report: Report) -> None:
