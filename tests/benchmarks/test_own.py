@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+from pathlib import Path
 
 import datasets
 import pytest
@@ -12,7 +13,7 @@ from support.models import save_llava
 
 from lmms_manu.benchmarks import get_benchmark
 from lmms_manu.benchmarks.own.files import Files
-from lmms_manu.benchmarks.own.names import TASKS
+from lmms_manu.benchmarks.own.names import LIKELIHOOD, METRICS, TASKS, everything_name
 from lmms_manu.benchmarks.own.people import load_people
 from lmms_manu.benchmarks.own.questions import documents
 from lmms_manu.cli.main import main
@@ -20,6 +21,7 @@ from lmms_manu.errors import DataError
 from lmms_manu.methods.data import load_data
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.methods.unlearn import plan
+from lmms_manu.plugins.registration import tasks_folder
 
 OWN = {"subject": "Anna", "question": "Who is this?", "answer": "Anna", "image": "anna.jpg"}
 
@@ -158,6 +160,18 @@ def test_the_check_names_the_longest_question_for_a_model_and_what_does_not_fit_
     assert f"{table}, line 3 needs {len(asked) + 1} tokens" in told
     picture = len("USER: \nWho?\nASSISTANT: Anna") + 16 + 1
     assert f"multimodal     {picture} to {picture} ({table}, line 2)" in told
+
+
+def test_the_readme_of_the_tasks_names_every_group_kind_and_metric():
+    readme = (Path(tasks_folder()) / "own" / "README.md").read_text()
+    names = {task.group for task in TASKS.values() if not task.reads_likelihoods} | {everything_name()}
+    names |= {
+        "own_forget_likelihood",
+        everything_name(LIKELIHOOD),
+        *METRICS,
+        *(m for some in METRICS.values() for m in some),
+    }
+    assert [name for name in sorted(names) if f"`{name}`" not in readme] == []
 
 
 def test_a_set_without_a_table_says_how_to_name_one(monkeypatch):

@@ -24,15 +24,21 @@ from lmms_manu.plugins.registration import tasks_folder
 FOLDER = Path(tasks_folder()) / "mllmu"
 
 
-@pytest.fixture(scope="module")
-def generate():
-    spec: Any = importlib.util.spec_from_file_location("generate", FOLDER / "generate.py")
+def script(folder: Path) -> Any:
+    spec: Any = importlib.util.spec_from_file_location(f"generate_{folder.name}", folder / "generate.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def test_nothing_has_drifted_from_the_templates(generate, capsys):
+@pytest.fixture(scope="module")
+def generate():
+    return script(FOLDER)
+
+
+@pytest.mark.parametrize("folder", sorted(FOLDER.parent.glob("*/generate.py")), ids=lambda file: file.parent.name)
+def test_nothing_has_drifted_from_the_templates(folder, capsys):
+    generate = script(folder.parent)
     assert generate.drift() == []
     assert generate.main(["--check"]) == 0
 
