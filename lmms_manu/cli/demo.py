@@ -75,8 +75,9 @@ def _prepared(arguments: argparse.Namespace, extent: str) -> Path:
     from lmms_manu.variables import cache_folder
 
     own = f"{extent}-{code_fingerprint()[:12]}" + (f"-{arguments.models.name}" if arguments.models else "")
-    folder: Path = (arguments.output or cache_folder() / "demo" / own).absolute()
-    refuse_unwritable("output", folder)
+    wanted: Path = arguments.output or cache_folder() / "demo" / own
+    refuse_unwritable("output", wanted)
+    folder = wanted.absolute()
     known = _read_mark(folder)
     if known.get("finished") and not arguments.output:
         # In the cache, where nobody keeps anything.

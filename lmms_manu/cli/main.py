@@ -27,6 +27,7 @@ COMMANDS = {
     "plan": "say what an edit takes of GPUs, memory and hours, from a configuration alone",
     "measure": "measure a model's neurons on forget and retain data",
     "edit": "write a checkpoint that was edited by any method and loads without this package",
+    "push": "publish an edited checkpoint or an edit on the hub, with what its evaluation found",
     "prune": "the same by MANU: write a pruned checkpoint",
     "finetune": "teach a base model the people: all of them, or those to retain alone",
     "inspect": "show what a mask prunes or what statistics hold",

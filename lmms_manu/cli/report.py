@@ -7,6 +7,7 @@ recorded. NAME=FOLDER names a run; the same name again adds a folder to it.
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 from rich.console import Console
@@ -18,13 +19,14 @@ from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
+from lmms_manu.report.formats import csv_report, every_eval_ever, json_report, latex, markdown, terminal
 from lmms_manu.report.problems import ALLOWANCES
 from lmms_manu.report.published import MODELS, guess_model, with_reference
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import read_runs
 from lmms_manu.terminal import table_console
 
+_SHARED = "every_eval_ever"
 _FILES = ("report.html", "report.md", "report.tex", "report.csv", "report.json")
 
 
@@ -64,7 +66,9 @@ def check_reading_arguments(arguments: argparse.Namespace) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading_arguments(parser)
     parser.add_argument(
-        "--output", metavar="DIR", help=f"write {', '.join(_FILES)} there, in the place of an earlier report"
+        "--output",
+        metavar="DIR",
+        help=f"write {', '.join(_FILES)}, figures/ and {_SHARED}/ there, in the place of an earlier report",
     )
     parser.add_argument(
         "--reference",
@@ -125,7 +129,7 @@ def run(arguments: argparse.Namespace) -> int:
         terminal.show(shown, console)
         if arguments.output:
             write_report(shown, Path(arguments.output), arguments.dataset, console)
-            console.print(f"wrote {Path(arguments.output) / 'report.html'} and its tables", markup=False)
+            console.print(f"wrote {Path(arguments.output) / 'report.html'} with its tables and figures", markup=False)
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)
@@ -156,7 +160,7 @@ def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"output={str(folder)!r} is a file: name a folder.")
     refuse_unwritable("output", folder)
-    found = [name for name in _FILES if (folder / name).exists()]
+    found = [name for name in (*_FILES, "figures", _SHARED) if (folder / name).exists()]
     if found and not json_report.is_report(folder / "report.json"):
         raise SettingError(
             f"out={str(folder)!r} holds a {found[0]} that is no report of lmms-manu: name another folder."
@@ -173,6 +177,15 @@ def write_report(report: Report, folder: Path, dataset: str | None, console: Con
     write_text(folder / "report.tex", latex.render(report))
     write_text(folder / "report.csv", csv_report.render(report))
     write_text(folder / "report.html", page)
+    # The page's libraries are an optional dependency.
+    from lmms_manu.report.page.figures import write_figures
+
+    write_figures(report, folder)
+    shared = folder / _SHARED
+    shutil.rmtree(shared, ignore_errors=True)
+    shared.mkdir()
+    for record in every_eval_ever.records(report).values():
+        write_json(shared / every_eval_ever.file_name(record), record)
 
 
 def _page(report: Report, dataset: str | None, console: Console) -> str:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lmms_manu.evaluation.contenders import Contender
 from lmms_manu.evaluation.evaluate import Evaluation
@@ -99,7 +100,7 @@ class Standing:
     repeats: tuple[Row, ...]
     at_cost: Mapping[float, Cell]
 
-    def selection(self, budget: float, people: frozenset[str]) -> dict[str, object]:
+    def selection(self, budget: float, people: frozenset[str]) -> dict[str, Any]:
         """How the strength was chosen, for JSON."""
         return selection_of(self.contender.axis or "", self.trials, self.chosen, budget, people, HOW)
 
@@ -124,7 +125,7 @@ class Compared:
     def section(self) -> Section:
         return only_section(self.report)
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, dict[str, dict[str, Any]]]:
         """The choices, for JSON."""
         return {one.contender.name: {SELECTION: one.selection(self.budget, self.people)} for one in self.standings}
 
@@ -202,7 +203,8 @@ def _standing(
         trials,
         taken,
         rows.get(name) if name else None,
-        *(tuple(rows[point.name] for point in added if point.name in rows) for added in (controls, repeats)),
+        tuple(rows[point.name] for point in controls if point.name in rows),
+        tuple(rows[point.name] for point in repeats if point.name in rows),
         {cost: share_at_cost(own, cost) for cost in COSTS},
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.compare import Compared, Standing
@@ -39,7 +40,13 @@ def draw(compared: Compared, file: Path) -> None:
         for number, one in enumerate(compared.standings):
             colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
             reached = sorted(_places(compared, one))
-            line = {"color": colour, "marker": mark, "markerfacecolor": "white", "lw": 1.0, "alpha": 0.7}
+            line: dict[str, Any] = {
+                "color": colour,
+                "marker": mark,
+                "markerfacecolor": "white",
+                "lw": 1.0,
+                "alpha": 0.7,
+            }
             x, y = [0.0, *(cost for cost, _ in reached)], [0.0, *(share for _, share in reached)]
             axes.plot(x, y, label=one.contender.name, **line)
             if (chosen := _place(one.row)) is not None:

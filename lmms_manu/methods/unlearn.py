@@ -107,7 +107,7 @@ class UnlearningRun:
         if self.unlearning.edit is not None:
             return load_edit(self.unlearning.edit, checkpoint)
         if self.method.changes_nothing():
-            details = _of_adapter(checkpoint)
+            details = _of_loading(checkpoint)
             return None, EditRecord(UNEDITED, checkpoint.name, versions=library_versions(), details=details)
         chosen: dict[str, Any] = {}
         run = self
@@ -176,7 +176,7 @@ class UnlearningRun:
             versions=library_versions(),
             details={
                 **made.details,
-                **_of_adapter(checkpoint),
+                **_of_loading(checkpoint),
                 "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
         )
@@ -273,9 +273,11 @@ def plan_for(
     return UnlearningRun(checkpoint.settings, settings, method, read)
 
 
-def _of_adapter(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What of an adapter found its place in the checkpoint, for the record."""
-    return {} if checkpoint.adapter is None else {"adapter": dataclasses.asdict(checkpoint.adapter)}
+def _of_loading(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What is worth recording of how the checkpoint was loaded: an adapter, a type that nobody asked for."""
+    adapter = {} if checkpoint.adapter is None else {"adapter": dataclasses.asdict(checkpoint.adapter)}
+    dtype = {"dtype": "stored as float32, loaded as bfloat16"} if checkpoint.narrowed else {}
+    return {**adapter, **dtype}
 
 
 def _check_alone(arguments: Mapping[str, Any], unlearning: UnlearningSettings, config: type[Settings]) -> None:

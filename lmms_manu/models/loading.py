@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ from lmms_manu.models.rendering import takes_pictures, tokenizer_of
 from lmms_manu.models.repository import check_source, has_file, reason_of
 from lmms_manu.models.settings import CHECKPOINT_CONFIGS, HeldModelSettings, ModelSettings
 
+logger = logging.getLogger(__name__)
+
 _OPTIONS = ("attn_implementation", "device_map", "offload_folder")
 
 
@@ -44,6 +47,7 @@ class Checkpoint:
         settings: what it was loaded with.
         system_prompt: the system prompt before every conversation; empty for none.
         adapter: what was merged into the weights, None for nothing.
+        narrowed: whether weights that are stored in float32 were loaded in bfloat16 without being asked for in it.
     """
 
     model: PreTrainedModel
@@ -52,6 +56,7 @@ class Checkpoint:
     settings: ModelSettings
     system_prompt: str = ""
     adapter: MergedAdapter | None = None
+    narrowed: bool = False
 
     @property
     def name(self) -> str:
@@ -122,17 +127,27 @@ def model_without_weights(settings: ModelSettings) -> PreTrainedModel | None:
     return made
 
 
-def dtype_on_card(settings: ModelSettings, config: PreTrainedConfig) -> torch.dtype:
-    """The type that weights are loaded in on a GPU; float32 where neither the settings nor the configuration say any.
+def stored_dtype(config: PreTrainedConfig) -> torch.dtype | None:
+    """The type that a configuration says its weights are stored in; None where it says none."""
+    stored = getattr(config, "dtype", None)
+    return getattr(torch, stored.removeprefix("torch.")) if isinstance(stored, str) else stored
 
-    `auto` is the type that they are stored in, but for float32: a GPU computes much slower in it, and takes twice the
-    memory, for digits that no answer shows.
+
+def is_narrowed(settings: ModelSettings, config: PreTrainedConfig, device: torch.device) -> bool:
+    """Whether weights that are stored in float32 are loaded in bfloat16, because nobody asked for another type.
+
+    A GPU computes several times slower in float32, and holds half as much of it.
     """
+    return settings.dtype == "auto" and device.type == "cuda" and stored_dtype(config) == torch.float32
+
+
+def dtype_on_card(settings: ModelSettings, config: PreTrainedConfig) -> torch.dtype:
+    """The type that weights are loaded in on a GPU; bfloat16 where neither settings nor configuration say any."""
     if settings.dtype != "auto":
         return getattr(torch, settings.dtype)  # type: ignore[no-any-return]
-    stored = getattr(config, "dtype", None)
-    found = getattr(torch, stored.removeprefix("torch.")) if isinstance(stored, str) else stored
-    return torch.bfloat16 if found in (torch.float32, None) else found
+    if is_narrowed(settings, config, torch.device("cuda")):
+        return torch.bfloat16
+    return stored_dtype(config) or torch.bfloat16
 
 
 def load_checkpoint(settings: ModelSettings) -> Checkpoint:
@@ -150,7 +165,16 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     loader = _loader(config)
     processor = load_processor(settings, config, pictures=loader is AutoModelForImageTextToText)
     options = {name: value for name in _OPTIONS if (value := getattr(settings, name)) is not None}
-    model = _load_weights(loader, base, {**source, **options, "config": config, "dtype": settings.dtype})
+    narrowed = is_narrowed(settings, config, device)
+    if narrowed:
+        logger.warning(
+            "%s is stored in float32 and loaded in bfloat16 on %s, with half the memory: give dtype=float32 to compare "
+            "with runs in it.",
+            base,
+            device,
+        )
+    dtype = torch.bfloat16 if narrowed else settings.dtype
+    model = _load_weights(loader, base, {**source, **options, "config": config, "dtype": dtype})
     merged = None
     if adapter is not None:
         model, merged = merge_adapter(model, adapter)
@@ -163,7 +187,7 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     # transformers' own classes come so; code that comes with a checkpoint may not.
     if model.training:
         model.eval()
-    return Checkpoint(model, processor, device, settings, adapter=merged)
+    return Checkpoint(model, processor, device, settings, adapter=merged, narrowed=narrowed)
 
 
 def checkpoint_without_weights(settings: ModelSettings) -> Checkpoint:

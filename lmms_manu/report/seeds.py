@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +14,7 @@ from lmms_manu.report.cells import Cell, Row, Section
 from lmms_manu.report.identity import Identity
 
 _SEED = "seed"
+_OF_A_SWEEP = re.compile(r"(?P<shared>.+?)(?:-seed\d+|(?<=-control)\d+)")
 
 
 def with_seed_summaries(section: Section) -> Section:
@@ -26,7 +28,7 @@ def with_seed_summaries(section: Section) -> Section:
         rows.append(row)
         group = groups.get(_seedless(row.run.identity), []) if row.run else []
         if len(group) > 1 and row is group[-1]:
-            rows.append(_summary(group))
+            rows.append(_summary(group, list(groups)))
     return dataclasses.replace(section, rows=tuple(rows))
 
 
@@ -40,17 +42,25 @@ def _is_seed(name: str) -> bool:
     return name == _SEED or name.endswith(f"_{_SEED}")
 
 
-def _summary(rows: Sequence[Row]) -> Row:
+def _summary(rows: Sequence[Row], identities: Sequence[Identity]) -> Row:
+    """The mean of some rows; its name tells it apart from those of the other `identities`."""
     assert rows[0].run is not None
+    mine = _seedless(rows[0].run.identity)
+    alike = [other for other in identities if other.label == mine.label and other != mine]
     return Row(
-        name=f"{_seedless(rows[0].run.identity).label}, mean of {len(rows)} seeds",
+        name=f"{_name(rows) or mine.full_label(alike)}, mean of {len(rows)} seeds",
         cells={key: _mean([row.cells[key] for row in rows]) for key in rows[0].cells},
         derived={name: _mean([row.derived[name] for row in rows]) for name in rows[0].derived},
         is_control=rows[0].is_control,
         controls=rows[0].controls,
         members=tuple(row.name for row in rows),
-        note="numbers below the means are the lowest and the highest of the seeds",
     )
+
+
+def _name(rows: Sequence[Row]) -> str:
+    """What a sweep called all of them, but for the seed; empty where they have other names."""
+    named = {match.group("shared") for row in rows if (match := _OF_A_SWEEP.fullmatch(row.name))}
+    return named.pop() if len(named) == 1 and all(_OF_A_SWEEP.fullmatch(row.name) for row in rows) else ""
 
 
 def _mean(cells: Sequence[Cell]) -> Cell:

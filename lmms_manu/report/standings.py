@@ -105,13 +105,15 @@ def share_at_cost(rows: Iterable[Row], cost: float) -> Cell:
         value is None, and the note tells the most that was forgotten for less.
     """
     pairs = [(row.derived.get(COST, NOT_MEASURED), row.derived.get(SHARE, NOT_MEASURED)) for row in rows]
-    measured = [pair for pair in pairs if pair[0].value is not None and pair[1].value is not None]
+    measured = [(one, two) for one, two in pairs if one.value is not None and two.value is not None]
+    costs = [one.value for one, _ in measured if one.value is not None]
+    shares = [two.value for _, two in measured if two.value is not None]
     if not measured:
         return NOT_MEASURED
-    value = float(share_at([pair[0].value for pair in measured], [pair[1].value for pair in measured], cost))
+    value = float(share_at(costs, shares, cost))
     if np.isnan(value):
-        most = max(measured, key=lambda pair: pair[1].value or 0.0)
-        return Cell(note=f"not reached: {most[1].value:.0f} % at {most[0].value:.1f}")
+        most, of = max(zip(shares, costs, strict=True))
+        return Cell(note=f"not reached: {most:.0f} % at {of:.1f}")
     drawn = [(pair[0].draws, pair[1].draws) for pair in measured]
     if any(one is None or other is None for one, other in drawn):
         return Cell(value=value)

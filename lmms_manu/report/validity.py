@@ -14,13 +14,13 @@ from lmms_manu.errors import DataError, nearest
 from lmms_manu.evidence.bootstrap import Draws, PeopleBootstrap
 from lmms_manu.evidence.validity import Verdict, can_drop, knows_more
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence
+from lmms_manu.report.identity import GOLD
 from lmms_manu.report.metrics import MEAN, VIEWS, Column, columns
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import Run
 from lmms_manu.report.splits import first
 
 GUESSING = "guessing"
-_GOLD = "gold"
 
 Cells = Mapping[CellKey, Cell]
 Bootstraps = Callable[[Column, str], PeopleBootstrap]
@@ -47,8 +47,7 @@ def gold_of(runs: Sequence[Run], name: str | None) -> Run | None:
 
 
 def _is_called_gold(run: Run) -> bool:
-    checkpoint = run.identity.checkpoint.rstrip("/").rpartition("/")[2].lower()
-    return run.name.lower() == _GOLD or _GOLD in checkpoint.replace("-", "_").split("_")
+    return run.name.lower() == GOLD or run.identity.is_called_gold
 
 
 def unfit(gold: Run, vanilla: Run, benchmark: str, ratio: int | None) -> str:

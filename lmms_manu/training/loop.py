@@ -159,6 +159,8 @@ class _Trainer(Trainer):
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """A forward and a backward pass for one set after the other, so that the activations of one lie in memory."""
         model.train()
+        if self.is_deepspeed_enabled:
+            return self._step_at_once(model, inputs["batches"])
         *earlier, last = inputs["batches"].items()
         losses = []
         for group, batch in earlier:
@@ -167,6 +169,14 @@ class _Trainer(Trainer):
                 losses.append(self._backward(model, group, batch))
         losses.append(self._backward(model, *last))
         return torch.stack(losses).sum()
+
+    def _step_at_once(self, model: nn.Module, batches: Mapping[str, Batch]) -> torch.Tensor:
+        """One backward pass for all sets: DeepSpeed makes a step of the optimiser with each."""
+        with self.compute_loss_context_manager():
+            loss = torch.stack([model(group, batch) for group, batch in batches.items()]).sum()
+            loss = loss / self.current_gradient_accumulation_steps
+        self.accelerator.backward(loss, scale_wrt_gas=False)
+        return loss.detach()
 
     def _backward(self, model: nn.Module, group: str, batch: Batch) -> torch.Tensor:
         with self.compute_loss_context_manager():
@@ -200,7 +210,7 @@ class _Trainer(Trainer):
             save_file(values, folder / _TRAINED)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        if self.is_fsdp_enabled:
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
         values = load_file(Path(resume_from_checkpoint, _TRAINED))

@@ -6,10 +6,11 @@ stays whole in main memory, unchanged until it gets what was trained.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -21,10 +22,16 @@ from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.variables import rank_and_world
 
+_FSDP, _DEEPSPEED = "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"
+_READS_ITSELF = (
+    " has to be false in accelerate's configuration: every process reads the checkpoint itself, which what was trained "
+    "goes back into."
+)
+
 
 def is_asked() -> bool:
     """Whether the weights are to lie in shards: `accelerate launch` says it to the processes that it starts."""
-    return _says("ACCELERATE_USE_FSDP") and rank_and_world()[1] > 1
+    return (_says(_FSDP) or _says(_DEEPSPEED)) and rank_and_world()[1] > 1
 
 
 def check_launch() -> None:
@@ -33,20 +40,16 @@ def check_launch() -> None:
     Raises:
         SettingError: naming the entry of accelerate's configuration.
     """
-    if _says("ACCELERATE_USE_DEEPSPEED"):
-        raise SettingError(
-            "accelerate was told to use DeepSpeed, which this package does not train under: use "
-            "examples/accelerate-fsdp.yaml, which shards weights and optimiser alike."
-        )
     if not is_asked():
+        return
+    if _says("ACCELERATE_DEEPSPEED_ZERO3_INIT"):
+        raise SettingError("zero3_init_flag" + _READS_ITSELF)
+    if not _says(_FSDP):
         return
     if os.environ.get("FSDP_VERSION", "1") != "2":
         raise SettingError("fsdp_version has to be 2 in accelerate's configuration: the first one keeps no names.")
     if _says("FSDP_CPU_RAM_EFFICIENT_LOADING"):
-        raise SettingError(
-            "fsdp_cpu_ram_efficient_loading has to be false in accelerate's configuration: every process reads the "
-            "checkpoint itself, which what was trained goes back into."
-        )
+        raise SettingError("fsdp_cpu_ram_efficient_loading" + _READS_ITSELF)
 
 
 def device_of(checkpoint: Checkpoint) -> torch.device:
@@ -71,8 +74,22 @@ def gather(model: nn.Module, into: Mapping[str, nn.Parameter]) -> None:
     """
     sharded = dict(model.named_parameters())
     for name, parameter in into.items():
-        value = sharded[name].detach()
-        parameter.data.copy_(value.full_tensor() if isinstance(value, DTensor) else value)
+        with _whole(sharded[name]) as value:
+            parameter.data.copy_(value)
+
+
+@contextlib.contextmanager
+def _whole(parameter: nn.Parameter) -> Iterator[torch.Tensor]:
+    """The values of a parameter, of which this process may hold a share."""
+    if isinstance(parameter, DTensor):
+        yield parameter.detach().full_tensor()
+    elif hasattr(parameter, "ds_id"):
+        import deepspeed  # optional: only launches that name it need it
+
+        with deepspeed.zero.GatheredParameters([parameter]):
+            yield parameter.detach()
+    else:
+        yield parameter.detach()
 
 
 def _says(variable: str) -> bool:

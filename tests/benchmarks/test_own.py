@@ -62,6 +62,43 @@ def test_misnamed_columns_are_named_with_the_way_out_and_can_be_mapped(tmp_path)
         load_people(Files(forget=file))
     people = load_people(Files(forget=file, columns="question:frage;answer:antwort"))
     assert people.rows("forget")[0].answer == "Oslo"
+    (tmp_path / "people.columns.yaml").write_text("question: frage\nanswer: antwort\n")
+    assert load_people(Files(forget=file)).rows("forget")[0].question == "Where does Anna live?"
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ({"set": "forgte"}, "column set: 'forgte' is no set: write one of forget, test, retain, control, or nothing"),
+        ({"options": '["cook"'}, "column options: '[\"cook\"' is not JSON"),
+        ({"options": 3}, "column options: 3 is no list: write a list, or texts between |"),
+        ({"image": 3}, "column image: 3 is not the path of a file"),
+    ],
+)
+def test_a_bad_cell_is_named_by_file_line_column_and_value_with_what_is_allowed(tmp_path, capsys, cell, said):
+    row = {"subject": "Anna", "question": "Where does Anna live?", "answer": "Oslo"}
+    file = lines(tmp_path / "people.jsonl", row, {**row, **cell})
+    assert main(["data", "check", file]) == 2
+    assert f"{file}, line 2, {said}" in capsys.readouterr().err
+
+
+def test_the_check_lists_sets_by_column_what_is_left_out_and_what_is_there_twice(tmp_path, capsys):
+    rows = [
+        {"subject": "Anna", "question": "Where does Anna live?", "answer": "Oslo"},
+        {"subject": "Anna", "question": "Where does Anna live?", "answer": "Oslo"},
+        {"subject": "Bert", "question": "", "answer": "Rome"},
+        {"subject": "Cleo", "question": "Who is this?", "answer": "Cleo", "image": "no.jpg"},
+        {"subject": "Dora", "question": "What is Dora?", "answer": "judge", "options": "cook|smith", "set": "control"},
+    ]
+    file = lines(tmp_path / "people.jsonl", *rows)
+    assert main(["data", "check", file]) == 0
+    told = capsys.readouterr().out
+    assert "forget: 2 people, 3 rows" in told
+    assert "  2 times: Anna: Where does Anna live?" in told
+    assert f"  left out: {file}, line 3: nothing stands in the column question" in told
+    assert f"  unreadable: {file}, line 4, column image: '{tmp_path / 'no.jpg'}' is no file" in told
+    assert "control: 1 person, 1 row\n" in told
+    assert "the answer 'judge' is none of 'cook', 'smith'" in told
 
 
 @pytest.mark.parametrize("place", ["folder", "hub"])

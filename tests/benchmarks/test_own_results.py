@@ -57,7 +57,7 @@ def knows(forget, retain):
 
 @pytest.fixture(scope="module")
 def results(tables, tmp_path_factory):
-    """The words that name the results of a vanilla model and of one that forgot half."""
+    """The words that name the results of vanilla, of gold, and of a model that forgot half."""
     folder = tmp_path_factory.mktemp("results")
     named = ",".join(f"{name}={path}" for name, path in tables.items())
     edit = EditRecord(
@@ -75,8 +75,10 @@ def results(tables, tmp_path_factory):
         patch.setenv("LMMS_MANU_OWN_DATA", named)
         vanilla = f"pretrained=mine,method=none,benchmark=own,{named}"
         evaluate(folder / "vanilla", GROUPS, knows(0.9, 0.9), model_args=vanilla)
+        gold = vanilla.replace("pretrained=mine", "pretrained=gold")
+        evaluate(folder / "gold", GROUPS, knows(0.1, 0.9), model_args=gold)
         evaluate(folder / "edited", GROUPS, knows(0.4, 0.85), model_args=f"pretrained=mine,{named}", edit=edit)
-    return [f"{name}={folder / name}" for name in ("vanilla", "edited")]
+    return [f"{name}={folder / name}" for name in ("vanilla", "gold", "edited")]
 
 
 def test_what_the_tables_have_no_questions_for_is_left_out_of_the_report_and_said_once(results, tmp_path, capsys):
@@ -84,7 +86,8 @@ def test_what_the_tables_have_no_questions_for_is_left_out_of_the_report_and_sai
     report = json.loads((tmp_path / "report.json").read_text())
     (section,) = report["sections"]
     assert (section["benchmark"], section["forget_ratio"]) == ("own", None)
-    numbers = section["rows"][1]["numbers"]
+    edited = section["rows"][2]
+    numbers = edited["numbers"]
     # Eight people, of whom the first four are known; the other half of each set was never asked with a picture.
     assert numbers["own.forget.classification"]["mean"]["value"] == 50
     assert numbers["own.forget.classification"].keys() == {"mean", "text"}
@@ -94,9 +97,13 @@ def test_what_the_tables_have_no_questions_for_is_left_out_of_the_report_and_sai
     assert numbers["own.forget.truth_ratio"]["mean"]["value"] == pytest.approx(0.25)
     assert numbers["own.retain.truth_ratio"]["mean"]["value"] == pytest.approx(1 - 0.1 / 0.85)
     assert not [name for name in numbers if "cloze" in name]
-    derived = section["rows"][1]["derived"]
+    derived = edited["derived"]
     assert derived["forgetting_rate"]["value"] == pytest.approx(50)
-    assert derived["share_forgotten"]["value"] > 40
+    # Vanilla knows eight people, gold one, and this model four.
+    assert derived["share_forgotten"]["value"] == pytest.approx(100 * 4 / 7)
+    (quality,) = edited["forget_quality"]
+    assert (quality["split"], quality["modality"], quality["test"]["people"]) == ("Forget set", "text", PEOPLE)
+    assert quality["test"]["statistic"] == 1
     (told,) = [problem["message"] for problem in report["problems"]]
     assert told.startswith("Own data: there are no questions for own_forget_classification_multimodal")
     page = (tmp_path / "report.html").read_text()

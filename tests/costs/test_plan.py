@@ -104,9 +104,9 @@ def test_operations_are_those_that_are_counted_while_a_model_runs(sizes):
         checkpoint.model(**batch.inputs, logits_to_keep=1)
     # Attention to what comes before counts half, and is computed whole here.
     assert counter.get_total_flops() == pytest.approx(operations_of(own, Demands(forward=4), assumed), rel=0.1)
-    for tuning in ("full", "lora"):
+    for settings in ({"tuning": "full"}, {"tuning": "lora", "lora_rank": 1}):
         held = wrap(llava_model(**LARGE), llava_processor())
-        chosen = TrainingSettings(tuning=tuning, lora_rank=1)
+        chosen = TrainingSettings(**settings)
         made = make_tuning(held, chosen)
         with FlopCounterMode(display=False) as counter:
             Asker(made.model, held.device)(batch).log_probs.sum().backward()

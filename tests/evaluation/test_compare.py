@@ -9,6 +9,7 @@ from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.compare import Plan
 from lmms_manu.evaluation.contenders import Contender, read_contenders
 from lmms_manu.methods.registry import METHODS, method_class
+from lmms_manu.settings import from_arguments
 
 
 def test_a_method_brings_its_own_strengths_or_those_that_are_typed():
@@ -29,7 +30,7 @@ def test_the_strengths_of_a_method_are_values_that_its_settings_allow(name):
     method = method_class(name)
     assert not method.strengths or method.strength in method.config_class.names()
     for value in method.strengths:
-        assert not method(method.config_class(**{method.strength: value})).changes_nothing()
+        assert not method(from_arguments({str(method.strength): value}, method.config_class)[0]).changes_nothing()
 
 
 @pytest.mark.parametrize(

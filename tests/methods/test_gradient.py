@@ -229,14 +229,19 @@ state.AcceleratorState.__init__, sharded.gather = on_cpus_too, halves
 """
 
 
-def launched(config):
-    """The variables that `accelerate launch` gives its processes by a configuration of ours."""
+def launch(config):
+    """What `accelerate launch` reads from a configuration of ours."""
     words = ["--config_file", str(ROOT / "examples" / config), "-m", "lmms_manu"]
-    variables = prepare_multi_gpu_env(_validate_launch_command(launch_command_parser().parse_args(words))[0])
+    return _validate_launch_command(launch_command_parser().parse_args(words))[0]
+
+
+def launched(config):
+    """The variables that it gives its processes."""
+    variables = prepare_multi_gpu_env(launch(config))
     return {name: value for name, value in variables.items() if os.environ.get(name) != value}
 
 
-def test_weights_in_shards_end_as_whole_ones_do_but_for_rounding(quick, in_two_processes, tmp_path, monkeypatch):
+def test_weights_in_shards_end_as_whole_ones_do_but_for_rounding(quick, in_two_processes, tmp_path):
     sharding = {**launched("accelerate-fsdp.yaml"), "ACCELERATE_USE_CPU": "true"}
     (tmp_path / "two.py").write_text(f"import os\nos.environ.update({sharding!r})\n{SHARDS}{TWO}")
     shared = {**quick, "max_samples": 4, "epochs": 1}
@@ -249,7 +254,24 @@ def test_weights_in_shards_end_as_whole_ones_do_but_for_rounding(quick, in_two_p
     assert apart(by_adapter, tmp_path / "adapter.pt", quick) < 0.01
     assert apart(whole, tmp_path / "whole.pt", quick) < 0.01
     assert {path.name for path in (tmp_path / "kept").iterdir()} == {"step-00001", "step-00002"}
-    for name, value in {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "1", "WORLD_SIZE": "2", "RANK": "0"}.items():
+
+
+def test_launches_that_cannot_work_are_refused_before_the_weights_are_read(quick, monkeypatch):
+    zero = launch("accelerate-zero3.yaml")
+    assert (zero.use_deepspeed, int(zero.zero_stage), zero.zero3_init_flag) == (True, 3, False)
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "ACCELERATE_DEEPSPEED_ZERO3_INIT": "true"}.items():
         monkeypatch.setenv(name, value)
+    plan({**quick, "method": "ga"})
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(SettingError, match="zero3_init_flag has to be false"):
+        plan({**quick, "method": "ga"})
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "false")
+    for name, value in {**launched("accelerate-fsdp.yaml"), "FSDP_VERSION": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("ACCELERATE_DEEPSPEED_ZERO3_INIT")
     with pytest.raises(SettingError, match="fsdp_version has to be 2"):
+        plan({**quick, "method": "ga"})
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    monkeypatch.setenv("FSDP_CPU_RAM_EFFICIENT_LOADING", "true")
+    with pytest.raises(SettingError, match="fsdp_cpu_ram_efficient_loading has to be false"):
         plan({**quick, "method": "ga"})

@@ -46,5 +46,11 @@ def test_means_over_seeds_are_neither_judged_nor_ranked_as_runs(report) -> None:
     assert len(entries_of(report, "ada")) == 3
 
 
+def test_their_mean_has_the_name_that_a_sweep_gave_them_but_for_the_seed(report, results) -> None:
+    places = [f"{name}={results / folder}" for name, folder in (("mine-seed0", "ratio"), ("mine-seed1", "other"))]
+    named = compare(read_runs([str(results / "vanilla"), *places]), resamples=10)
+    assert named.sections[0].rows[-1].name == "mine, mean of 2 seeds"
+
+
 def test_one_seed_has_no_summary(runs) -> None:
     assert not [row for row in compare(runs, resamples=10).sections[0].rows if "seeds" in row.name]

@@ -57,7 +57,7 @@ def documented(documents: Iterable[Path]) -> list[str]:
 def is_rehearsed(command: str) -> bool:
     """Whether a command is checked with `--dry-run`."""
     is_run = _READ_BY_A_REPORT.match(command) or _OF_OWN_PEOPLE in command
-    return bool(re.search(r"lmms-manu (evaluate|sweep)", command)) and not is_run
+    return bool(re.search(r"lmms-manu (evaluate|sweep|compare)", command)) and not is_run
 
 
 def complaint(command: str, run: Callable[..., subprocess.CompletedProcess[str]]) -> str | None:

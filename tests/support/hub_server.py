@@ -1,7 +1,8 @@
-"""A hub on loopback that serves one repository from a folder, by what huggingface_hub asks for."""
+"""A hub on loopback that serves one repository from a folder and takes uploads, by what huggingface_hub asks for."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -52,14 +53,36 @@ def hub(repository: str, folder: Path, cache: Path, kind: str = "models") -> Ite
                 self.wfile.write(body)
 
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            body = json.dumps(
-                [entry for entry in self._tree("", deep=True) if entry["path"] in asked["paths"]]
-            ).encode()
+            path = unquote(urlsplit(self.path).path).strip("/")
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = json.dumps(self._posted(path, body)).encode()
             self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(answer)
+
+        def _posted(self, path: str, body: bytes) -> object:
+            where = f"http://127.0.0.1:{self.server.server_address[1]}/{repository}"
+            if path == "api/repos/create":
+                asked = json.loads(body)
+                (folder / ".private").write_text(str(asked.get("private") or asked.get("visibility")), encoding="utf-8")
+                return {"url": where, "name": repository}
+            if path.endswith("/preupload/main"):
+                names = [file["path"] for file in json.loads(body)["files"]]
+                return {"files": [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]}
+            if path.endswith("/commit/main"):
+                for line in body.decode().splitlines():
+                    entry = json.loads(line)
+                    if entry["key"] == "file":
+                        target = folder / entry["value"]["path"]
+                        target.parent.mkdir(parents=True, exist_ok=True)
+                        target.write_bytes(base64.b64decode(entry["value"]["content"]))
+                return {"success": True, "commitOid": COMMIT, "commitUrl": f"{where}/commit/{COMMIT}"}
+            if "/paths-info/" in path:
+                asked_for = json.loads(body)["paths"]
+                return [entry for entry in self._tree("", deep=True) if entry["path"] in asked_for]
+            return {"errors": [], "warnings": []}  # the card's head is in order
 
         def _tree(self, below: str, *, deep: bool) -> list[dict[str, Any]]:
             """The entries of a folder, in the end those of all folders in it."""

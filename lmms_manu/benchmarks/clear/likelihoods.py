@@ -52,7 +52,7 @@ def score(document: Mapping[str, Any], response: str, edit: str | None = None) -
         "scored": {
             **account(document, "\n".join(lines), edit),
             "log_probs": [list(one.log_probs) for one in found],
-            "log_truth_ratio": log_ratio if about == CAPTION else None,
+            metrics.LOG_TRUTH_RATIO: log_ratio if about == CAPTION else None,
         },
     }
 

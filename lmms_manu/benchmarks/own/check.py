@@ -15,7 +15,9 @@ def describe(people: People) -> tuple[list[str], bool]:
     """What there is in each set, what is left out and why, and whether the tables can be used together."""
     lines = []
     for name, rows in people.sets.items():
-        lines.append(f"{name}: {len({row.subject for row in rows})} people, {len(rows)} rows")
+        count = len({row.subject for row in rows})
+        shown = "1 person" if count == 1 else f"{count} people"
+        lines.append(f"{name}: {shown}, {len(rows)} row{'' if len(rows) == 1 else 's'}")
         for kind in KINDS:
             counts = {modality: len(people.asked(name, kind, modality)) for modality in MODALITIES}
             lines.append(f"  {kind:<15}" + ", ".join(f"{count} {modality}" for modality, count in counts.items()))

@@ -46,6 +46,6 @@ def score(document: Mapping[str, Any], response: str, edit: str | None = None) -
         "scored": {
             **account(document, "\n".join(told), edit),
             "log_probs": [list(log_probs) for log_probs in found],
-            "log_truth_ratio": log_ratio,
+            metrics.LOG_TRUTH_RATIO: log_ratio,
         },
     }

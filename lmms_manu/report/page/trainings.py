@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import altair
 
 from lmms_manu.report.controls import controlled
-from lmms_manu.report.page.charts import Plot, Record
+from lmms_manu.report.page.charts import FITTING, Plot, Record
 from lmms_manu.report.runs import Run
 
 _HEIGHT = 190
-_POINTS = 50
-"""At most about so many points of a curve are drawn."""
+_POINTS = 25
+"""So many points of a curve are drawn at most, each the mean over a window of it."""
 
 _SETS = ("learn", "retain")
 _COLOURS = {"to forget": "#D55E00", "to learn": "#D55E00", "to retain": "#0072B2"}
 _NEAR = 0.1
 """Names at the ends of two lines that are nearer than this share of the height would touch."""
+
+_CAPTION = (
+    "Mean cross-entropy of an answer's tokens along the way, means over some steps, a line for each seed; dashed are "
+    "controls, which forget others. Up is less known."
+)
 
 
 def trainings_of(runs: Sequence[Run]) -> list[Plot]:
@@ -71,7 +77,7 @@ def _plot(identifier: str, name: str, runs: Sequence[Run]) -> Plot:
     chart = altair.layer(lines, *_names(records, sets, base)).properties(
         width="container", height=_HEIGHT, description=name
     )
-    return Plot(identifier, name, chart.to_dict(validate=False), tuple(records))
+    return Plot(identifier, name, {FITTING: chart.to_dict(validate=False)}, tuple(records), _CAPTION)
 
 
 def _names(records: Sequence[Record], sets: Sequence[str], base: altair.Chart) -> Iterator[Any]:
@@ -91,13 +97,14 @@ def _records(run: Run) -> Iterator[Record]:
     """The points of a run's curves, one set after the other."""
     assert run.edit is not None
     curve: Sequence[Mapping[str, float]] = run.edit.details["curve"]
-    every = max(1, len(curve) // _POINTS)
-    chosen = [point for number, point in enumerate(curve) if number % every == 0 or number == len(curve) - 1]
+    every = math.ceil(len(curve) / _POINTS)
+    windows = [curve[start : start + every] for start in range(0, len(curve), every)]
     for group in _SETS:
         learnt = "to forget" if run.edit.details.get("learnt", ["forget"]) == ["forget"] else "to learn"
         word = learnt if group == "learn" else "to retain"
-        for point in chosen:
-            value = point.get(f"{group}_cross_entropy")
-            if value is not None:
-                control = "no" if controlled(run) is None else "yes"
-                yield {"run": run.name, "set": word, "control": control, "step": point["step"], "cross-entropy": value}
+        control = "no" if controlled(run) is None else "yes"
+        for window in windows:
+            values = [point[name] for point in window if (name := f"{group}_cross_entropy") in point]
+            if values:
+                value, step = sum(values) / len(values), window[-1]["step"]
+                yield {"run": run.name, "set": word, "control": control, "step": step, "cross-entropy": value}
