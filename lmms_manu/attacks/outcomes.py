@@ -29,6 +29,9 @@ NEVER_FORGOT = "it never forgot: there is nothing to bring back"
 UNDEFINED = 0.05
 """The share of draws that may have none: a loss above zero in all but 2.5 % of the draws may vanish in some."""
 
+WORTH = 0.05
+"""The least share beyond the base rate that is called a return, however sure it is."""
+
 Reading = Mapping[str, Mapping[str, Sequence[float]]]
 """What was read of a model: for each score, by modality and person (`text/12`), a value for each question."""
 
@@ -131,18 +134,22 @@ def _recovery(variant: str, measured: Measured) -> Outcome:
     if not people.is_above_zero(lost):
         return Outcome(variant, NEVER_FORGOT, read)
     base = _gain(measured, GOLD, variant, people)
-    found, net = people.share(gain, lost), gain if base is None else gain - base
-    verdict = f"{HIDDEN}: it came back" if people.is_above_zero(net) else f"{NOT_FOUND}: no more than the base rate"
-    if base is None:
-        verdict = f"{HIDDEN}: it came back" if people.is_above_zero(net) else f"{NOT_FOUND}: nothing came back"
+    net = people.share(gain if base is None else gain - base, lost)
     return Outcome(
         variant,
-        verdict if base is not None else f"{verdict} ({NO_GOLD})",
+        _verdict(net) if base is not None else f"{_verdict(net)} ({NO_GOLD})",
         read,
-        found,
+        people.share(gain, lost),
         None if base is None else people.share(base, lost),
         _of_control(measured, variant, people, whole),
     )
+
+
+def _verdict(net: Share) -> str:
+    """What is said of a share that came back beyond the base rate."""
+    if net.interval is None or net.interval[0] <= 0:
+        return f"{NOT_FOUND}: no more than the base rate"
+    return f"{HIDDEN}: it came back" if net.value >= WORTH else f"{NOT_FOUND}: less than {WORTH:.0%} came back"
 
 
 def _gain(measured: Measured, model: str, variant: str, people: _People) -> NDArray[np.float64] | None:

@@ -46,8 +46,7 @@ def test_what_comes_back_is_a_share_of_what_was_lost_beside_golds():
     (found,) = recoveries("attack", WAYS, measured(vanilla=[KNOWN], edited=[lost, back], gold=gold))
     whole = sum(KNOWN) - sum(lost)
     assert found.found.value == pytest.approx((sum(back) - sum(lost)) / whole)
-    assert found.found.interval is not None
-    low, high = found.found.interval
+    low, high = found.found.interval or (0, 0)
     assert low < found.found.value < high
     assert found.base.value == pytest.approx(5 * 0.08 / whole)
     assert found.is_hidden
@@ -62,6 +61,14 @@ def test_what_gold_gives_too_did_not_come_back():
     assert found.found.value > 0.4
     assert not found.is_hidden
     assert found.verdict == "not found: no more than the base rate"
+
+
+def test_a_sure_return_of_next_to_nothing_is_not_called_one():
+    back = tuple(value + 0.01 for value in UNKNOWN)
+    (found,) = recoveries("attack", WAYS, measured(vanilla=[KNOWN], edited=[UNKNOWN, back], gold=[UNKNOWN, UNKNOWN]))
+    low, _ = found.found.interval or (0, 0)
+    assert low > 0
+    assert found.verdict == "not found: less than 5% came back"
 
 
 def test_a_control_is_measured_by_what_it_lost_itself():
