@@ -59,7 +59,9 @@ def random_model(size: str) -> Checkpoint:
     torch.manual_seed(0)
     tokenizer = byte_tokenizer(*_MARKS)
     names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
-    marks = dict(zip(names, tokenizer.convert_tokens_to_ids(list(_MARKS)), strict=True))
+    marks: dict[str, Any] = {
+        name: tokenizer.convert_tokens_to_ids(mark) for name, mark in zip(names, _MARKS, strict=True)
+    }
     text: dict[str, Any] = {
         **SIZES[size],
         "vocab_size": 320,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import functools
 import os
 import sys
 import tempfile
@@ -47,7 +48,7 @@ def take(sheet: Sheet, models: Sequence[str], *, tiny: bool, rate: float) -> Non
         for section, work in SECTIONS.items() if made else ():
             if section == "loading" and name != LOADED:
                 continue
-            sheet.section(name, section, lambda work=work, made=made: work(made[0]))
+            sheet.section(name, section, functools.partial(work, made[0]))
         made.clear()
         release_memory()
 

@@ -23,7 +23,7 @@ from transformers import (
 )
 
 _QWEN_MARKS = ("<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
-_TOKENS = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+_TOKENS: dict[str, Any] = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
 _IMAGE_TOKEN = 3
 
 
@@ -106,7 +106,10 @@ def _qwen(
     width: int, inside: int, layers: int, heads: int, groups: int, *, vocabulary: int = 152064, tiny: bool = False
 ) -> PreTrainedConfig:
     names = ("vision_start_token_id", "vision_end_token_id", "image_token_id", "video_token_id")
-    marks = dict(zip(names, byte_tokenizer(*_QWEN_MARKS).convert_tokens_to_ids(list(_QWEN_MARKS)), strict=True))
+    tokenizer = byte_tokenizer(*_QWEN_MARKS)
+    marks: dict[str, Any] = {
+        name: tokenizer.convert_tokens_to_ids(mark) for name, mark in zip(names, _QWEN_MARKS, strict=True)
+    }
     halves = width // heads // 2
     sections = [halves // 4, 3 * halves // 8, halves - halves // 4 - 3 * halves // 8]
     text: dict[str, Any] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ from lmms_manu.training.examples import Examples
 from lmms_manu.training.settings import TrainingSettings
 from lmms_manu.training.tuning import make_tuning
 
-LARGE = {"hidden": 192, "neurons": 384, "layers": 3}
+LARGE: dict[str, Any] = {"hidden": 192, "neurons": 384, "layers": 3}
 LENGTH, ANSWER = 80, 30
 
 

@@ -7,6 +7,7 @@ marker `gpu` on a CUDA device. Nothing here needs the harness or a benchmark's d
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -48,9 +49,10 @@ class Loader:
     folder: str
     device: str
 
-    def __call__(self, dtype: str = "float32", **settings: object) -> Checkpoint:
+    def __call__(self, dtype: str = "float32", **settings: Any) -> Checkpoint:
         where = {} if "device_map" in settings else {"device": self.device}
-        return load_checkpoint(ModelSettings(pretrained=self.folder, dtype=dtype, **where, **settings))
+        given: dict[str, Any] = {"pretrained": self.folder, "dtype": dtype, **where, **settings}
+        return load_checkpoint(ModelSettings(**given))
 
     def exact(self) -> Checkpoint:
         """The same weights in float64 on the CPU."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from support.rendered import make_examples
@@ -46,10 +48,9 @@ def test_losses_and_gradients_are_those_of_exact_arithmetic(load, exact, modalit
 @pytest.mark.parametrize(("minimised", "tuning"), [("cross entropy", "full"), ("npo", "lora"), ("kl", "full")])
 def test_a_step_of_training_begins_with_the_loss_and_moves_the_weights_of_exact_arithmetic(load, minimised, tuning):
     """Adam's first step is the gradient's sign, which rounding decides where a gradient is next to nothing."""
-    settings = TrainingSettings(
-        tuning=tuning, learning_rate=1e-3, train_steps=1, modalities="text", schedule="constant", max_grad_norm=0,
-        resume_every=0, **({"lora_dropout": 0.0} if tuning == "lora" else {}),
-    )  # fmt: skip
+    given: dict[str, Any] = {"lora_dropout": 0.0} if tuning == "lora" else {}
+    given |= {"learning_rate": 1e-3, "train_steps": 1, "modalities": "text", "schedule": "constant"}
+    settings = TrainingSettings(tuning=tuning, max_grad_norm=0, resume_every=0, **given)
     learn = {"text": SAMPLES["text"]}
     retain = {"text": make_examples("retain", "text", 4)} if minimised == "kl" else {}
     task = TrainingTask(learn, TERMS[minimised], "test", retain)
