@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(compare_table.document(compared), end="")
     else:
         print("\n".join([*compare_table.verdict(compared), ""]))
-        title = "Percent of the way from vanilla (0) to gold (100), and points lost; of people not used for choosing."
+        title = "Percent of the way from vanilla to gold, and points lost, of people not used for choosing."
         compare_table.show(compare_table.summary(compared), title)
     _say(f"{folder / 'report' / 'report.html'} is the page, {folder / 'frontier.svg'} the picture")
     _say(f"{time.monotonic() - started:.0f} s in all")

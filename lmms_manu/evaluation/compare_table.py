@@ -32,7 +32,7 @@ def summary(compared: Compared) -> tuple[list[str], Lines]:
     kept = [name for name in _costs(compared) if name != COST]
     heads = ["method", "strength", "share forgotten", "with picture", "as text", "test", "retain cost"]
     heads += [f"{name.removesuffix('_cost').replace('_', ' ')} cost" for name in kept]
-    heads += ["damage", "control's share"]
+    heads += ["damage", "control"]
     names = (f"{SHARE}_{MODALITIES[0]}", f"{SHARE}_{MODALITIES[1]}", f"{SHARE}_test", COST, *kept, "damage")
     lines = [
         ["gold", DASH, _with_interval(row.derived.get(SHARE, NOT_MEASURED)), *_numbers(row, names), DASH]
@@ -128,8 +128,8 @@ def _of_best(compared: Compared, ranked: Sequence[Standing]) -> str:
     )
     if best.controls:
         told = {"yes": "beyond", "no": "not beyond", "": "beside"}[beyond_control(best.row, compared.section.rows)]
-        said += f", {told} its random control ({_control_text(best)} %)"
-    return f"{said}."
+        return f"{said}, {told} its random control ({_control_text(best)} %)."
+    return f"{said}; it has no control here."
 
 
 def _of_others(compared: Compared, ranked: Sequence[Standing]) -> str:
@@ -182,7 +182,10 @@ def _value(row: Row | None, name: str) -> float:
 def _with_interval(cell: Cell, digits: int = 0) -> str:
     if cell.value is None:
         return DASH
-    return f"{plain(cell.value, digits)} {interval_text(cell.interval, digits)}".strip()
+    value = plain(cell.value, digits)
+    # Of gold, which is the measure.
+    is_exact = cell.interval is not None and {plain(bound, digits) for bound in cell.interval} == {value}
+    return value if is_exact else f"{value} {interval_text(cell.interval, digits)}".strip()
 
 
 def _share_text(one: Standing) -> str:
