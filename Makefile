@@ -9,11 +9,12 @@ export VENV PYTHON
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help environment demo test lint types bench fingerprints constraints
+.PHONY: help environment demo test test-gpu lint types bench fingerprints constraints
 
 help:
 	@echo "make demo   make a tiny model forget people, print what it forgot and kept"
 	@echo "make test   lint, types and tests"
+	@echo "make test-gpu   check and time everything on a CUDA device, in at most six minutes (FOLDER=DIR: figures there)"
 	@echo "make lint | types | bench | environment"
 	@echo "make fingerprints   check that masks, prompts, scores and answers of the embedded model are what they were"
 	@echo "make constraints   take the newest versions that setup.cfg allows"
@@ -32,6 +33,9 @@ types:
 
 test: lint types
 	@venv=$$(scripts/environment) && PATH="$$venv/bin:$$PATH" OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} "$$venv/bin/python" -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
+
+test-gpu:
+	@scripts/gpu_check $(FOLDER)
 
 bench:
 	@venv=$$(scripts/environment) && for file in benchmarks/bench_*.py; do PATH="$$venv/bin:$$PATH" "$$venv/bin/python" "$$file" || exit 1; done

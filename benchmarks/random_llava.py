@@ -29,7 +29,7 @@ _SPECIAL = ("<pad>", "<s>", "</s>", "<image>")
 def save_random_llava(folder: Path, *, hidden: int = 768, neurons: int = 2048, layers: int = 16) -> Path:
     """Writes a LLaVA with a gated language tower and a plain vision tower; about 125 M parameters by default."""
     torch.manual_seed(0)
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer()
     text = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden,
@@ -62,28 +62,32 @@ def save_random_llava(folder: Path, *, hidden: int = 768, neurons: int = 2048, l
     return folder
 
 
-def rendered_examples(number: int, *, pictured: bool = True) -> list[RenderedExample]:
+def rendered_examples(
+    number: int, *, pictured: bool = True, placeholder: str = "<image>", size: int = PICTURE_SIZE
+) -> list[RenderedExample]:
     """Questions of about 40 tokens with answers of about 60, each with a picture of its own if `pictured`."""
     return [
         RenderedExample(
             label=f"sample {index}",
-            question=f"USER: {'<image>' if pictured else ''}What is known of person {index}?\nASSISTANT:",
+            question=f"USER: {placeholder if pictured else ''}What is known of person {index}?\nASSISTANT:",
             answer=" A person who was made up for this benchmark" + "." * (index % 20),
-            pictures=functools.partial(_pictures, index) if pictured else list,
+            pictures=functools.partial(noise_pictures, index, size) if pictured else list,
             picture_digest=str(index) if pictured else "",
         )
         for index in range(number)
     ]
 
 
-def _pictures(seed: int) -> list[Image.Image]:
-    pixels = np.random.default_rng(seed).integers(0, 256, (PICTURE_SIZE, PICTURE_SIZE, 3), dtype=np.uint8)
+def noise_pictures(seed: int, size: int = PICTURE_SIZE) -> list[Image.Image]:
+    """One square picture of noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
     return [Image.fromarray(pixels)]
 
 
-def _byte_tokenizer() -> PreTrainedTokenizerFast:
+def byte_tokenizer(*more: str) -> PreTrainedTokenizerFast:
+    """One token a byte, and the special tokens `more` at the end of the vocabulary."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: number for number, token in enumerate([*_SPECIAL, *alphabet])}
+    vocabulary = {token: number for number, token in enumerate([*_SPECIAL, *alphabet, *more])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -92,5 +96,5 @@ def _byte_tokenizer() -> PreTrainedTokenizerFast:
         pad_token="<pad>",
         bos_token="<s>",
         eos_token="</s>",
-        additional_special_tokens=["<image>"],
+        additional_special_tokens=["<image>", *more],
     )

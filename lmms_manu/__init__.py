@@ -18,6 +18,7 @@ _PLACES = {
     "answer": "public",
     "load": "public",
     "people": "public",
+    "read_results": "report.notebook",
     "save": "public",
     "unlearn": "public",
     "wrap": "models.wrapping",

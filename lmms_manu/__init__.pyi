@@ -25,6 +25,7 @@ from lmms_manu.public import load as load
 from lmms_manu.public import people as people
 from lmms_manu.public import save as save
 from lmms_manu.public import unlearn as unlearn
+from lmms_manu.report.notebook import read_results as read_results
 
 __all__ = [
     "Checkpoint",
@@ -51,6 +52,7 @@ __all__ = [
     "answer",
     "load",
     "people",
+    "read_results",
     "save",
     "unlearn",
     "wrap",

@@ -113,10 +113,9 @@ def atomic_folder(setting: str, target: Path) -> Iterator[Path]:
 
 
 def _open_to_readers(folder: Path) -> None:
-    """Gives a folder and its files the permissions that new ones have; temporary ones are private."""
-    folder.chmod(_ordinary(0o777))
-    for file in folder.iterdir():
-        file.chmod(_ordinary(0o666))
+    """Gives a folder and all below it the permissions that new ones have; temporary ones are private."""
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(_ordinary(0o777 if path.is_dir() else 0o666))
 
 
 def _ordinary(permissions: int) -> int:

@@ -19,6 +19,9 @@ import numpy as np
 
 PERMUTATIONS = 9999
 
+LOG_TRUTH_RATIO = "log_truth_ratio"
+"""What a sample holds beside its scores: the logarithm of R, by which two models are compared."""
+
 Numbers = Sequence[float]
 _SMALLEST_VARIANCE = 1e-6
 

@@ -6,13 +6,16 @@ import hashlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import pyarrow.compute as arrow
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs
+from datasets import Dataset, Image
 from loguru import logger
 from transformers.utils import logging as transformers_logging
 
@@ -64,6 +67,36 @@ def check_same_questions() -> None:
             digests = file_digests(benchmark.files())
             asked[f"the data of {benchmark.title}"] = hashlib.sha256("\n".join(digests).encode()).hexdigest()
         processes.agree(asked)
+
+
+def check_same_documents(tasks: Mapping[str, Any]) -> None:
+    """Ends the run where the processes have loaded different documents for a task, of whatever benchmark.
+
+    Args:
+        tasks: the splits of each task's data, as the harness gives them to the model (`lm.task_dict`).
+
+    Raises:
+        ModelError: they have; in every process, naming the task.
+    """
+    processes = Processes.current()
+    if processes.world > 1:
+        processes.agree({f"the documents of {task}": _digest(splits) for task, splits in tasks.items()})
+
+
+def _digest(splits: Mapping[str, Any]) -> str:
+    """One digest of all documents. Of pictures only the sizes count, so that gigabytes need not be read for it."""
+    digest = hashlib.sha256()
+    for split, documents in sorted(splits.items()):
+        digest.update(split.encode())
+        if isinstance(documents, Dataset):  # streamed ones cannot be read twice
+            pictures = {name for name, feature in documents.features.items() if isinstance(feature, Image)}
+            for rows in documents.with_format("arrow").iter(batch_size=1000):
+                for name in rows.column_names:
+                    column = rows[name]
+                    if name in pictures:
+                        column = arrow.binary_length(arrow.struct_field(column, "bytes"))
+                    digest.update(repr((name, column.to_pylist())).encode())
+    return digest.hexdigest()[:16]
 
 
 @contextmanager

@@ -42,7 +42,12 @@ from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.plugins.conversion import RequestConverter, task_of
-from lmms_manu.plugins.harness_processes import check_same_questions, join_launched_processes, take_down_on_failure
+from lmms_manu.plugins.harness_processes import (
+    check_same_documents,
+    check_same_questions,
+    join_launched_processes,
+    take_down_on_failure,
+)
 from lmms_manu.plugins.kept_model import kept_or_made
 from lmms_manu.plugins.options import refuse_options, running_options
 from lmms_manu.plugins.requested_tasks import People, people_of, people_of_tasks, take_requested_tasks
@@ -70,14 +75,13 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
     def __init__(self, **arguments: Any) -> None:
         super().__init__()
         self._rank, self._world_size = rank_and_world()
-        requested = take_requested_tasks()
         with take_down_on_failure():
             plan = unlearn.plan(arguments, AnsweringSettings)
             (answering,) = plan.others
+            self._documents_checked = False
             self._forgotten = _forgotten(plan)
-            announce_choice(plan.unlearning)
-            check_questions(requested)
-            _check_people(self._forgotten, people_of_tasks(requested))
+            self._choice = plan.unlearning
+            self._check_requested()
             self.batch_size: str = answering.batch_size
             self._prompt = plan.unlearning.prompt
             self._device = resolve_device(plan.model)
@@ -112,9 +116,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         model, known = kept_or_made(cls, arguments, lambda: cls(**arguments))
         if known:
             with take_down_on_failure():
-                requested = take_requested_tasks()
-                check_questions(requested)
-                _check_people(model._forgotten, people_of_tasks(requested))
+                model._check_requested()
             model._announce()
         return model
 
@@ -138,8 +140,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             SettingError: a task needs a judge and none is configured.
         """
         with take_down_on_failure():
-            # Where the harness is given a model that is there already, this is the first that it hears of the rest.
-            refuse_options(running_options())
+            self._begin()
             note_evaluated(self.record)
             check_judge_of_tasks((task_of(request) for request in requests), os.environ)
             # Processes with fewer documents are given copies of one of them; nobody reads the answers to those.
@@ -164,7 +165,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
         the task; inside a result it arrives as it is.
         """
         with take_down_on_failure():
-            refuse_options(running_options())
+            self._begin()
             converter = self._converter()
             scores = self._scorer.score(converter.continuation(request) for request in requests)
             return [GenerationResult((-one.log_probability / one.tokens, one.greedy)) for (one,) in scores]
@@ -179,9 +180,26 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
 
         The harness calls it in every process once all is answered, also in one that had nothing to answer.
         """
+        with take_down_on_failure():
+            self._check_documents()
+        self._documents_checked = False
         self._report()
         self._encoder.pictures.clear()
         release_memory()
+
+    def _begin(self) -> None:
+        """Checks what is only known once the harness asks: its options, and the documents of all processes."""
+        options = running_options()
+        # Where the harness is given a model that is there already, this is the first that it hears of the rest.
+        refuse_options(options)
+        if options.get("response_cache") is None:  # with one, a process may find all of its answers there
+            self._check_documents()
+
+    def _check_documents(self) -> None:
+        """Compares the tasks' documents between processes, once an evaluation; all of them have to call it."""
+        if not self._documents_checked:
+            check_same_documents(self.task_dict)
+            self._documents_checked = True
 
     def _convert(self, converter: RequestConverter, request: Instance) -> PromptRequest:
         return converter.chat(request)
@@ -204,6 +222,18 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
             return
         with contextlib.closing(KeptAnswers(folder, model, self._rank)) as kept:
             yield kept
+
+    def _check_requested(self) -> None:
+        """Says to benchmarks whom the model was to forget, and refuses tasks that ask about others, or about nobody.
+
+        Raises:
+            DataError: the data has no questions for a task.
+            SettingError: a task asks about others.
+        """
+        requested = take_requested_tasks()
+        announce_choice(self._choice)
+        check_questions(requested)
+        _check_people(self._forgotten, people_of_tasks(requested))
 
     def _announce(self) -> None:
         """Says to tasks, log and whoever started the harness that this is the model of the evaluation."""

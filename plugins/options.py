@@ -12,7 +12,9 @@ from types import FrameType
 from typing import Any
 
 from lmms_manu.errors import SettingError
+from lmms_manu.methods.evaluated import evaluated
 from lmms_manu.names import MODEL
+from lmms_manu.versions import installed
 
 _EVALUATOR = "lmms_eval.evaluator"
 _FUNCTIONS = ("evaluate", "simple_evaluate")
@@ -53,6 +55,23 @@ def running_options() -> dict[str, Any]:
             options |= {name: frame.f_locals[name] for name in _arguments(frame) if name in frame.f_locals}
         frame = frame.f_back
     return options
+
+
+def run_description(dataset: str, **of_benchmark: Any) -> dict[str, Any]:
+    """What the results file says of a leaf's run, under `configs`, `metadata`, `run`.
+
+    Args:
+        dataset: where its people are from.
+        of_benchmark: what else the benchmark's questions depend on.
+    """
+    # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
+    edit = getattr(running_options().get("model"), "record", None) or evaluated()
+    return {
+        "dataset": dataset,
+        **of_benchmark,
+        "edit": edit.as_dict() if edit else None,
+        "versions": installed(),
+    }
 
 
 def _arguments(frame: FrameType) -> Iterable[str]:

@@ -29,6 +29,11 @@ from lmms_manu.settings import markdown_table
 from lmms_manu.training.settings import TrainingSettings
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import gpu_table  # noqa: E402  # of that folder, which is no package
+import large_models  # noqa: E402
+
 SECTION = re.compile(r"(<!-- (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -63,6 +68,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "environment variables": lambda: "\n".join(
         ["| variable | meaning |", "|---|---|", *(f"| `{name}` | {text} |" for name, text in variables.HELP.items())]
     ),
+    "large models": lambda: "\n".join(large_models.rows()),
+    "gpu figures": lambda: gpu_table.table(ROOT / "benchmarks" / "gpu.json"),
     "commands": lambda: "\n".join(
         [
             "| command | what for |",
@@ -88,7 +95,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="change nothing; fail where something would change")
     check = parser.parse_args().check
     stale = False
-    for file in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for file in [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         before = file.read_text(encoding="utf-8")
         after = filled(before)
         if before == after:

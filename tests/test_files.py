@@ -11,6 +11,7 @@ from support.quota import files_of_at_most
 
 from lmms_manu.errors import SettingError
 from lmms_manu.files import (
+    atomic_folder,
     atomic_path,
     refuse_existing,
     refuse_unwritable,
@@ -91,3 +92,15 @@ def test_the_error_of_a_full_disk_names_the_file_whatever_wrote_it(tmp_path):
             with pytest.raises(OSError, match=rf"File too large: '.*/{name}'"), atomic_path(tmp_path / name) as file:
                 write(file)
     assert not any(tmp_path.iterdir())
+
+
+def test_folders_inside_a_new_folder_can_be_entered_and_their_files_read(tmp_path):
+    with atomic_folder("output", tmp_path / "new") as scratch:
+        (scratch / "inner").mkdir()
+        (scratch / "inner" / "file").write_text("content")
+        (scratch / "inner" / "file").chmod(0o600)
+    ordinary = tmp_path / "ordinary"
+    ordinary.mkdir()
+    (ordinary / "file").touch()
+    assert (tmp_path / "new" / "inner").stat().st_mode == ordinary.stat().st_mode
+    assert (tmp_path / "new" / "inner" / "file").stat().st_mode == (ordinary / "file").stat().st_mode

@@ -59,6 +59,7 @@ FLOORS = (
     "methods",
     "embedded",
     "benchmarks",
+    "costs",
     "training",
     "editing",
     "answering",

@@ -11,6 +11,10 @@ from lmms_manu.answering.requests import Likelihood
 from lmms_manu.errors import ModelError
 
 
+class NoNumberError(ModelError):
+    """A model gives log-probabilities that are no numbers."""
+
+
 def likelihood(logits: torch.Tensor, wanted: torch.Tensor, label: str, *, spread: bool = False) -> Likelihood:
     """The likelihood of tokens.
 
@@ -21,13 +25,13 @@ def likelihood(logits: torch.Tensor, wanted: torch.Tensor, label: str, *, spread
         spread: whether to give the mean and variance at each place.
 
     Raises:
-        ModelError: a log-probability is not a number.
+        NoNumberError: a log-probability is not a number.
     """
     log_probs = logits.float().log_softmax(-1)
     chosen = log_probs.gather(-1, wanted.unsqueeze(-1)).squeeze(-1)
     if not bool(torch.isfinite(chosen).all()):
         values = ", ".join(f"{value:g}" for value in chosen.tolist() if not math.isfinite(value))
-        raise ModelError(
+        raise NoNumberError(
             f"{label}: the model gives log-probabilities that are no numbers ({values}). Its weights are damaged, or "
             "too large for its dtype: load it with dtype=float32, or leave it out of the comparison."
         )

@@ -1,21 +1,22 @@
 """Quantisation: an edit that moves weights by less than half a step of the grid is rounded away.
 
 Rounding to nearest, computed in the model's own precision: int8 with a scale for each row, int4 with one for each group
-of 128 weights of a row. Weights of zero stay zero. Source: Zhang et al. (2410.16454).
+of 128 weights of a row, and bitsandbytes' nf4 where it is installed. Weights of zero stay zero. Source: Zhang et al.
+(2410.16454).
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import nn
 
-from lmms_manu.attacks.base import Attack, Target, Variant, keeping_weights
+from lmms_manu.attacks.base import Attack, InapplicableError, Target, Variant, keeping_weights
 
-GROUP = 128
+GROUP, BLOCK = 128, 64
 
 
 class Quantisation(Attack):
@@ -25,8 +26,9 @@ class Quantisation(Attack):
 
     def variants(self) -> Mapping[str, Variant]:
         return {
-            "int8": functools.partial(_quantised, bits=8, group=None),
-            "int4": functools.partial(_quantised, bits=4, group=GROUP),
+            "int8": functools.partial(_quantised, how=functools.partial(rounded, bits=8, group=None)),
+            "int4": functools.partial(_quantised, how=functools.partial(rounded, bits=4, group=GROUP)),
+            "nf4": _quantised_to_nf4,
         }
 
 
@@ -42,11 +44,29 @@ def rounded(weight: torch.Tensor, bits: int, group: int | None) -> torch.Tensor:
 
 
 @contextlib.contextmanager
-def _quantised(target: Target, *, bits: int, group: int | None) -> Iterator[Target]:
+def _quantised_to_nf4(target: Target) -> Iterator[Target]:
+    try:
+        # An optional dependency.
+        from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+    except ImportError:
+        raise InapplicableError("bitsandbytes is not installed") from None
+
+    def there_and_back(weight: torch.Tensor) -> torch.Tensor:
+        # Without `contiguous` a transposed weight would be read in another order than it is written.
+        codes, state = quantize_4bit(weight.contiguous(), quant_type="nf4", blocksize=BLOCK)
+        found: torch.Tensor = dequantize_4bit(codes, state)
+        return found
+
+    with _quantised(target, how=there_and_back) as attacked:
+        yield attacked
+
+
+@contextlib.contextmanager
+def _quantised(target: Target, *, how: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[Target]:
     model = target.checkpoint.model
     output = model.get_output_embeddings()
     with keeping_weights(target.checkpoint), torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.Linear) and module is not output:
-                module.weight.copy_(rounded(module.weight, bits, group))
+                module.weight.copy_(how(module.weight))
         yield target

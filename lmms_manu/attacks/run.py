@@ -1,158 +1,204 @@
-"""Runs attacks on models side by side, keeps what is done, and says what came back.
-
-For each question the answer's probability (the geometric mean over its tokens) is read before and after an attack; the
-share that came back is (after - before) / (vanilla - before), on the people who were to be forgotten. What the same
-attack does to gold, which has nothing to give back, is the base rate, and is subtracted.
-"""
+"""Runs attacks on models side by side, keeps what is done, and says what came back."""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from lmms_manu import likelihood_metrics as metrics
-from lmms_manu.answering.likelihood import LikelihoodScorer
-from lmms_manu.answering.requests import ContinuationRequest
-from lmms_manu.attacks.base import Attack, Target, Variant
+from lmms_manu.answering.teacher_forcing import NoNumberError
+from lmms_manu.attacks.base import Attack, InapplicableError, Target, Variant
+from lmms_manu.attacks.outcomes import (
+    BEFORE,
+    EDITED,
+    NEVER_FORGOT,
+    VANILLA,
+    Measured,
+    Outcome,
+    never_forgot,
+    unfit_gold,
+)
+from lmms_manu.attacks.readings import read
+from lmms_manu.attacks.results import FILE, AttackResults
 from lmms_manu.errors import DataError, SettingError
-from lmms_manu.files import write_json
-from lmms_manu.methods.data import load_data
-from lmms_manu.methods.unlearn import plan
-from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.evidence.validity import MINIMUM_PEOPLE
+from lmms_manu.methods.data import UnlearningData, load_data
+from lmms_manu.methods.unlearn import UnlearningRun, plan
+from lmms_manu.models.loading import Checkpoint, configuration_of, is_text_only, load_checkpoint
+from lmms_manu.models.processors import load_processor
+from lmms_manu.models.rendering import tokenizer_of
+from lmms_manu.models.settings import ModelSettings
 
-FILE = "attacks.json"
-BEFORE = "before"
-VANILLA, EDITED, GOLD = "vanilla", "edited", "gold"
-
-Knowledge = Mapping[str, float]
-"""The mean probability of the answers about each person to forget, by modality and person: `text/12`."""
-
-
-class Outcome(NamedTuple):
-    """What an attack brought back.
-
-    Args:
-        attack: its name and its variant's.
-        before, after: the mean answer probability of the edited model.
-        recovered: the share of what was forgotten that came back; None where nothing can be said.
-        base: the same of gold, over the same loss; None without gold.
-        verdict: in words.
-    """
-
-    attack: str
-    before: float
-    after: float
-    recovered: float | None
-    base: float | None
-    verdict: str
-
-
-def knowledge(target: Target) -> dict[str, float]:
-    """How likely a model finds the answers about each person to forget."""
-    encoder = PromptEncoder(target.checkpoint)
-    scorer = LikelihoodScorer(target.checkpoint, encoder)
-    values: dict[str, list[float]] = {}
-    for part, examples in target.data.rendered(encoder).items():
-        if part.set != "forget":
-            continue
-        requests = [
-            ContinuationRequest(one.question, (one.answer,), one.pictures, one.label, group=str(part))
-            for one in examples
-        ]
-        for example, (one,) in zip(examples, scorer.score(requests), strict=True):
-            place = f"{part.modality}/{example.subject}"
-            values.setdefault(place, []).append(metrics.answer_probability(one.log_probs))
-    return {place: float(np.mean(own)) for place, own in values.items()}
+Say = Callable[[str], None]
 
 
 def run(
-    models: Mapping[str, Mapping[str, Any]], suite: Sequence[Attack], output: Path, say: Callable[[str], None]
-) -> list[Outcome]:
+    models: Mapping[str, Mapping[str, Any]],
+    suite: Sequence[Attack],
+    output: Path,
+    say: Say,
+) -> AttackResults:
     """Attacks each model, and compares; what stands in the output folder is not measured again.
 
     Args:
-        models: the arguments of `vanilla` and `edited`, and of `gold` and a control where there are such.
+        models: the arguments of `vanilla` and `edited`, and of `gold` and `control` where there are such.
         suite: the attacks.
         output: folder of the results.
         say: takes a line on each model.
 
     Raises:
-        SettingError: the folder holds results of other models.
+        SettingError: the folder holds results of other models or settings.
+        DataError: too few people, or a gold that is none.
+        ModelError: a model cannot be loaded or edited, or gives no numbers before any attack.
     """
-    arguments = {name: {key: str(value) for key, value in sorted(own.items())} for name, own in models.items()}
-    file = output / FILE
-    known: dict[str, Any] = {"models": arguments, "measured": {}}
-    if file.is_file():
-        known = json.loads(file.read_text(encoding="utf-8"))
-    if known["models"] != arguments:
-        raise SettingError(f"output={str(output)!r} holds attacks on other models: name another folder.")
-    variants: dict[str, Variant] = {BEFORE: contextlib.nullcontext}
-    for attack in suite:
-        variants |= {f"{attack.name}: {name}": variant for name, variant in attack.variants().items()}
+    requests = {name: plan(own) for name, own in models.items()}
+    results = _results(models, suite, output)
+    data = {name: request.data or load_data(request.unlearning) for name, request in requests.items()}
+    _check(requests, data[EDITED])
     output.mkdir(parents=True, exist_ok=True)
-    for name, own in models.items():
-        measured = known["measured"].setdefault(name, {})
-        missing = [variant for variant in variants if variant not in measured]
-        # Vanilla is what there was to forget; nothing is to be brought back in it.
-        missing = [variant for variant in missing if name != VANILLA or variant == BEFORE]
-        if missing:
-            target = _target(own)
-            for variant in missing:
-                with variants[variant](target) as attacked:
-                    measured[variant] = knowledge(attacked)
-                write_json(file, known)
-        say(f"{name}: {len(missing)} measured, {len(measured) - len(missing)} read")
-    found = known["measured"]
-    return [outcome(variant, found[EDITED], found[VANILLA][BEFORE], found.get(GOLD)) for variant in list(variants)[1:]]
+    original = functools.partial(_on_cpu, requests[VANILLA])
+    for name, request in requests.items():
+        variants = {
+            f"{attack.name}: {variant}": (attack, way)
+            for attack in suite
+            for variant, way in (attack.on_vanilla() if name == VANILLA else attack.variants()).items()
+        }
+        _Model(name, request, data[name], original, results, output, say).measure(variants)
+    results.outcomes = outcomes(suite, results)
+    results.save(output / FILE)
+    return results
 
 
-def _target(arguments: Mapping[str, Any]) -> Target:
-    request = plan(arguments)
-    data = request.data or load_data(request.unlearning)
-    checkpoint, _ = request.load()
-    return Target(checkpoint, data)
+def outcomes(suite: Sequence[Attack], results: AttackResults) -> list[Outcome]:
+    """What came of each attack, from what was read."""
+    measured = Measured(results.readings, results.reasons)
+    if never_forgot(measured):
+        return [Outcome(attack.name, NEVER_FORGOT) for attack in suite]
+    if reason := unfit_gold(measured):
+        return [Outcome(attack.name, reason) for attack in suite]
+    return [outcome for attack in suite for outcome in attack.outcomes(measured)]
 
 
-def outcome(
-    variant: str, edited: Mapping[str, Knowledge], vanilla: Knowledge, gold: Mapping[str, Knowledge] | None
-) -> Outcome:
-    """What an attack brought back of what an edited model forgot, with people as the unit."""
-    asked = sorted(edited[variant].keys() & edited[BEFORE].keys() & vanilla.keys())
-    if not asked:
-        raise DataError(f"{variant}: nobody was asked about before and after.")
-    before, after = _people(edited[BEFORE], asked), _people(edited[variant], asked)
-    lost = _people(vanilla, asked) - before
-    if not _is_above_zero(lost):
-        return Outcome(variant, before.mean(), after.mean(), None, None, "it never forgot: nothing to bring back")
-    gain = after - before
-    base = None if gold is None else _people(gold[variant], asked) - _people(gold[BEFORE], asked)
-    net = gain if base is None else gain - base
-    back = "came back: hidden, not gone" if _is_above_zero(net) else "did not come back"
-    if base is None:
-        back += " (no gold: the base rate is not known)"
-    share = lost.mean()
-    return Outcome(
-        variant,
-        float(before.mean()),
-        float(after.mean()),
-        float(gain.mean() / share),
-        None if base is None else float(base.mean() / share),
-        back,
-    )
+@dataclasses.dataclass(frozen=True)
+class _Model:
+    """One of the models: what is missing of it is measured, and kept after each step."""
+
+    name: str
+    request: UnlearningRun
+    data: UnlearningData
+    original: Callable[[], Checkpoint]
+    results: AttackResults
+    output: Path
+    say: Say
+
+    def measure(self, variants: Mapping[str, tuple[Attack, Variant]]) -> None:
+        readings = self.results.readings.setdefault(self.name, {})
+        reasons = self.results.reasons.setdefault(self.name, {})
+        known = len(readings) + len(reasons)
+        missing = [BEFORE] if BEFORE not in readings else []
+        missing += [variant for variant in variants if self._misses(variant)]
+        if not missing:
+            self.say(f"{self.name}: {known} read")
+            return
+        target = self._target()
+        for variant in missing:
+            if variant != BEFORE and self._is_idle():
+                break
+            attack, way = variants.get(variant, (None, contextlib.nullcontext))
+            try:
+                with way(target) as attacked:
+                    readings[variant] = read(attacked, in_full=attack is None or attack.in_full)
+            except InapplicableError as reason:
+                reasons[variant] = str(reason)
+            except NoNumberError as error:
+                if variant == BEFORE:
+                    raise
+                reasons[variant] = f"the attacked model gives no numbers ({error})"
+            self.results.save(self.output / FILE)
+        self.say(f"{self.name}: {len(readings) + len(reasons) - known} measured, {known} read")
+
+    def _misses(self, variant: str) -> bool:
+        if variant in self.results.readings[self.name] or variant in self.results.reasons[self.name]:
+            return False
+        # What could not be tried on the edited model needs no base rate.
+        return self.name in (VANILLA, EDITED) or variant not in self.results.reasons[EDITED]
+
+    def _is_idle(self) -> bool:
+        """Whether it is known that there is nothing to bring back."""
+        readings = self.results.readings
+        both = all(BEFORE in readings.get(name, {}) for name in (VANILLA, EDITED))
+        return both and never_forgot(Measured(readings, self.results.reasons))
+
+    def _target(self) -> Target:
+        checkpoint, record = self.request.load()
+        if self.name == EDITED:
+            self.results.checkpoint, self.results.fingerprint = record.checkpoint, record.fingerprint
+            forgotten = self.data.forgotten()
+            self.results.benchmark = str(forgotten.get("benchmark", ""))
+            ratio = forgotten.get("forget_ratio")
+            self.results.forget_ratio = None if ratio is None else int(ratio)
+        return Target(checkpoint, self.data, self.original)
 
 
-def _people(values: Knowledge, asked: Sequence[str]) -> np.ndarray:
-    """Each person's mean over modalities."""
-    people = sorted({place.partition("/")[2] for place in asked})
-    return np.asarray([np.mean([values[each] for each in asked if each.partition("/")[2] == one]) for one in people])
+def _results(models: Mapping[str, Mapping[str, Any]], suite: Sequence[Attack], output: Path) -> AttackResults:
+    arguments = {name: {key: str(value) for key, value in sorted(own.items())} for name, own in models.items()}
+    own = {attack.name: dict(attack.settings()) for attack in suite if attack.settings()}
+    if not (output / FILE).is_file():
+        return AttackResults(arguments, own)
+    found = AttackResults.load(output / FILE)
+    if found.models != arguments:
+        raise SettingError(f"output={str(output)!r} holds attacks on other models: name another folder.")
+    for name, settings in own.items():
+        if found.settings.setdefault(name, settings) != settings:
+            raise SettingError(f"output={str(output)!r} holds {name} with other settings: name another folder.")
+    return found
 
 
-def _is_above_zero(values: np.ndarray) -> bool:
-    """Whether a mean over people is above zero by more than twice its standard error."""
-    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.inf
-    return bool(values.mean() > 2 * error)
+def _check(requests: Mapping[str, UnlearningRun], data: UnlearningData) -> None:
+    """Refuses, before any weight is read, people and models of which no comparison can be made.
+
+    Raises:
+        DataError: there are too few people, or a model is of another architecture or tokenizer than vanilla.
+        SettingError: a model is about other people.
+    """
+    people = {example.subject for part in data.forget.values() for example in part}
+    if len(people) < MINIMUM_PEOPLE:
+        raise DataError(
+            f"{len(people)} people to forget are too few for an interval: at least {MINIMUM_PEOPLE} are needed."
+        )
+    chosen = {name: request.unlearning.forgotten for name, request in requests.items()}
+    for name, own in chosen.items():
+        if own != chosen[EDITED]:
+            said, others = (
+                ", ".join(f"{key}={value}" for key, value in each.items()) for each in (own, chosen[EDITED])
+            )
+            raise SettingError(
+                f"{name} is about {said}, the edited model about {others}: name the same people for all."
+            )
+    kinds = {name: _kind(request.model) for name, request in requests.items()}
+    for name, kind in kinds.items():
+        if kind != kinds[VANILLA] and kind and kinds[VANILLA]:
+            raise DataError(
+                f"{name} is of another architecture or tokenizer than vanilla ({kind} and {kinds[VANILLA]}): take one "
+                "of the same base model."
+            )
+
+
+def _kind(settings: ModelSettings) -> str:
+    """A model's architecture and tokenizer in words; empty where loading will say what is wrong with it."""
+    config = configuration_of(settings)
+    if config is None:
+        return ""
+    processor = load_processor(settings, config, pictures=not is_text_only(settings))
+    vocabulary = json.dumps(tokenizer_of(processor).get_vocab(), sort_keys=True)
+    digest = hashlib.sha256(vocabulary.encode()).hexdigest()[:12]
+    return f"{config.model_type} of width {config.get_text_config().hidden_size}, vocabulary {digest}"
+
+
+def _on_cpu(request: UnlearningRun) -> Checkpoint:
+    return load_checkpoint(dataclasses.replace(request.model, device="cpu", device_map=None, offload_folder=None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, get_args
 
@@ -103,6 +103,25 @@ class Metric:
 
 
 @dataclasses.dataclass(frozen=True)
+class Aggregate:
+    """The harmonic mean of one metric over several splits, which a benchmark's paper reports.
+
+    Args:
+        name: its name in reports and gates.
+        label: its heading.
+        meaning: what it is made of, in words.
+        metric: the metric's name.
+        splits: the names of the splits, none of which is to be forgotten.
+    """
+
+    name: str
+    label: str
+    meaning: str
+    metric: str
+    splits: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Task:
     """A task of the harness that belongs to a benchmark.
 
@@ -141,8 +160,11 @@ class Benchmark(Protocol):
             forgetting and retention are made of; every other one has a rate of its own.
         metrics: its scores, in the order of a table's columns.
         quality: counts of answers that could not be used; less is better.
+        aggregates: numbers over several splits, in the order of a table's columns.
         ratios: the forget ratios that it offers, in percent; empty if there is one forget set only.
         settings: its own arguments, a class derived from `UnlearningSettings`; None if it has no further ones.
+        asks_what_there_is: whether its data decides which of its tasks there are; the others are no gap of a run, and
+            a mean is over the modalities that were asked.
         tasks_folder: the folder of its task files, None for tasks that the package brings or the user includes.
     """
 
@@ -151,8 +173,10 @@ class Benchmark(Protocol):
     splits: ClassVar[tuple[Split, ...]]
     metrics: ClassVar[tuple[Metric, ...]]
     quality: ClassVar[tuple[Metric, ...]] = ()
+    aggregates: ClassVar[tuple[Aggregate, ...]] = ()
     ratios: ClassVar[tuple[int, ...]] = ()
     settings: ClassVar[type[Settings] | None] = None
+    asks_what_there_is: ClassVar[bool] = False
     tasks_folder: ClassVar[Path | None] = None
 
     def tasks(self) -> Sequence[Task]:
@@ -204,6 +228,17 @@ class Benchmark(Protocol):
         """
         return None
 
+    def another_picture(self, person: str, dataset: str | None = None) -> Callable[[], Image.Image] | None:
+        """Opens another picture of a person than that of `examples`; None where there is none."""
+        return None
+
+    def new_people(self, modality: str, settings: DataChoice, dataset: str | None = None) -> Sequence[Example]:
+        """Examples about people of the same hand whom no model has met, as `examples` gives them; empty without such.
+
+        Only who made the people can make more of them.
+        """
+        return ()
+
     def conditions(self, task: Task, recorded: Mapping[str, Any]) -> Mapping[str, str]:
         """What has to be the same for all tasks of a run that a row puts side by side.
 
@@ -223,6 +258,10 @@ class Benchmark(Protocol):
             DataError: the dataset, or a part of it that is referred to, cannot be opened.
         """
         return iter(())
+
+    def is_at_hand(self, dataset: str) -> bool:
+        """Whether the data that a run names lies on this machine, so that a page may show its pictures unasked."""
+        return Path(dataset).is_dir()
 
     def protocol(self) -> Mapping[str, Any]:
         """What the environment says of how its questions are asked, by variable, defaults included.

@@ -58,6 +58,11 @@ class EncodedPicture:
         with self._opened() as opened:
             return shown(opened, label)
 
+    def size(self) -> tuple[int, int]:
+        """Its width and height in pixels; reads its header only, and raises whatever Pillow does if it is none."""
+        with self._opened() as opened:
+            return opened.size
+
     def is_whole(self) -> bool:
         """Whether the file is a picture up to its end; reads all of it, of a JPEG for half of what `decode` takes."""
         try:

@@ -41,15 +41,13 @@ def run(arguments: argparse.Namespace) -> int:
     from lmms_manu.measuring.measure import measure
     from lmms_manu.measuring.processes import Processes
     from lmms_manu.methods.data import load_data
-    from lmms_manu.models.blocks import find_mlp_blocks
     from lmms_manu.models.inputs import PromptEncoder
     from lmms_manu.models.loading import load_checkpoint
 
     join_processes()
     data = load_data(people)
     checkpoint = load_checkpoint(model)
-    blocks = find_mlp_blocks(checkpoint.model, model.mlp_blocks)
-    statistics = measure(checkpoint, blocks, data.rendered(PromptEncoder(checkpoint)), measuring)
+    statistics = measure(checkpoint, checkpoint.mlp_blocks, data.rendered(PromptEncoder(checkpoint)), measuring)
     if not Processes.current().first:
         return 0
     samples = ", ".join(f"{count} {part}" for part, count in statistics.about["samples"].items())

@@ -7,24 +7,26 @@ recorded. NAME=FOLDER names a run; the same name again adds a folder to it.
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 from rich.console import Console
 
-from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, names
+from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, get_benchmark, names
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evidence.bootstrap import RESAMPLES
 from lmms_manu.files import refuse_unwritable, write_json, write_text
 from lmms_manu.report import leaderboard
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
+from lmms_manu.report.formats import csv_report, every_eval_ever, json_report, latex, markdown, terminal
 from lmms_manu.report.problems import ALLOWANCES
 from lmms_manu.report.published import MODELS, guess_model, with_reference
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import read_runs
 from lmms_manu.terminal import table_console
 
+_SHARED = "every_eval_ever"
 _FILES = ("report.html", "report.md", "report.tex", "report.csv", "report.json")
 
 
@@ -64,7 +66,9 @@ def check_reading_arguments(arguments: argparse.Namespace) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading_arguments(parser)
     parser.add_argument(
-        "--output", metavar="DIR", help=f"write {', '.join(_FILES)} there, in the place of an earlier report"
+        "--output",
+        metavar="DIR",
+        help=f"write {', '.join(_FILES)}, figures/ and {_SHARED}/ there, in the place of an earlier report",
     )
     parser.add_argument(
         "--reference",
@@ -124,8 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
         shown = _with_reference(report, arguments.reference)
         terminal.show(shown, console)
         if arguments.output:
-            _write(shown, Path(arguments.output), arguments.dataset, console)
-            console.print(f"wrote {Path(arguments.output) / 'report.html'} and its tables", markup=False)
+            write_report(shown, Path(arguments.output), arguments.dataset, console)
+            console.print(f"wrote {Path(arguments.output) / 'report.html'} with its tables and figures", markup=False)
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)
@@ -156,14 +160,15 @@ def _refuse_foreign(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise SettingError(f"output={str(folder)!r} is a file: name a folder.")
     refuse_unwritable("output", folder)
-    found = [name for name in _FILES if (folder / name).exists()]
+    found = [name for name in (*_FILES, "figures", _SHARED) if (folder / name).exists()]
     if found and not json_report.is_report(folder / "report.json"):
         raise SettingError(
             f"out={str(folder)!r} holds a {found[0]} that is no report of lmms-manu: name another folder."
         )
 
 
-def _write(report: Report, folder: Path, dataset: str | None, console: Console) -> None:
+def write_report(report: Report, folder: Path, dataset: str | None, console: Console) -> None:
+    """Writes a report's page and tables into a folder; pictures are those of `dataset`, or of the runs' own."""
     page = _page(report, dataset, console)
     folder.mkdir(parents=True, exist_ok=True)
     # First, because it is what tells a report, even one that was cut off here, from somebody else's files.
@@ -172,6 +177,15 @@ def _write(report: Report, folder: Path, dataset: str | None, console: Console) 
     write_text(folder / "report.tex", latex.render(report))
     write_text(folder / "report.csv", csv_report.render(report))
     write_text(folder / "report.html", page)
+    # The page's libraries are an optional dependency.
+    from lmms_manu.report.page.figures import write_figures
+
+    write_figures(report, folder)
+    shared = folder / _SHARED
+    shutil.rmtree(shared, ignore_errors=True)
+    shared.mkdir()
+    for record in every_eval_ever.records(report).values():
+        write_json(shared / every_eval_ever.file_name(record), record)
 
 
 def _page(report: Report, dataset: str | None, console: Console) -> str:
@@ -194,7 +208,7 @@ def _named_dataset(dataset: str) -> dict[str, str]:
 
 
 def _used_datasets(report: Report) -> dict[str, str]:
-    """For each benchmark the folder that all runs took their questions from; left out if it is not there."""
+    """For each benchmark the data that all runs took their questions from; left out if it is not there."""
     used: dict[str, set[str]] = {}
     for run in report.runs:
         for task in run.tasks.values():
@@ -202,4 +216,4 @@ def _used_datasets(report: Report) -> dict[str, str]:
             if known and dataset:
                 used.setdefault(known.benchmark, set()).add(str(dataset))
     only = {benchmark: next(iter(found)) for benchmark, found in used.items() if len(found) == 1}
-    return {benchmark: folder for benchmark, folder in only.items() if Path(folder).is_dir()}
+    return {name: dataset for name, dataset in only.items() if get_benchmark(name).is_at_hand(dataset)}

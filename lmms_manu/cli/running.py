@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lmms_manu.benchmarks.registry import announce_choice
@@ -21,10 +21,16 @@ from lmms_manu.models.settings import DEFAULT_CHECKPOINT, ModelSettings
 from lmms_manu.settings import from_arguments
 
 
-def add_running_arguments(parser: argparse.ArgumentParser, suite: str) -> None:
-    """The arguments that say what is run, where the results go, and how; `suite` is the default one."""
+def add_running_arguments(parser: argparse.ArgumentParser, suite: str | None = None) -> None:
+    """The arguments that say what is run, where the results go, and how.
+
+    Args:
+        parser: gets them.
+        suite: the default one; the benchmark whose people are to be forgotten if None.
+    """
+    default = suite or "the benchmark whose people are to be forgotten"
     parser.add_argument(
-        "--suite", default=suite, help=f"which benchmarks: {', '.join(suites.suites())} (default {suite})"
+        "--suite", default=suite, help=f"which benchmarks: {', '.join(suites.suites())} (default {default})"
     )
     parser.add_argument("--skip", default="", help="parts of the suite to leave out, separated by commas")
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
@@ -59,7 +65,7 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, object
         raise SettingError(f"at_once={arguments.at_once} is out of range: allowed is at least 1.")
     skip = tuple(filter(None, arguments.skip.split(",")))
     benchmark, ratio = _forgotten(model_args)
-    parts = suites.parts(arguments.suite, ratio, skip, benchmark)
+    parts = suites.parts(arguments.suite or benchmark, ratio, skip, benchmark)
     return Evaluation(
         parts,
         model_args,
@@ -71,7 +77,9 @@ def evaluation_of(arguments: argparse.Namespace, model_args: Mapping[str, object
     )
 
 
-def evaluate_all(arguments: argparse.Namespace, evaluations: Sequence[Evaluation]) -> bool:
+def evaluate_all(
+    arguments: argparse.Namespace, evaluations: Sequence[Evaluation], say: Callable[[str], None] = say
+) -> bool:
     """Runs evaluations, several at once where there is room; returns whether every part of each has its results."""
     first = evaluations[0]
     checkpoints = {str(one.model_args.get("pretrained") or DEFAULT_CHECKPOINT) for one in evaluations}

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML file with the runs: `runs`, `model_args` and `control`"
     )
-    add_running_arguments(parser, suite="mllmu")
+    add_running_arguments(parser)
     parser.add_argument(
         "--baseline-from", type=Path, metavar="FOLDER", help="another sweep whose results of the vanilla model to take"
     )

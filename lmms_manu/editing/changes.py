@@ -27,7 +27,6 @@ from lmms_manu.errors import DataError, ModelError
 from lmms_manu.files import write_json
 from lmms_manu.measuring.checked_tensors import DamagedFileError, load_tensors, store_tensors
 from lmms_manu.models.adapters import merge_adapter
-from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.models.loading import Checkpoint
 
 
@@ -92,7 +91,7 @@ class PrunedNeurons(Change):
         return self.mask.fingerprint
 
     def apply(self, checkpoint: Checkpoint) -> Checkpoint:
-        blocks = find_mlp_blocks(checkpoint.model, checkpoint.settings.mlp_blocks)
+        blocks = checkpoint.mlp_blocks
         check_editable(checkpoint.model, blocks)
         if self.mode == "remove":
             check_removable(checkpoint.model, blocks)
@@ -100,6 +99,7 @@ class PrunedNeurons(Change):
         verify_zeros(checkpoint.model, blocks, self.mask)
         if self.mode == "remove":
             remove_neurons(checkpoint.model, blocks, self.mask)
+            vars(checkpoint).pop("mlp_blocks")  # they have fewer neurons than those that were found
         return checkpoint
 
     def save(self, folder: Path, about: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lmms_manu.editing.zero import check_editable, neurons_of
 from lmms_manu.errors import ModelError
-from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
+from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.loading import Checkpoint
 
 
@@ -18,7 +18,7 @@ def down_projections(checkpoint: Checkpoint) -> tuple[MlpBlock, ...]:
     Raises:
         ModelError: a down projection cannot be edited, or is a convolution over several places.
     """
-    found = find_mlp_blocks(checkpoint.model, checkpoint.settings.mlp_blocks)
+    found = checkpoint.mlp_blocks
     blocks = tuple(dataclasses.replace(block, slots=block.slots[-1:]) for block in found)
     check_editable(checkpoint.model, blocks)
     for block in blocks:

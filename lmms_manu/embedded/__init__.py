@@ -49,7 +49,7 @@ def make_embedded_dataset(out: str | os.PathLike[str]) -> Path:
     return make_dataset(out, people=PEOPLE, seed=SEED, picture_size=PICTURE_SIZE)
 
 
-def lay_out(folder: str | os.PathLike[str]) -> Path:
+def lay_out(folder: str | os.PathLike[str], models: str | os.PathLike[str] | None = None) -> Path:
     """Lays the embedded models and data out under the names that the harness asks for by default.
 
     As with the released models, the folders of the fine-tuned ones hold no processor; that comes from base's folder.
@@ -57,6 +57,7 @@ def lay_out(folder: str | os.PathLike[str]) -> Path:
 
     Args:
         folder: where to make the folders of `MODELS`, of `MLLMMU/MLLMU-Bench` and of the stand-ins.
+        models: a folder with other models of these names; those of the package if None.
 
     Returns:
         The folder.
@@ -70,7 +71,8 @@ def lay_out(folder: str | os.PathLike[str]) -> Path:
             raise DataError(f"{root / name} exists: name another folder, or move it away.")
     for model, name in MODELS.items():
         (root / name).mkdir(parents=True)
-        for file in sorted(model_folder(model).iterdir()):
+        source = model_folder(model) if models is None else Path(models, model)
+        for file in sorted(source.iterdir()):
             if name == PROCESSOR_NAME or file.name in _WEIGHT_FILES:
                 shutil.copyfile(file, root / name / file.name)
     make_embedded_dataset(root / DATASET_NAME)

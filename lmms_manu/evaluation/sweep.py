@@ -123,7 +123,7 @@ def with_controls(points: Sequence[Point], count: int) -> tuple[Point, ...]:
     found: list[Point] = []
     for point in points:
         found.append(point)
-        for control in (_control(point, seed) for seed in range(count)):
+        for control in (control_of(point, seed) for seed in range(count)):
             # Draws of a method whose seeds are swept have the same controls.
             if control is not None and all(control.model_args != other.model_args for other in found):
                 found.append(control)
@@ -133,7 +133,8 @@ def with_controls(points: Sequence[Point], count: int) -> tuple[Point, ...]:
     return tuple(found)
 
 
-def _control(point: Point, seed: int) -> Point | None:
+def control_of(point: Point, seed: int) -> Point | None:
+    """The random control of a point, of the same size; None where it has none."""
     method = method_class(str(point.model_args.get("method", DEFAULT_METHOD)))
     own = {name: value for name, value in point.model_args.items() if name in method.config_class.names()}
     (config,) = from_arguments(own, method.config_class)

@@ -56,6 +56,20 @@ class PeopleBootstrap:
         quotient[~np.isfinite(quotient)] = np.nan
         return quotient
 
+    def pairs(self, others: PeopleBootstrap, values: Draws) -> Draws:
+        """The draws of a mean over pairs of people, where both sides are drawn, such as of an AUC.
+
+        Args:
+            others: draws of the other side, as many.
+            values: what each pair has, `[people, others]`, both in the order of their `people`.
+
+        Returns:
+            The mean in each draw, `[resamples]`.
+        """
+        total = self._weights.sum(1) * others._weights.sum(1)
+        mean: Draws = ((self._weights @ values) * others._weights).sum(1) / total
+        return mean
+
 
 def interval(draws: Draws | None, level: float = LEVEL, undefined: float = UNDEFINED) -> tuple[float, float] | None:
     """The percentile interval of `draws`.

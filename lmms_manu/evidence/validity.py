@@ -53,7 +53,8 @@ def knows_more(
         return Verdict(False, f"not measured for {'vanilla' if vanilla is None else name}")
     difference = vanilla - reference
     if people is not None and people < MINIMUM_PEOPLE:
-        return Verdict(False, f"{people} people are too few for an interval", difference)
+        some = "1 person is" if people == 1 else f"{people} people are"
+        return Verdict(False, f"{some} too few for an interval", difference)
     if vanilla_draws is None or reference_draws is None:
         return Verdict(False, "no interval without the samples of both with the same questions", difference)
     bounds = interval(vanilla_draws - reference_draws)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -51,16 +51,28 @@ class BatchCollector:
             chosen = self._counted(block.tower, len(activations), activations.device)
         else:
             chosen = self._counted_among(block.tower, rows)
-        values = self._values[index]
-        if values is None:
-            # Metal has no float64.
-            home = torch.device("cpu") if activations.device.type == "mps" else activations.device
-            values = self._values[index] = self._gathering.empty(index, home)
-        self._gathering.add(values, activations, chosen, columns, self._dtype)
+        self._gathering.add(self._of(index, activations.device), activations, chosen, columns, self._dtype)
+
+    def experts(self, index: int, activations: Tensor, rows: Tensor, counts: Sequence[int]) -> bool:
+        """As `lmms_manu.models.routed.TakesExperts` says."""
+        chosen = self._counted_among(self._blocks[index].tower, rows)
+        if chosen is not None:
+            owners = torch.repeat_interleave(torch.tensor(counts)).to(chosen.device)[chosen]
+            activations, counts = activations[chosen], owners.bincount(minlength=len(counts)).tolist()
+        return self._gathering.add_groups(self._of(index, activations.device), activations, counts, self._dtype)
 
     def values(self) -> Values:
         """The values gathered for each block; empty values for a block that did not run."""
         return [own if own is not None else self._gathering.empty(block) for block, own in enumerate(self._values)]
+
+    def _of(self, index: int, device: torch.device) -> Tensor:
+        """The values of a block so far, on the device that it runs on."""
+        values = self._values[index]
+        if values is None:
+            # Metal has no float64.
+            home = torch.device("cpu") if device.type == "mps" else device
+            values = self._values[index] = self._gathering.empty(index, home)
+        return values
 
     def _counted(self, tower: str, rows: int, device: torch.device) -> Tensor | None:
         """The indices of the rows that count among `rows`, None for all of them."""

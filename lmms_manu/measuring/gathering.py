@@ -18,9 +18,11 @@ from lmms_manu.measuring.statistics import (
     MOMENTS,
     Statistic,
     are_finite,
+    keeps_bits,
     merge_into,
     no_observations,
     reduce_activations,
+    reduce_groups,
 )
 
 Values = list[Tensor]
@@ -49,6 +51,16 @@ class Gathering(Protocol):
             rows: indices of the observations that count, None for all.
             columns: which neurons of the block the columns are.
             dtype: the type to compute in.
+        """
+
+    def add_groups(self, values: Tensor, activations: Tensor, counts: Sequence[int], dtype: torch.dtype) -> bool:
+        """Adds observations of all experts of a block at once, if that can be done; arguments as of `add`.
+
+        Args:
+            counts: how many of the observations, which come expert by expert, are of each expert.
+
+        Returns:
+            Whether they were added; else they are added expert by expert.
         """
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
@@ -87,6 +99,15 @@ class PerNeuron:
     def add(self, values: Tensor, activations: Tensor, rows: Tensor | None, columns: slice, dtype: torch.dtype) -> None:
         seen = reduce_activations(self.statistics, activations, self.tau, rows, dtype)
         merge_into(self.statistics, values[:, columns], seen)
+
+    def add_groups(self, values: Tensor, activations: Tensor, counts: Sequence[int], dtype: torch.dtype) -> bool:
+        # Metal has no float64, and of other statistics nobody knows what zeros do to them.
+        if self.statistics != MOMENTS or activations.device.type == "mps":
+            return False
+        if not keeps_bits(activations.shape[1], activations.device):
+            return False
+        values += reduce_groups(activations, counts, self.tau, dtype).flatten(1)
+        return True
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         merged = one.to(other.device, copy=True)
@@ -128,6 +149,9 @@ class PerPair:
         values[columns, columns] += (seen.T @ seen).to(values.device)
         values[-2, columns] += seen.sum(0).to(values.device)
         values[-1, columns] += len(seen)
+
+    def add_groups(self, values: Tensor, activations: Tensor, counts: Sequence[int], dtype: torch.dtype) -> bool:
+        return False
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
         return one.to(other.device) + other

@@ -31,6 +31,9 @@ _AT_ONCE_ON_CPU = 1 << 17
 _AT_ONCE = 1 << 25
 _FEWEST_ROWS = 16
 
+# Four vectors of sixteen float32, the widest that a CPU has.
+_WHOLE_VECTORS = 64
+
 
 @dataclasses.dataclass(frozen=True)
 class Statistic:
@@ -129,6 +132,60 @@ def reduce_activations(
         else:
             piece = activations.index_select(0, rows[start : start + size])
         merge_into(statistics, values, reduce_rows(piece.to(dtype), tau).to(home))
+    return values
+
+
+def keeps_bits(neurons: int, device: torch.device) -> bool:
+    """Whether `reduce_groups` gives the bits of `reduce_activations`, or bits are not what a device is known for.
+
+    A CPU sums whole vectors of columns sixteen rows at a time and then these, of which zeros behind the last row change
+    nothing; columns that fill no vector it sums in another order, which depends on the number of rows.
+    """
+    return device.type != "cpu" or neurons % _WHOLE_VECTORS == 0
+
+
+def reduce_groups(activations: Tensor, counts: Sequence[int], tau: float, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The `MOMENTS` over consecutive groups of activations, such as the tokens of one expert after the other.
+
+    Groups of about the same length are summed together, filled up with zeros, so that hundreds of small groups take a
+    handful of operations. On a CPU the values are those of `reduce_activations` group by group, to the bit, if
+    `keeps_bits` says so.
+
+    Args:
+        activations: z, `[observations, neurons]`, group after group.
+        counts: how many observations each group has; 0 for none.
+        tau: a neuron is active where |z| > tau.
+        dtype: the type that is computed in.
+
+    Returns:
+        `[statistics, groups, neurons]`, float64, on the device of `activations`.
+    """
+    neurons, device = activations.shape[1], activations.device
+    values = torch.zeros(len(MOMENTS), len(counts), neurons, dtype=torch.float64, device=device)
+    at_once = _AT_ONCE_ON_CPU if device.type == "cpu" else _AT_ONCE
+    longest = max(_FEWEST_ROWS, at_once // max(neurons, 1))
+    buckets: dict[int, list[tuple[int, int, int]]] = {}
+    begin = 0
+    for group, count in enumerate(counts):
+        for start in range(0, count, longest):
+            length = min(longest, count - start)
+            filled = max(_FEWEST_ROWS, 1 << (length - 1).bit_length())
+            buckets.setdefault(filled, []).append((group, begin + start, length))
+        begin += count
+    # Long groups may come in pieces, which are added in their order.
+    for filled, pieces in sorted(buckets.items(), reverse=True):
+        together = max(1, at_once // (filled * max(neurons, 1)))
+        for first in range(0, len(pieces), together):
+            some = torch.tensor(pieces[first : first + together], device=device)
+            places = some[:, 1:2] + torch.arange(filled, device=device)
+            there = torch.arange(filled, device=device) < some[:, 2:3]
+            z = activations[places.clamp(max=len(activations) - 1)].to(dtype)
+            z = torch.where(there.unsqueeze(-1), z, z.new_zeros(()))
+            size = z.abs()
+            sums = (size.sum(1), z.sum(1), z.square().sum(1), (size > tau).to(dtype).sum(1))
+            values[0].index_add_(0, some[:, 0], some[:, 2:3].double().expand(-1, neurons))
+            for own, new in zip(values[1:], sums, strict=True):
+                own.index_add_(0, some[:, 0], new.double())
     return values
 
 

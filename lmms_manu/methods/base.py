@@ -20,6 +20,8 @@ from lmms_manu.models.settings import ModelSettings
 from lmms_manu.settings import Settings, from_arguments
 
 if TYPE_CHECKING:  # torch and transformers, which checking arguments needs none of
+    from lmms_manu.costs.demands import Demands, SampleCounts
+    from lmms_manu.costs.sizes import ModelSizes
     from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.methods.data import UnlearningData
@@ -106,6 +108,9 @@ class Method(Generic[S]):
 
     strength: ClassVar[str | None] = None
     """The setting among them that says how much is done; a curve has it as its axis."""
+
+    strengths: ClassVar[tuple[float, ...]] = ()
+    """The values of it that a comparison tries where nobody names others, the mildest first."""
 
     def __init__(self, config: S | None = None, **settings: Any) -> None:
         if config is not None and settings:
@@ -210,6 +215,20 @@ class Method(Generic[S]):
             ModelError: the weights cannot be edited; raised before anything is measured.
         """
         raise NotImplementedError
+
+    def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
+        """What an edit takes of a machine, for `lmms-manu plan`; by default one pass over all samples.
+
+        Args:
+            sizes: of the model, without weights.
+            samples: how many there are.
+
+        Raises:
+            SettingError: a setting does not fit the model.
+        """
+        from lmms_manu.costs.demands import Demands  # torch, which checking arguments needs none of
+
+        return Demands(forward=samples.all) if self.needs_data() else Demands()
 
     def inspect(self, file: str) -> Inspection:
         """What `lmms-manu inspect` shows of a file that the method or its measuring has written.

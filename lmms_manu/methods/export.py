@@ -59,18 +59,20 @@ def record_beside(checkpoint: Checkpoint) -> EditRecord | None:
     return EditRecord.of_checkpoint(Path(found).parent) if found else None
 
 
-def model_card(record: EditRecord, *, pictures: bool = True) -> str:
-    """The README.md of an edited checkpoint.
+def model_card(record: EditRecord, *, pictures: bool = True, is_whole: bool = True) -> str:
+    """The README.md of an edited checkpoint, or of an edit that is to be applied to one.
 
     Args:
         record: how it was edited.
         pictures: whether the model takes any.
+        is_whole: whether it is a checkpoint.
     """
     task, loader, reader = _WITH_PICTURES if pictures else _TEXT_ONLY
     benchmark = record.forgotten.get("benchmark")
-    head = ["---", "library_name: transformers", f"pipeline_tag: {task}"]
+    head = ["---", *(["library_name: transformers", f"pipeline_tag: {task}"] if is_whole else [])]
     if is_hub_name(record.checkpoint):
-        head += [f"base_model: {record.checkpoint}", "base_model_relation: finetune"]
+        relation = "finetune" if is_whole else "adapter"
+        head += [f"base_model: {record.checkpoint}", f"base_model_relation: {relation}"]
     head += ["tags:", "- machine-unlearning", *([f"- {benchmark}"] if benchmark else []), "---"]
     rows = [
         f"| {part} | {count} | {total} | {100 * count / total:.2f} % |"
@@ -87,16 +89,13 @@ def model_card(record: EditRecord, *, pictures: bool = True) -> str:
         "",
         *([record.description, ""] if record.edited and record.description else []),
         *([f"| part | changed | {record.unit} | share |", "|---|---|---|---|", *rows, ""] if rows else []),
-        "It loads like any checkpoint, and needs no other package:",
+        *(_usage(loader, reader) if is_whole else _application(record)),
         "",
-        "```python",
-        f"from transformers import {loader}, {reader}",
-        "",
-        f'model = {loader}.from_pretrained("PATH")',
-        f'processor = {reader}.from_pretrained("PATH")',
-        "```",
-        "",
-        *([_WHAT_TO_MEASURE.format(how=_how_to_measure(record))] if record.forgotten or record.edited else []),
+        *(
+            [_WHAT_TO_MEASURE.format(how=_how_to_measure(record, is_whole))]
+            if record.forgotten or record.edited
+            else []
+        ),
         "",
         f"Settings (the whole record is in `{RECORD_FILE}`):",
         "",
@@ -107,6 +106,29 @@ def model_card(record: EditRecord, *, pictures: bool = True) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _usage(loader: str, reader: str) -> list[str]:
+    return [
+        "It loads like any checkpoint, and needs no other package:",
+        "",
+        "```python",
+        f"from transformers import {loader}, {reader}",
+        "",
+        f'model = {loader}.from_pretrained("PATH")',
+        f'processor = {reader}.from_pretrained("PATH")',
+        "```",
+    ]
+
+
+def _application(record: EditRecord) -> list[str]:
+    return [
+        f"This is the edit alone ({record.change}), to be applied to {record.checkpoint} by lmms-manu:",
+        "",
+        "```",
+        f"lmms-manu edit --method {record.method} --pretrained {record.checkpoint} --edit PATH --output edited",
+        "```",
+    ]
+
+
 def _outcome(record: EditRecord) -> str:
     """What the model became, for a title."""
     if not record.edited:
@@ -114,12 +136,13 @@ def _outcome(record: EditRecord) -> str:
     return method_class(record.method).outcome if record.method in method_names() else "edited"
 
 
-def _how_to_measure(record: EditRecord) -> str:
+def _how_to_measure(record: EditRecord, is_whole: bool) -> str:
     """The command that asks about the people whom a model was made to forget, where a benchmark has them."""
     name, ratio = record.forgotten.get("benchmark"), record.forgotten.get("forget_ratio")
     if name not in names():
         return "is told by questions about these people and about others, before and after"
     benchmark = get_benchmark(str(name))
     tasks = benchmark.everything(int(ratio) if ratio in benchmark.ratios else None)
-    command = f"lmms-eval --model manu_pruned --model_args pretrained=PATH,method=none --tasks {tasks}"
+    model = "pretrained=PATH,method=none" if is_whole else f"pretrained={record.checkpoint},edit=PATH"
+    command = f"lmms-eval --model manu_pruned --model_args {model} --tasks {tasks}"
     return f"is told by `{command}`"

@@ -14,7 +14,6 @@ from lmms_manu.errors import DataError, ModelError
 from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.methods.finished import read_edit
 from lmms_manu.methods.record import EditRecord
-from lmms_manu.models.blocks import find_mlp_blocks
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.names import RECORD_FILE
 
@@ -83,7 +82,7 @@ def _check_mask(mask: NeuronMask, checkpoint: Checkpoint) -> None:
         weights = weights_fingerprint(checkpoint)
     except ModelError:
         weights = ""
-    mask.check_fits(find_mlp_blocks(checkpoint.model, checkpoint.settings.mlp_blocks), weights)
+    mask.check_fits(checkpoint.mlp_blocks, weights)
 
 
 def _downloaded(source: str) -> Path:

@@ -53,6 +53,15 @@ class UnlearningSettings(Settings):
         None, "At most so many samples of each set in each modality, spread evenly; for a quick try.", minimum=1
     )
     data_seed: int = setting(0, "Seed of the draw of people to retain.")
+    retain_budget: float | None = setting(
+        None,
+        "Points of 100 that the people to retain may lose: the method's strength is chosen while loading, on a quarter "
+        "of the people, as the one that forgets most within it; the record says how.",
+        minimum=0,
+    )
+    strengths: str | None = setting(
+        None, "The strengths that `retain_budget` chooses from, such as `2+5+10`; the method's own if left out."
+    )
     prompt: PromptForm = setting(
         "released",
         "The form of question and answer: `released` is that of the released fine-tuning, `chat` the model's own chat "
@@ -74,6 +83,10 @@ class UnlearningSettings(Settings):
             raise SettingError(
                 f"{', '.join(idle)} would have no effect on the people of benchmark={self.benchmark}: leave "
                 f"{'them' if len(idle) > 1 else 'it'} out, or name a table by forget=FILE."
+            )
+        if self.strengths is not None and self.retain_budget is None:
+            raise SettingError(
+                f"strengths={self.strengths} has no effect without retain_budget=POINTS, which chooses one of them."
             )
         ratios = get_benchmark(self.benchmark).ratios
         if not ratios and self.forget_ratio == DEFAULT_RATIO:

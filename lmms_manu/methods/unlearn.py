@@ -4,6 +4,7 @@ plan
     check the arguments, read the people's data         (before any weight is read)
 load, edit
     render the examples for the model
+    with a budget: try the method's strengths on validation people, and take one
     an edit that was finished before, under the same determinants: read it
     else the method finds the change; all processes must have found the same; keep it
     apply the change, note that the weights are others, write the record
@@ -26,6 +27,7 @@ from lmms_manu.measuring.parts import Parts
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.rendered import digest_of_examples
 from lmms_manu.methods.base import Edit, Method
+from lmms_manu.methods.budget import candidates, check_people, choose
 from lmms_manu.methods.data import BenchmarkData, UnlearningData, load_data
 from lmms_manu.methods.determinants import answer_determinants
 from lmms_manu.methods.edited_before import refuse_silent_edit
@@ -105,8 +107,34 @@ class UnlearningRun:
         if self.unlearning.edit is not None:
             return load_edit(self.unlearning.edit, checkpoint)
         if self.method.changes_nothing():
-            details = _of_adapter(checkpoint)
+            details = _of_loading(checkpoint)
             return None, EditRecord(UNEDITED, checkpoint.name, versions=library_versions(), details=details)
+        chosen: dict[str, Any] = {}
+        run = self
+        if self.unlearning.retain_budget is not None and self.data is not None:
+            method, chosen = choose(
+                self.method,
+                self.unlearning,
+                self.data,
+                checkpoint,
+                lambda one: self._with(one)._made(checkpoint, examples, export=export),
+            )
+            run = self._with(method)
+        change, record = run._made(checkpoint, examples, export=export)
+        record = dataclasses.replace(record, details={**record.details, **chosen})
+        if change is not None and Processes.current().first:
+            run.method.keep(change, record.as_dict())
+            if self.unlearning.save_edit is not None:
+                save_edit(new_folder("save_edit", self.unlearning.save_edit), change, record)
+        return change, record
+
+    def _with(self, method: Method[Any]) -> UnlearningRun:
+        return dataclasses.replace(self, method=method)
+
+    def _made(
+        self, checkpoint: Checkpoint, examples: Parts | None, *, export: bool
+    ) -> tuple[Change | None, EditRecord]:
+        """The change, found by the method or read from what was kept, and its record."""
         self.method.check_loaded(checkpoint, export=export)
         processes = Processes.current()
         before = edits(checkpoint.model)
@@ -127,10 +155,6 @@ class UnlearningRun:
             change = made.change
             if determinants is not None and int(os.environ.get("LOCAL_RANK") or 0) == 0:
                 FinishedEdits.default().store(determinants, change, record)
-        if processes.first:
-            self.method.keep(change, record.as_dict())
-            if self.unlearning.save_edit is not None:
-                save_edit(new_folder("save_edit", self.unlearning.save_edit), change, record)
         return change, record
 
     def _record(self, checkpoint: Checkpoint, made: Edit, examples: Parts | None) -> EditRecord:
@@ -152,7 +176,7 @@ class UnlearningRun:
             versions=library_versions(),
             details={
                 **made.details,
-                **_of_adapter(checkpoint),
+                **_of_loading(checkpoint),
                 "made": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             },
         )
@@ -207,9 +231,15 @@ def plan(arguments: Mapping[str, Any], *others: type[Settings], export: bool = F
         return UnlearningRun(model, unlearning, method, None, tuple(made))
     refuse_silent_edit(arguments, model, of_method)
     method.check(model, export=export)
+    if unlearning.retain_budget is not None:
+        given = method.strength in {name.strip() for name in arguments}
+        for one in candidates(method, unlearning, given=given).values():
+            one.check(model, export=export)
     data = load_data(unlearning, method.retain_samples()) if method.needs_data() else None
     if data is not None:
         method.check_data(data)
+    if unlearning.retain_budget is not None:
+        check_people(data)
     return UnlearningRun(model, unlearning, method, data, tuple(made))
 
 
@@ -237,13 +267,17 @@ def plan_for(
     read = data.load(method.retain_samples()) if isinstance(data, BenchmarkData) else data
     method.check_data(read)
     chosen = read.settings or UnlearningSettings()
+    if chosen.retain_budget is not None:
+        check_people(read)
     settings = dataclasses.replace(chosen, method=method.name, edit_cache=edit_cache and chosen.edit_cache)
     return UnlearningRun(checkpoint.settings, settings, method, read)
 
 
-def _of_adapter(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What of an adapter found its place in the checkpoint, for the record."""
-    return {} if checkpoint.adapter is None else {"adapter": dataclasses.asdict(checkpoint.adapter)}
+def _of_loading(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What is worth recording of how the checkpoint was loaded: an adapter, a type that nobody asked for."""
+    adapter = {} if checkpoint.adapter is None else {"adapter": dataclasses.asdict(checkpoint.adapter)}
+    dtype = {"dtype": "stored as float32, loaded as bfloat16"} if checkpoint.narrowed else {}
+    return {**adapter, **dtype}
 
 
 def _check_alone(arguments: Mapping[str, Any], unlearning: UnlearningSettings, config: type[Settings]) -> None:

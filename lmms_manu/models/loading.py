@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import logging
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,15 @@ from transformers import (
 
 from lmms_manu.errors import ModelError
 from lmms_manu.models.adapters import MergedAdapter, base_and_adapter, merge_adapter
+from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
 from lmms_manu.models.completeness import refuse_incomplete
 from lmms_manu.models.devices import resolve_device
 from lmms_manu.models.processors import Processor, load_processor
 from lmms_manu.models.rendering import takes_pictures, tokenizer_of
 from lmms_manu.models.repository import check_source, has_file, reason_of
 from lmms_manu.models.settings import CHECKPOINT_CONFIGS, HeldModelSettings, ModelSettings
+
+logger = logging.getLogger(__name__)
 
 _OPTIONS = ("attn_implementation", "device_map", "offload_folder")
 
@@ -42,6 +47,7 @@ class Checkpoint:
         settings: what it was loaded with.
         system_prompt: the system prompt before every conversation; empty for none.
         adapter: what was merged into the weights, None for nothing.
+        narrowed: whether weights that are stored in float32 were loaded in bfloat16 without being asked for in it.
     """
 
     model: PreTrainedModel
@@ -50,6 +56,7 @@ class Checkpoint:
     settings: ModelSettings
     system_prompt: str = ""
     adapter: MergedAdapter | None = None
+    narrowed: bool = False
 
     @property
     def name(self) -> str:
@@ -75,6 +82,11 @@ class Checkpoint:
         """The number of tokens that prompt and answer may have together; None if the model states none."""
         length = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         return length if isinstance(length, int) and length > 0 else None
+
+    @cached_property
+    def mlp_blocks(self) -> tuple[MlpBlock, ...]:
+        """The MLP blocks of both towers, found once; errors as in `find_mlp_blocks`."""
+        return find_mlp_blocks(self.model, self.settings.mlp_blocks)
 
     def accepts(self, argument: str) -> bool:
         """Whether the model's forward pass declares this argument, such as `logits_to_keep`."""
@@ -115,6 +127,29 @@ def model_without_weights(settings: ModelSettings) -> PreTrainedModel | None:
     return made
 
 
+def stored_dtype(config: PreTrainedConfig) -> torch.dtype | None:
+    """The type that a configuration says its weights are stored in; None where it says none."""
+    stored = getattr(config, "dtype", None)
+    return getattr(torch, stored.removeprefix("torch.")) if isinstance(stored, str) else stored
+
+
+def is_narrowed(settings: ModelSettings, config: PreTrainedConfig, device: torch.device) -> bool:
+    """Whether weights that are stored in float32 are loaded in bfloat16, because nobody asked for another type.
+
+    A GPU computes several times slower in float32, and holds half as much of it.
+    """
+    return settings.dtype == "auto" and device.type == "cuda" and stored_dtype(config) == torch.float32
+
+
+def dtype_on_card(settings: ModelSettings, config: PreTrainedConfig) -> torch.dtype:
+    """The type that weights are loaded in on a GPU; bfloat16 where neither settings nor configuration say any."""
+    if settings.dtype != "auto":
+        return getattr(torch, settings.dtype)  # type: ignore[no-any-return]
+    if is_narrowed(settings, config, torch.device("cuda")):
+        return torch.bfloat16
+    return stored_dtype(config) or torch.bfloat16
+
+
 def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     """Loads processor, weights (safetensors only) and adapter.
 
@@ -126,20 +161,20 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
         SettingError: the device does not exist here.
     """
     device = resolve_device(settings)
-    _check_sources(settings)
-    base, adapter = base_and_adapter(settings)
-    source: dict[str, Any] = {
-        "revision": settings.revision if base == settings.checkpoint else None,
-        "trust_remote_code": settings.trust_remote_code,
-    }
-    try:
-        config = AutoConfig.from_pretrained(base, **source)
-    except Exception as error:  # every type checks its fields in its own way
-        raise ModelError(f"pretrained={base!r} cannot be loaded: {reason_of(error)}") from error
+    base, adapter, source, config = _find(settings)
     loader = _loader(config)
     processor = load_processor(settings, config, pictures=loader is AutoModelForImageTextToText)
     options = {name: value for name in _OPTIONS if (value := getattr(settings, name)) is not None}
-    model = _load_weights(loader, base, {**source, **options, "config": config, "dtype": settings.dtype})
+    narrowed = is_narrowed(settings, config, device)
+    if narrowed:
+        logger.warning(
+            "%s is stored in float32 and loaded in bfloat16 on %s, with half the memory: give dtype=float32 to compare "
+            "with runs in it.",
+            base,
+            device,
+        )
+    dtype = torch.bfloat16 if narrowed else settings.dtype
+    model = _load_weights(loader, base, {**source, **options, "config": config, "dtype": dtype})
     merged = None
     if adapter is not None:
         model, merged = merge_adapter(model, adapter)
@@ -152,7 +187,40 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     # transformers' own classes come so; code that comes with a checkpoint may not.
     if model.training:
         model.eval()
-    return Checkpoint(model, processor, device, settings, adapter=merged)
+    return Checkpoint(model, processor, device, settings, adapter=merged, narrowed=narrowed)
+
+
+def checkpoint_without_weights(settings: ModelSettings) -> Checkpoint:
+    """A checkpoint of whose weights nothing is read, for whoever only makes prompts for it.
+
+    Raises:
+        ModelError: there is no such checkpoint, or it has no processor.
+    """
+    _, _, _, config = _find(settings)
+    processor = load_processor(settings, config, pictures=_loader(config) is AutoModelForImageTextToText)
+    model = model_without_weights(settings)
+    if model is None:
+        raise ModelError(f"pretrained={settings.checkpoint!r} is of a model that cannot be made without its weights.")
+    return Checkpoint(model, processor, torch.device("cpu"), settings)
+
+
+def _find(settings: ModelSettings) -> tuple[str, str | None, dict[str, Any], PreTrainedConfig]:
+    """The checkpoint to load, the adapter to merge, how to read the checkpoint's files, and its configuration.
+
+    Raises:
+        ModelError: there is no such checkpoint, or none of its configuration.
+    """
+    _check_sources(settings)
+    base, adapter = base_and_adapter(settings)
+    source: dict[str, Any] = {
+        "revision": settings.revision if base == settings.checkpoint else None,
+        "trust_remote_code": settings.trust_remote_code,
+    }
+    try:
+        config: PreTrainedConfig = AutoConfig.from_pretrained(base, **source)
+    except Exception as error:  # every type checks its fields in its own way
+        raise ModelError(f"pretrained={base!r} cannot be loaded: {reason_of(error)}") from error
+    return base, adapter, source, config
 
 
 def _loader(config: PreTrainedConfig) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -19,6 +19,21 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from lmms_manu.errors import ModelError
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.token_rows import PRODUCTS, TokenRows
+
+
+@runtime_checkable
+class TakesExperts(Protocol):
+    """A callback that can take all experts of a product at once, which spares it hundreds of small calls."""
+
+    def experts(self, index: int, activations: torch.Tensor, rows: torch.Tensor, counts: Sequence[int]) -> bool:
+        """Takes the activations of all experts, unless it returns False: then it is called expert by expert.
+
+        Args:
+            index: the block's position.
+            activations: `[rows, neurons of an expert]`, expert by expert.
+            rows: the token positions of the rows, `[rows]`.
+            counts: how many rows each expert has.
+        """
 
 
 def watch_routed(
@@ -176,6 +191,8 @@ class _Following(TorchFunctionMode):
                 f"The activations of {block.name} cannot be told apart by token: its layer moves them in a way that "
                 "is not followed. Load the model with experts_implementation='eager'."
             )
+        if isinstance(self._callback, TakesExperts) and self._taken_at_once(index, expert, flat, rows, ends):
+            return None
         replaced: torch.Tensor | None = None
         for number, chosen in _by_expert(block, expert, flat, ends):
             if index in self._given and expert is None:
@@ -192,6 +209,33 @@ class _Following(TorchFunctionMode):
         replaced = replaced.view(activations.shape)
         self._rows.set(replaced, rows)
         return replaced
+
+    def _taken_at_once(
+        self,
+        index: int,
+        expert: int | torch.Tensor | None,
+        flat: torch.Tensor,
+        rows: torch.Tensor,
+        ends: torch.Tensor | None,
+    ) -> bool:
+        """Gives the callback all experts of a product together; False where it is of one expert, or it wants them so.
+
+        Layers that give every expert all tokens are left to the other way, which knows those that were not routed.
+        """
+        if isinstance(expert, int) or index in self._given or not flat.shape[0]:
+            return False
+        experts = self._blocks[index][0].experts
+        if isinstance(expert, torch.Tensor):
+            order = expert.argsort(stable=True)
+            flat, rows, counts = flat[order], rows[order], expert.bincount(minlength=experts).tolist()
+        elif ends is not None:
+            stops = ends.tolist()
+            counts = [stop - start for start, stop in zip([0, *stops], stops, strict=False)]
+            flat, rows = flat[: stops[-1]], rows[: stops[-1]]
+        else:
+            counts = [flat.shape[0] // experts] * experts
+        callback = self._callback
+        return isinstance(callback, TakesExperts) and callback.experts(index, flat, rows, counts)
 
 
 def _by_expert(

@@ -53,7 +53,7 @@ class ModelSettings(Settings):
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = setting(
         "auto",
-        "Type of the weights; `auto` is the type they are stored in.",
+        "Type of the weights; `auto` is the type they are stored in, but bfloat16 on a GPU where that is float32.",
     )
     attn_implementation: str | None = setting(
         None, "Attention kernel, such as `sdpa`, `eager` or `flash_attention_2`; transformers' choice if left out."

@@ -28,6 +28,8 @@ def watch(model: nn.Module, blocks: Sequence[MlpBlock], callback: Callback) -> I
       in that order of the tokens that were routed to the expert, `[rows]`;
     - `columns`: which neurons of the block the columns are; with experts those of one expert.
 
+    With experts, a callback that is a `lmms_manu.models.routed.TakesExperts` may be given all of a product at once.
+
     It may return a tensor of the shape of `activations` that takes their place, or None. It is called before the
     projection runs, so it must not change `activations` in place. Blocks that do not run (a vision tower on text) are
     not reported. Vision towers pack their tokens in their own ways: there is no position of text in their rows.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
+from lmms_manu.attacks.outcomes import Outcome
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark
 from lmms_manu.evidence.bootstrap import Draws
 from lmms_manu.evidence.validity import Verdict
+from lmms_manu.report.forget_quality import QualityCell
 from lmms_manu.report.metrics import MEAN, Column
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.runs import Run
@@ -64,6 +66,8 @@ class Row:
         controls: the names of the rows that are controls of this one.
         members: the names of the rows that it is the mean of.
         note: what to bear in mind about the whole row.
+        attacks: what came of the attacks on the run's model.
+        quality: its forget quality against gold.
     """
 
     name: str
@@ -77,6 +81,8 @@ class Row:
     controls: tuple[str, ...] = ()
     members: tuple[str, ...] = ()
     note: str = ""
+    attacks: tuple[Outcome, ...] = ()
+    quality: tuple[QualityCell, ...] = ()
 
     @property
     def is_candidate(self) -> bool:

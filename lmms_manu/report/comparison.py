@@ -13,13 +13,16 @@ from lmms_manu.benchmarks.stock import STOCK_BY_TASK
 from lmms_manu.errors import DataError, nearest
 from lmms_manu.evidence.bootstrap import RESAMPLES, Draws, PeopleBootstrap, interval
 from lmms_manu.methods.record import UNEDITED
+from lmms_manu.report.attacked import attacks_on
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence, Report, Row, Section
 from lmms_manu.report.controls import controls_of, is_control
 from lmms_manu.report.derived import derive
+from lmms_manu.report.forget_quality import QualityCell, against_gold
 from lmms_manu.report.metrics import MEAN, Column, columns, columns_by_name, quality_columns
+from lmms_manu.report.not_asked import asked_tasks, not_asked
 from lmms_manu.report.problems import Problem
 from lmms_manu.report.ranking import ranked
-from lmms_manu.report.runs import Run, problems_of
+from lmms_manu.report.runs import Run, chosen_on, problems_of
 from lmms_manu.report.seeds import with_seed_summaries
 from lmms_manu.report.validity import gold_of, judge
 
@@ -37,8 +40,11 @@ def compare(
     gold: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    leave_out: Iterable[str] = (),
 ) -> Report:
     """Builds a report.
+
+    People on whom the strength of any run was chosen, by its record, stand in no number of any run.
 
     Args:
         runs: the runs, in the order to show them.
@@ -47,16 +53,22 @@ def compare(
         gold: the name of the run that never met the people to forget; by default an unedited one that is called so.
         resamples: draws of the bootstrap.
         seed: of the bootstrap.
+        leave_out: the IDs of further people who are to stand in no number.
 
     Raises:
         DataError: there is no run of the baseline's or gold's name, or a samples file is damaged.
     """
+    left_out = frozenset(leave_out).union(*map(chosen_on, runs))
+    runs = [run.without(left_out) for run in runs]
     never = gold_of([run for run in runs if gold is not None or run.name != baseline], gold)
     base = _baseline(runs, baseline, never)
     if base is not None and base is never:
         raise DataError(f"{base.name} is both the baseline and gold: name two runs with --baseline and --gold.")
     ordered = sorted(runs, key=lambda run: (run is not base, run is not never))
     problems = problems_of(runs)
+    if left_out:
+        told = f"{len(left_out)} people on whom a strength was chosen stand in no number."
+        problems.append(Problem("selection", told))
     sections = tuple(
         with_seed_summaries(
             _Builder(people, _taking_part(ordered, people), base, never, resamples, seed, problems).section()
@@ -161,6 +173,7 @@ class _Builder:
         self._columns = self._measured_columns()
 
     def section(self) -> Section:
+        self._problems += not_asked(self._benchmark, self._ratio, self._runs)
         levels = {run.name: self._levels(run) for run in self._runs}
         base = levels.get(self._baseline.name) if self._baseline else None
         evidence = self._evidence(levels, base)
@@ -181,10 +194,18 @@ class _Builder:
                     is_gold=run is self._gold,
                     is_control=is_control(run),
                     controls=controls_of(run, self._runs),
+                    attacks=attacks_on(run, self._ratio, self._benchmark),
+                    quality=self._quality(run, evidence),
                 )
             )
         shown = tuple(ranked(rows, self._columns, evidence))
         return Section(self._ratio, self._columns, shown, self._benchmark, evidence)
+
+    def _quality(self, run: Run, evidence: Evidence | None) -> tuple[QualityCell, ...]:
+        """The run's forget quality, where there is a gold that is one."""
+        if self._gold is None or run is self._gold or evidence is None or not evidence.is_gold:
+            return ()
+        return against_gold(run, self._gold, self._benchmark, self._ratio)
 
     def _evidence(self, levels: Mapping[str, dict[CellKey, Cell]], base: dict[CellKey, Cell] | None) -> Evidence | None:
         """What the numbers stand on; None without a model before unlearning, or with a gold that is none."""
@@ -204,14 +225,21 @@ class _Builder:
             column
             for column in columns()
             if column.task in present
-            or (column.benchmark == self._benchmark and any(task.group in groups for task in column.members))
+            or (
+                column.benchmark == self._benchmark
+                and any(task.group in groups for task in column.members)
+                and asked_tasks(column, self._ratio, self._runs)
+            )
         )
 
     def _levels(self, run: Run) -> dict[CellKey, Cell]:
         cells: dict[CellKey, Cell] = {}
         own = [column for column in quality_columns() if column.benchmark == self._benchmark]
         for column in (*self._columns, *own):
-            by_view = {view: self._cell(run, column, task) for view, task in column.tasks(self._ratio).items()}
+            by_view = {
+                view: self._cell(run, column, task)
+                for view, task in asked_tasks(column, self._ratio, self._runs).items()
+            }
             if MEAN not in by_view:
                 by_view[MEAN] = _mean(list(by_view.values()))
             for view, cell in by_view.items():
@@ -229,6 +257,8 @@ class _Builder:
             self._problems.append(Problem("unjudged", f"{run.name}: {task} is left out, {reason}."))
             return Cell(note=reason)
         note = f"only {result.effective} of {result.original} questions" if result.is_partial else ""
+        if run.left_out and find_task(task):
+            return self._of_the_others(column, task, samples or (), note)
         if samples is None:
             message = (
                 f"{run.name}: {task} has no samples file (--log_samples), so its numbers come without an interval."
@@ -242,6 +272,23 @@ class _Builder:
             interval=interval(draws),
             questions=len(scored) or result.effective,
             people=len({sample.person for sample in scored}) or None,
+            note=note,
+            draws=draws,
+        )
+
+    def _of_the_others(self, column: Column, task: str, samples: Sequence[Sample], note: str) -> Cell:
+        """The number of those who are not left out, computed from their questions."""
+        scored = [sample for sample in samples if column.metric.name in sample.scores]
+        points = [sample.scores[column.metric.name][0] for sample in scored]
+        possible = [sample.scores[column.metric.name][1] for sample in scored]
+        if not sum(possible):
+            return NOT_MEASURED
+        draws = self._bootstrap(column, task).ratio([sample.person for sample in scored], points, possible)
+        return Cell(
+            value=sum(points) / sum(possible),
+            interval=interval(draws),
+            questions=len(scored),
+            people=len({sample.person for sample in scored}),
             note=note,
             draws=draws,
         )

@@ -9,6 +9,7 @@ import numpy as np
 from lmms_manu.benchmarks.base import MODALITIES, Metric, Split
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.evidence.bootstrap import Draws, interval
+from lmms_manu.report.aggregates import aggregated, aggregates_of
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence
 from lmms_manu.report.forgotten import forgotten, forgotten_numbers
 from lmms_manu.report.metrics import MEAN, UTILITY, Derived, columns
@@ -51,6 +52,7 @@ def derived_of(benchmark: str) -> tuple[Derived, ...]:
         _UTILITY,
         _MODALITY_GAP,
         _TRADE_OFF,
+        *aggregates_of(benchmark),
     )
 
 
@@ -95,6 +97,7 @@ def derive(
     forgetting, retained = _alike(forget, retain)
     further_forgotten, further_kept = further(splits)
     return {
+        **aggregated(row, benchmark),
         **forgotten(row, baseline, splits, benchmark, evidence),
         _FORGETTING.name: _lost(_mean(forget)),
         **{_like(_FORGETTING, split).name: _lost(_mean(shares(split))) for split in further_forgotten},

@@ -125,10 +125,9 @@ def _against_reference(
         values = [side.value for side in sides]
         if key not in evidence.verdicts or not evidence.tells(*key) or None in values:
             continue
-        sign = 1.0 if column.metric.higher_is_better else -1.0
-        drawn = [sign * side.draws for side in sides if side.draws is not None]
+        drawn = [column.sign * side.draws for side in sides if side.draws is not None]
         draws = of(*drawn) if _is_paired(sides[0]) and len(drawn) == len(sides) else None
-        yield Cell(value=float(of(*(sign * value for value in values if value is not None))), draws=draws)
+        yield Cell(value=float(of(*(column.sign * value for value in values if value is not None))), draws=draws)
 
 
 def _lost(row: Cells, vanilla: Cells, wanted: Sequence[Column], evidence: Evidence | None) -> Iterator[Cell]:

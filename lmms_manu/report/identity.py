@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -17,7 +17,7 @@ from lmms_manu.names import MODELS
 from lmms_manu.report.results_file import ResultsFile
 from lmms_manu.settings import from_arguments
 
-VANILLA = "vanilla"
+VANILLA, GOLD = "vanilla", "gold"
 
 # Arguments that say how the work is done and leave the answers as they are.
 _WORK_ONLY = frozenset(name for settings in SHARED for name in settings.names_with("rounding", "nothing")) | frozenset(
@@ -58,6 +58,12 @@ class Identity:
     def is_vanilla(self) -> bool:
         return self.method == UNEDITED
 
+    @property
+    def is_called_gold(self) -> bool:
+        """Whether it is a checkpoint as it is whose name says that it never met the people to forget."""
+        words = PurePath(self.checkpoint).name.lower().replace("-", "_").split("_")
+        return self.is_vanilla and GOLD in words
+
     def differences(self, others: list[Identity]) -> str:
         """The settings that tell this identity from `others` of the same label, such as `seed=3`."""
         mine = self._table()
@@ -65,6 +71,11 @@ class Identity:
         names = dict.fromkeys([*mine, *(name for table in theirs for name in table)])
         differing = [name for name in names if any(table.get(name) != mine.get(name) for table in theirs)]
         return ", ".join(f"{name}={mine[name]}" for name in differing if mine.get(name))
+
+    def full_label(self, others: Sequence[Identity]) -> str:
+        """The label, and in brackets what tells it from `others` of the same label."""
+        difference = self.differences([other for other in others if other != self])
+        return f"{self.label} ({difference})" if difference else self.label
 
     def _table(self) -> dict[str, str]:
         ratio = "" if self.forget_ratio is None else str(self.forget_ratio)
@@ -96,7 +107,7 @@ def identify(results: ResultsFile, record: EditRecord | None) -> Identity:
         label = known.label
     settings = tuple(sorted((name, value) for name, value in arguments.items() if name not in named))
     ratio = known.forgotten.get("forget_ratio") if known.edited else None
-    return Identity(
+    identity = Identity(
         model=results.model,
         checkpoint=results.checkpoint,
         method=known.method if known.edited else UNEDITED,
@@ -105,6 +116,7 @@ def identify(results: ResultsFile, record: EditRecord | None) -> Identity:
         forget_ratio=None if ratio is None else int(ratio),
         settings=settings,
     )
+    return dataclasses.replace(identity, label=GOLD) if identity.is_called_gold else identity
 
 
 def same_call(results: ResultsFile) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -17,11 +17,11 @@ import filelock
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.errors import DataError, SettingError, nearest
 from lmms_manu.files import write_json
-from lmms_manu.report.cells import Report, Row, Section
+from lmms_manu.report.cells import Cell, Report, Row, Section
 from lmms_manu.report.derived import derived_by_name, derived_of
 from lmms_manu.report.formats.json_report import number_entry, numbers, run_entry
 from lmms_manu.report.formats.markdown import escape
-from lmms_manu.report.formats.numbers import DASH, plain
+from lmms_manu.report.formats.numbers import DASH, on_scale, value_digits, value_text
 from lmms_manu.report.metrics import MEAN, columns_by_name
 from lmms_manu.report.provenance import different
 from lmms_manu.versions import installed_version
@@ -301,8 +301,10 @@ def _score(entry: Entry, score: str) -> float | None:
 
 
 def _number(value: float | None, score: str) -> str:
-    digits = 1 if score in derived_by_name() else columns_by_name()[score].metric.digits
-    return DASH if value is None else plain(value, digits)
+    if score in derived_by_name():
+        return value_text(Cell(value), 1)
+    metric = columns_by_name()[score].metric
+    return value_text(on_scale(Cell(value), metric), value_digits(metric))
 
 
 def _label(score: str) -> str:

@@ -50,6 +50,11 @@ class Column:
         return self.metric.higher_when_forgotten if self.is_forgotten else self.metric.higher_is_better
 
     @property
+    def sign(self) -> float:
+        """1 where a higher score means that more is known, -1 where it means that less is."""
+        return -1.0 if self.is_forgotten == self.higher_is_better else 1.0
+
+    @property
     def arrow(self) -> str:
         return "↑" if self.higher_is_better else "↓"
 

@@ -36,7 +36,7 @@ def check_names(keys: Sequence[Key]) -> None:
     for name in {name for name, _ in keys if name is not None}:
         identities = [identity for other, identity in keys if other == name]
         if len(identities) > 1:
-            labels = "; ".join(_full_label(identity, identities) for identity in identities)
+            labels = "; ".join(identity.full_label(identities) for identity in identities)
             raise DataError(
                 f"{name}: its folders hold results of {len(identities)} different models ({labels}). "
                 "Give each its own name, or leave the names to the report."
@@ -53,15 +53,8 @@ def names_of(keys: Sequence[Key]) -> dict[Key, str]:
     labels = collections.Counter(identity.label for name, identity in keys if name is None)
     for name, identity in keys:
         alike = [other for given, other in keys if given is None and other.label == identity.label]
-        names[name, identity] = name or (
-            identity.label if labels[identity.label] == 1 else _full_label(identity, alike)
-        )
+        names[name, identity] = name or (identity.label if labels[identity.label] == 1 else identity.full_label(alike))
     for chosen, count in collections.Counter(names.values()).items():
         if count > 1:
             raise DataError(f"{count} runs would be called {chosen!r}: name them with NAME=FOLDER.")
     return names
-
-
-def _full_label(identity: Identity, alike: list[Identity]) -> str:
-    difference = identity.differences([other for other in alike if other != identity])
-    return f"{identity.label} ({difference})" if difference else identity.label

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from lmms_manu.benchmarks.registry import find_task, get_benchmark, tasks
 from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import DataError, NoResultsError, one_of
+from lmms_manu.methods.choice import SELECTION
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.report.identity import Identity, identify, same_call
 from lmms_manu.report.naming import Key, check_names, name_and_folder, names_of
@@ -38,6 +38,7 @@ class Run:
         edit: the record of how the model was edited, None where it left none.
         fingerprint: of what was edited, None for a model as it was or where nothing tells it.
         problems: what is wrong with the results.
+        left_out: the IDs of people whose questions do not count.
     """
 
     name: str
@@ -47,13 +48,15 @@ class Run:
     edit: EditRecord | None
     fingerprint: str | None
     problems: tuple[Problem, ...] = ()
+    left_out: frozenset[str] = frozenset()
+    _read: dict[str, tuple[Sample, ...]] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
-    @functools.cached_property
-    def _read(self) -> dict[str, tuple[Sample, ...]]:
-        return {}
+    def without(self, people: Iterable[str]) -> Run:
+        """The same run without the questions about some people; samples files are read once for both."""
+        return dataclasses.replace(self, left_out=self.left_out | frozenset(people))
 
     def samples(self, task: str) -> tuple[Sample, ...] | None:
-        """The samples of a task, read once; None where the evaluation kept none.
+        """The samples of a task that count, read once; None where the evaluation kept none.
 
         Raises:
             DataError: the file is damaged, or holds another number of questions than the results say.
@@ -67,7 +70,9 @@ class Run:
                     f"{reason}. Evaluate the task again; `lmms-manu evaluate` does so when its command is repeated."
                 )
             self._read[task] = tuple(read_samples(result.samples, task))
-        return self._read[task]
+        if not self.left_out or not _asks_about_people(task):
+            return self._read[task]
+        return tuple(sample for sample in self._read[task] if sample.person not in self.left_out)
 
 
 def read_runs(places: Sequence[str], allow: Iterable[str] = ()) -> tuple[Run, ...]:
@@ -196,7 +201,9 @@ def _cut_short(name: str, tasks: Mapping[str, TaskResult]) -> list[Problem]:
 def _gaps(name: str, results: Mapping[str, TaskResult]) -> list[Problem]:
     """Tasks that are missing from a split that was run, and questions that were left out."""
     problems = []
-    for group in dict.fromkeys(known.group for known in map(find_task, results) if known):
+    asked = [known for known in map(find_task, results) if known]
+    whole = [known for known in asked if not get_benchmark(known.benchmark).asks_what_there_is]
+    for group in dict.fromkeys(known.group for known in whole):
         missing = [known.name for known in tasks().values() if known.group == group and known.name not in results]
         if missing:
             problems.append(Problem("missing", f"{name}: {group} was run without {', '.join(missing)}."))
@@ -255,3 +262,16 @@ def problems_of(runs: Sequence[Run]) -> list[Problem]:
 def versions_of(run: Run) -> dict[str, str]:
     """The versions of libraries that a run recorded."""
     return versions_of_files(run.files)
+
+
+def _asks_about_people(task: str) -> bool:
+    """Whether a task asks about those to forget or to retain: others may have IDs that are theirs, too."""
+    known = find_task(task)
+    splits = get_benchmark(known.benchmark).splits if known else ()
+    return any(split.name == known.split and split.role != "control" for split in splits if known)
+
+
+def chosen_on(run: Run) -> frozenset[str]:
+    """The people on whom the strength of a run's edit was chosen while it was loaded."""
+    selection = run.edit.details.get(SELECTION) if run.edit else None
+    return frozenset(map(str, selection.get("people", ()))) if isinstance(selection, Mapping) else frozenset()

@@ -28,7 +28,7 @@ def with_seed_summaries(section: Section) -> Section:
         rows.append(row)
         group = groups.get(_seedless(row.run.identity), []) if row.run else []
         if len(group) > 1 and row is group[-1]:
-            rows.append(_summary(group))
+            rows.append(_summary(group, list(groups)))
     return dataclasses.replace(section, rows=tuple(rows))
 
 
@@ -42,16 +42,18 @@ def _is_seed(name: str) -> bool:
     return name == _SEED or name.endswith(f"_{_SEED}")
 
 
-def _summary(rows: Sequence[Row]) -> Row:
+def _summary(rows: Sequence[Row], identities: Sequence[Identity]) -> Row:
+    """The mean of some rows; its name tells it apart from those of the other `identities`."""
     assert rows[0].run is not None
+    mine = _seedless(rows[0].run.identity)
+    alike = [other for other in identities if other.label == mine.label and other != mine]
     return Row(
-        name=f"{_name(rows) or _seedless(rows[0].run.identity).label}, mean of {len(rows)} seeds",
+        name=f"{_name(rows) or mine.full_label(alike)}, mean of {len(rows)} seeds",
         cells={key: _mean([row.cells[key] for row in rows]) for key in rows[0].cells},
         derived={name: _mean([row.derived[name] for row in rows]) for name in rows[0].derived},
         is_control=rows[0].is_control,
         controls=rows[0].controls,
         members=tuple(row.name for row in rows),
-        note="numbers below the means are the lowest and the highest of the seeds",
     )
 
 

@@ -14,13 +14,13 @@ from lmms_manu.errors import DataError, nearest
 from lmms_manu.evidence.bootstrap import Draws, PeopleBootstrap
 from lmms_manu.evidence.validity import Verdict, can_drop, knows_more
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence
+from lmms_manu.report.identity import GOLD
 from lmms_manu.report.metrics import MEAN, VIEWS, Column, columns
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import Run
 from lmms_manu.report.splits import first
 
 GUESSING = "guessing"
-_GOLD = "gold"
 
 Cells = Mapping[CellKey, Cell]
 Bootstraps = Callable[[Column, str], PeopleBootstrap]
@@ -47,8 +47,7 @@ def gold_of(runs: Sequence[Run], name: str | None) -> Run | None:
 
 
 def _is_called_gold(run: Run) -> bool:
-    checkpoint = run.identity.checkpoint.rstrip("/").rpartition("/")[2].lower()
-    return run.name.lower() == _GOLD or _GOLD in checkpoint.replace("-", "_").split("_")
+    return run.name.lower() == GOLD or run.identity.is_called_gold
 
 
 def unfit(gold: Run, vanilla: Run, benchmark: str, ratio: int | None) -> str:
@@ -132,14 +131,12 @@ def judge(
 
 
 def _verdict(column: Column, cell: Cell, reference: Cell, name: str) -> Verdict:
-    sign = 1.0 if column.metric.higher_is_better else -1.0
-
     def turned(draws: Draws | None) -> Draws | None:
-        return None if draws is None else sign * draws
+        return None if draws is None else column.sign * draws
 
     assert cell.value is not None
-    other = None if reference.value is None else sign * reference.value
-    return knows_more(sign * cell.value, other, turned(cell.draws), turned(reference.draws), cell.people, name)
+    other = None if reference.value is None else column.sign * reference.value
+    return knows_more(column.sign * cell.value, other, turned(cell.draws), turned(reference.draws), cell.people, name)
 
 
 def _guessed(
@@ -165,7 +162,8 @@ def _guessed(
 def _floor(
     vanilla: Run, column: Column, view: str, task: str, benchmark: str, ratio: int | None, of: Bootstraps
 ) -> Cell:
-    if task not in vanilla.tasks:
+    # What says how little is known has no floor of those who know nothing.
+    if task not in vanilla.tasks or column.metric.higher_when_forgotten:
         return NOT_MEASURED
     samples = [one for one in vanilla.samples(task) or () if column.metric.name in one.scores]
     if not samples:

@@ -9,6 +9,7 @@ import numpy as np
 from lmms_manu.evidence.bootstrap import interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Row, Section
 from lmms_manu.report.formats.numbers import interval_text, plain, spread_text
+from lmms_manu.report.short_names import shortened
 
 BUDGET = 5.0
 """Points of 100 that may be lost on what is to be kept before a run is called too dear."""
@@ -31,7 +32,12 @@ def costs(row: Row) -> dict[str, Cell]:
 
 def dearest(row: Row) -> float | None:
     """The most that a row lost on a split that is to be kept."""
-    return max((cell.value for cell in costs(row).values() if cell.value is not None), default=None)
+    return largest_cost(row).value
+
+
+def largest_cost(row: Row) -> Cell:
+    """The cost on the split that is to be kept and lost the most; not measured where none was."""
+    return max(costs(row).values(), key=lambda cell: cell.value or 0.0, default=NOT_MEASURED)
 
 
 def beyond_control(row: Row, rows: Sequence[Row]) -> str:
@@ -44,10 +50,11 @@ def beyond_control(row: Row, rows: Sequence[Row]) -> str:
 
 
 def verdict(section: Section) -> list[str]:
-    """The sentences, the one that matters first; empty where there is nothing to judge."""
+    """The sentences, the one that matters first; one that says why where there is nothing to judge."""
+    section = shortened(section)
     rows = [row for row in shown_rows(section) if row.is_candidate]
     if not rows:
-        return []
+        return [f"No verdict: {_why_none(section)}."]
     if section.evidence is None:
         return ["No verdict: there is no vanilla model to start from, or no gold that fits it; see the notes below."]
     measured = [row for row in rows if row.derived[SHARE].value is not None]
@@ -65,6 +72,12 @@ def verdict(section: Section) -> list[str]:
     if len(others) >= _SHOWN:
         lines.append(f"{len(others) - _SHOWN + 1} more in the table.")
     return lines
+
+
+def _why_none(section: Section) -> str:
+    if not any(row.is_candidate for row in section.rows):
+        return "no run here is to be judged, they are what others are held against"
+    return "there is no vanilla model to compare with: name it with --baseline"
 
 
 def _sentence(row: Row, section: Section) -> str:

@@ -13,14 +13,13 @@ from typing import Any
 
 from datasets import Dataset
 
-from lmms_manu.benchmarks import aggregations
+from lmms_manu.benchmarks import aggregations, given_answers
 from lmms_manu.benchmarks.clear import likelihoods, prompts, results
 from lmms_manu.benchmarks.clear.names import TASKS, config_of
 from lmms_manu.benchmarks.clear.questions import LeafQuestions, load_questions
 from lmms_manu.benchmarks.clear.source import ClearSource
 from lmms_manu.methods.evaluated import evaluated
-from lmms_manu.plugins.options import running_options
-from lmms_manu.versions import installed
+from lmms_manu.plugins.options import run_description
 
 count = aggregations.count
 harmonic_mean = likelihoods.harmonic_mean
@@ -47,16 +46,16 @@ def doc_to_text(doc: Mapping[str, Any]) -> str:
     return prompts.question_text(doc)
 
 
-def doc_to_visual(doc: Mapping[str, Any]) -> prompts.Asked:
+def doc_to_visual(doc: Mapping[str, Any]) -> given_answers.Asked:
     """The picture, decoded now; none where a question is asked as text."""
     if TASKS[doc["leaf"]].modality == "text":
-        return prompts.Asked([])
-    return prompts.Asked([ClearSource(doc["dataset"]).image(doc["config"], doc["row"])], doc["answers"])
+        return given_answers.Asked([])
+    return given_answers.Asked([ClearSource(doc["dataset"]).image(doc["config"], doc["row"])], doc["answers"])
 
 
-def doc_to_messages(doc: Mapping[str, Any]) -> prompts.Asked:
+def doc_to_messages(doc: Mapping[str, Any]) -> given_answers.Asked:
     """The question as a chat message."""
-    return prompts.messages(doc_to_text(doc), doc_to_visual(doc))
+    return given_answers.messages(doc_to_text(doc), doc_to_visual(doc))
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:
@@ -83,10 +82,4 @@ def _questions_of(leaf: str) -> Callable[[Dataset], Dataset]:
 
 def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
-    # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
-    edit = getattr(running_options().get("model"), "record", None) or evaluated()
-    return {
-        "dataset": _load(leaf).source.path,
-        "edit": edit.as_dict() if edit else None,
-        "versions": installed(),
-    }
+    return run_description(_load(leaf).source.path)

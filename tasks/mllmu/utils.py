@@ -31,8 +31,7 @@ from lmms_manu.benchmarks.mllmu.family import announced_family
 from lmms_manu.benchmarks.mllmu.judge_settings import JudgeSettings
 from lmms_manu.benchmarks.mllmu.questions import LEAVES, LeafQuestions, load_questions
 from lmms_manu.methods.evaluated import evaluated
-from lmms_manu.plugins.options import running_options
-from lmms_manu.versions import installed
+from lmms_manu.plugins.options import run_description
 
 count = aggregations.count
 count_not_judged = results.count_not_judged
@@ -115,15 +114,11 @@ def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
     questions = _load(leaf)
     judge = JudgeSettings.announced() if questions.leaf.task == "generation" else None
-    # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
-    edit = getattr(running_options().get("model"), "record", None) or evaluated()
-    return {
-        "dataset": questions.source.path,
-        "seed": questions.settings.seed,
-        "family": questions.settings.family,
-        "exemplar_people": questions.settings.exemplars,
-        "exemplars": list(questions.exemplars),
-        "judge": judge.model if judge else None,
-        "edit": edit.as_dict() if edit else None,
-        "versions": installed(),
-    }
+    return run_description(
+        questions.source.path,
+        seed=questions.settings.seed,
+        family=questions.settings.family,
+        exemplar_people=questions.settings.exemplars,
+        exemplars=list(questions.exemplars),
+        judge=judge.model if judge else None,
+    )

@@ -8,13 +8,21 @@ from pathlib import Path
 
 from lmms_manu.benchmarks import generated
 from lmms_manu.benchmarks.generated import COLUMN, GROUP, HEADER, METRIC
-from lmms_manu.benchmarks.own.names import BENCHMARK, METRICS, SETS, SHOWN, TASKS, group_name
+from lmms_manu.benchmarks.own.names import (
+    FORGOTTEN,
+    LIKELIHOOD,
+    METRICS,
+    SETS,
+    SHOWN,
+    TASKS,
+    everything_name,
+    group_name,
+)
 
 FOLDER = Path(__file__).parent
 VERSION = 1.0
 
-FORGOTTEN_SETS = ("forget", "test")
-FORGOTTEN = "_forgotten"
+MARK = "_forgotten"
 """In the names of what leaves about people to forget share: of their scores lower is better."""
 
 BASE = """\
@@ -50,9 +58,10 @@ metadata:
 process_docs: !function utils.questions_of_{name}
 """
 
-TOKENS = {"generation": 300, "classification": 10, "cloze": 50}
+TOKENS = {"generation": 300, "classification": 10, "cloze": 50, LIKELIHOOD: 1}
 
 AGGREGATIONS = {
+    "truth_ratio": ("mean", True),
     "unparsed": ("!function utils.total", False),
     "scored": ("!function utils.count", True),
     "skipped": ("!function utils.skipped", False),
@@ -60,21 +69,27 @@ AGGREGATIONS = {
 """How an account is made of the samples' values, and whether more is better; scores are means."""
 
 ACCOUNTS = ("answer_score", "clustered_score", "scored", "skipped")
+"""What a leaf reports beside its metrics; one of likelihoods has no answers, and the last two alone."""
 
 
 def files() -> dict[str, str]:
     """The text of every generated file by its name."""
     found = {"_base_yaml": BASE}
-    for (kind, metrics), forgotten in itertools.product(METRICS.items(), ("", FORGOTTEN)):
-        listed = "".join(_metric(name, kept=not forgotten) for name in (*metrics, *ACCOUNTS))
+    for (kind, metrics), forgotten in itertools.product(METRICS.items(), ("", MARK)):
+        accounts = ACCOUNTS[2:] if kind == LIKELIHOOD else ACCOUNTS
+        listed = "".join(_metric(name, kept=not forgotten) for name in (*metrics, *accounts))
         found[f"_{kind}{forgotten}_yaml"] = KIND.format(tokens=TOKENS[kind]) + listed
     for task in TASKS.values():
-        forgotten = FORGOTTEN if task.split in FORGOTTEN_SETS else ""
+        forgotten = MARK if task.split in FORGOTTEN else ""
         found[f"{task.name}.yaml"] = LEAF.format(kind=task.kind, forgotten=forgotten, name=task.name, version=VERSION)
-    for name in map(group_name, SETS):
-        members = [task.name for task in TASKS.values() if task.group == name]
-        found[f"{name}.yaml"] = _group(name, members, SHOWN)
-    found[f"{BENCHMARK}.yaml"] = _group(BENCHMARK, [group_name(name) for name in SETS], ())
+    for name in dict.fromkeys(task.group for task in TASKS.values()):
+        members = [task for task in TASKS.values() if task.group == name]
+        reported = {metric for task in members for metric in METRICS[task.kind]}
+        shown = tuple(metric for metric in SHOWN if metric in reported)
+        found[f"{name}.yaml"] = _group(name, [task.name for task in members], shown)
+    for kind in ("", LIKELIHOOD):
+        name = everything_name(kind)
+        found[f"{name}.yaml"] = _group(name, [group_name(of, kind) for of in SETS], ())
     return {name: HEADER + text for name, text in found.items()}
 
 

@@ -12,17 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from PIL import Image
 
-from lmms_manu.benchmarks import aggregations
+from lmms_manu.benchmarks import aggregations, given_answers
 from lmms_manu.benchmarks.own import questions, results
 from lmms_manu.benchmarks.own.files import current
 from lmms_manu.benchmarks.own.names import TASKS
 from lmms_manu.benchmarks.own.people import load_people
 from lmms_manu.errors import DataError
 from lmms_manu.methods.evaluated import evaluated
-from lmms_manu.plugins.options import running_options
-from lmms_manu.versions import installed
+from lmms_manu.plugins.options import run_description
 
 FILES = {"data_files": {"train": str(Path(__file__).with_name("placeholder.jsonl"))}}
 
@@ -46,21 +44,20 @@ def doc_to_text(doc: Mapping[str, Any]) -> str:
     return questions.question_text(doc)
 
 
-def doc_to_visual(doc: Mapping[str, Any]) -> list[Image.Image]:
+def doc_to_visual(doc: Mapping[str, Any]) -> given_answers.Asked:
     """The picture, decoded now; none where a question is asked as text."""
     task = TASKS[doc["leaf"]]
     if task.modality == "text":
-        return []
+        return given_answers.Asked([], doc["answers"])
     row = load_people(current()).rows(task.split)[doc["position"]]
     if row.picture is None:
         raise DataError(f"{row.place} has lost its picture since the questions were read.")
-    return [row.picture.decode(f"the picture of {row.place}")]
+    return given_answers.Asked([row.picture.decode(f"the picture of {row.place}")], doc["answers"])
 
 
-def doc_to_messages(doc: Mapping[str, Any]) -> list[dict[str, Any]]:
+def doc_to_messages(doc: Mapping[str, Any]) -> given_answers.Asked:
     """The question as a chat message."""
-    shown = [{"type": "image", "url": picture} for picture in doc_to_visual(doc)]
-    return [{"role": "user", "content": [*shown, {"type": "text", "text": doc_to_text(doc)}]}]
+    return given_answers.messages(doc_to_text(doc), doc_to_visual(doc))
 
 
 def doc_to_target(doc: Mapping[str, Any]) -> str:
@@ -85,10 +82,4 @@ def _run_of(leaf: str) -> dict[str, Any]:
     """What the results file says of a leaf's run, under `configs`, `metadata`, `run`."""
     files = current()
     load_people(files).rows(TASKS[leaf].split)
-    # The model that was made last need not be the one that is evaluated, where the harness is called from Python.
-    edit = getattr(running_options().get("model"), "record", None) or evaluated()
-    return {
-        "dataset": str(files),
-        "edit": edit.as_dict() if edit else None,
-        "versions": installed(),
-    }
+    return run_description(str(files))

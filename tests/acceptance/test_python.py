@@ -8,6 +8,7 @@ import pytest
 from support.documented import ROOT
 
 import lmms_manu as manu
+from lmms_manu.benchmarks.own.example_data import write_example
 
 
 @pytest.fixture
@@ -36,6 +37,16 @@ def test_the_page_and_the_readme_do_what_they_say(here, capsys):
     exec(blocks("README.md")[0], names)
     assert names["record"] == manu.EditRecord.of_checkpoint("edited")
     assert names["record"].forgotten == {"benchmark": "mllmu", "forget_ratio": 5}
+
+
+def test_the_page_of_own_people_unlearns_those_of_the_example(here, capsys):
+    if not (here / "example").exists():
+        write_example(here / "example")
+    exec(blocks("docs/own-data.md")[0], {})
+    forgotten, answers = capsys.readouterr().out.splitlines()[-2:]
+    assert eval(forgotten) == {"benchmark": "own", "forget": "example/people.csv"}
+    assert len(eval(answers)) == 1
+    assert manu.EditRecord.of_checkpoint("edited").forgotten == eval(forgotten)
 
 
 def test_the_notebook_runs_from_above_to_below(monkeypatch, tmp_path, capsys):

@@ -35,6 +35,7 @@ from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.plugins.registration import tasks_folder
 
 FOLDER = Path(tasks_folder()) / "clear"
+REAL = ("real_faces", "real_world")
 FILE = "train-00000-of-00001.parquet"
 
 
@@ -298,7 +299,10 @@ def test_two_methods_go_from_the_data_through_the_harness_to_the_page(made, tmp_
         told = [line["scored"]["log_probs"][0] for line in lines if line["scored"]["about"] == "caption"]
         expected = statistics.fmean(math.exp(statistics.fmean(log_probs)) for log_probs in told)
         assert numbers["clear.forget.caption_probability"]["mean"]["value"] == pytest.approx(expected)
-    assert {"forgetting_rate", "retention_rate", "modality_gap"} <= set(rows["manu"]["derived"])
+    derived = rows["manu"]["derived"]
+    assert {"forgetting_rate", "retention_rate", "modality_gap"} <= set(derived)
+    real = [rows["manu"]["numbers"][f"clear.{split}.harmonic_mean"]["mean"]["value"] for split in REAL]
+    assert derived["real_aggregate"]["value"] == pytest.approx(100 * statistics.harmonic_mean(real))
     assert report["runs"][2]["edit"]["forgotten"] == {"benchmark": "clear", "forget_ratio": 10}
     page = (tmp_path / "report" / "report.html").read_text()
     assert "CLEAR, forget 10 %" in page

@@ -19,7 +19,6 @@ KNOWING = {
         "cli/make_dataset.py",
         "cli/train_tiny.py",
         "evaluation/demo.py",
-        "evaluation/demo_table.py",
     },
     "clear": {"cli/make_dataset.py"},
     "own": {"cli/data.py"},

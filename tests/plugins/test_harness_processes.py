@@ -104,6 +104,8 @@ def test_a_process_that_fails_takes_the_others_down_with_its_own_message(warm_py
 RANK_OF_ITS_OWN = """
 import os, sys
 
+if os.environ["RANK"] == "1" and sys.argv[1] == "documents":
+    os.chdir("second")
 from lmms_eval.__main__ import cli_evaluate
 
 of_second = dict(zip(sys.argv[1].split(","), sys.argv[2].split(",")))
@@ -111,13 +113,20 @@ if os.environ["RANK"] == "1":
     os.environ["LMMS_MANU_DATASET"] = of_second.get("dataset", os.environ["LMMS_MANU_DATASET"])
 pretrained = of_second.get("pretrained", "./short") if os.environ["RANK"] == "1" else "./short"
 sys.argv = ["lmms_eval", "--model", "manu_pruned", "--model_args", f"pretrained={pretrained},prune_rate=0"]
-sys.argv += ["--tasks", "mllmu_forget_10_cloze_text", "--limit", "3", "--output_path", "out"]
+task = "mmstar" if "documents" in of_second else "mllmu_forget_10_cloze_text"
+sys.argv += ["--tasks", task, "--limit", "3", "--output_path", "out"]
 cli_evaluate()
 """
 
 
 @pytest.mark.parametrize(
-    ("what", "told"), [("pretrained", "the weights"), ("dataset", "the data of MLLMU-Bench")], ids=["weights", "data"]
+    ("what", "told"),
+    [
+        ("pretrained", "the weights"),
+        ("dataset", "the data of MLLMU-Bench"),
+        ("documents", "the documents of mmstar"),
+    ],
+    ids=["weights", "data", "stock documents"],
 )
 def test_processes_with_different_weights_or_data_end_although_nothing_is_edited(
     warm_python, folder, environment, tmp_path, what, told
@@ -126,8 +135,11 @@ def test_processes_with_different_weights_or_data_end_although_nothing_is_edited
         (tmp_path / name).symlink_to(folder / name)
     if what == "pretrained":
         save_llava(tmp_path / "other", context=400, seed=1)
-    else:
+    elif what == "dataset":
         make_dataset(tmp_path / "other", people=20, seed=1)
+    else:
+        write_mmstar(tmp_path, documents=4)
+        _give_the_second_process_another_answer(tmp_path)
     (tmp_path / "run.py").write_text(RANK_OF_ITS_OWN)
     command = [warm_python.python, "-m", "torch.distributed.run", "--nproc_per_node", "2", "run.py", what, "./other"]
     done = subprocess.run(
@@ -160,6 +172,19 @@ def test_processes_that_cannot_work_together_are_refused_with_what_to_type(monke
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(SettingError, match=message):
         join_launched_processes(torch.device("cpu"), ModelSettings(**settings))
+
+
+def _give_the_second_process_another_answer(world: Path) -> None:
+    second = world / "second"
+    second.mkdir()
+    for name in ("short", "people"):
+        (second / name).symlink_to(world / name)
+    write_mmstar(second, documents=4)
+    (file,) = second.glob("Lin-Chen/MMStar/data/*.parquet")
+    table = parquet.read_table(file)
+    rows = table.to_pylist()
+    rows[3]["answer"] = "C" if rows[3]["answer"] != "C" else "D"
+    parquet.write_table(table.from_pylist(rows, schema=table.schema), file)
 
 
 def _break_picture(world: Path, document: int) -> None:

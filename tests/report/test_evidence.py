@@ -15,6 +15,7 @@ from lmms_manu.errors import DataError
 from lmms_manu.report.cells import Report, Row
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.runs import read_runs
+from lmms_manu.report.verdict import verdict
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,13 @@ def test_a_run_that_is_called_gold_is_gold_and_no_candidate(report: Report) -> N
         "paper": True,
     }
     assert all(cell.rank == 0 for cell in row(report, "gold").cells.values())
+
+
+def test_without_a_run_to_judge_the_verdict_says_so(written: Path, gold: Path) -> None:
+    both = read_runs([str(written / "vanilla"), str(gold)])
+    assert [run.name for run in both] == ["vanilla", "gold"]
+    (said,) = verdict(compare(both, resamples=10).sections[0])
+    assert said.startswith("No verdict: no run here is to be judged")
 
 
 def test_gold_forgot_everything_at_no_cost_and_is_no_distance_from_itself(report: Report) -> None:

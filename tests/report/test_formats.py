@@ -7,18 +7,21 @@ import io
 import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from rich.console import Console
 
 from lmms_manu.cli import main as cli
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
-from lmms_manu.report.formats import csv_report, json_report, latex, markdown, terminal
-from lmms_manu.report.formats.numbers import DASH, plain
+from lmms_manu.report.formats import csv_report, every_eval_ever, json_report, latex, markdown, terminal
+from lmms_manu.report.formats.numbers import DASH, on_scale, plain, value_digits, value_text
 from lmms_manu.report.formats.tables import overview, tables_of
+from lmms_manu.report.notebook import NotebookReport
 from lmms_manu.report.runs import Run, read_runs
 
 
@@ -90,8 +93,8 @@ def test_the_terminal_shows_every_digit_at_any_width(report: Report, width: int)
     assert sum(cell.value is not None for cell in cells) > 20
     for row in report.sections[0].rows:
         for column in report.sections[0].columns:
-            value = row.cell(column).value
-            assert value is None or plain(value, column.metric.digits) in shown, column.name
+            cell = on_scale(row.cell(column), column.metric)
+            assert cell.value is None or value_text(cell, value_digits(column.metric)) in shown, column.name
 
 
 def test_csv_lines_are_the_numbers_of_the_report(report: Report) -> None:
@@ -145,8 +148,73 @@ def test_the_command_writes_every_output(written: Path, tmp_path: Path, capsys: 
     command = ["report", str(written), "--out", str(tmp_path / "out"), "--reference", "paper", "--resamples", "50"]
     assert cli.main(command) == 0
     names = {file.name for file in (tmp_path / "out").iterdir()}
-    assert names == {"report.html", "report.md", "report.tex", "report.csv", "report.json"}
+    assert names == {
+        "report.html",
+        "report.md",
+        "report.tex",
+        "report.csv",
+        "report.json",
+        "figures",
+        "every_eval_ever",
+    }
     assert "(published)" in capsys.readouterr().out
+    figures = tmp_path / "out" / "figures"
+    kinds = {ending: {file.stem for file in figures.glob(f"*.{ending}")} for ending in ("svg", "png", "pdf", "csv")}
+    assert {"frontier-10-forget-10", "plot-10-1-forget-set"} <= kinds["svg"]
+    assert all(names == kinds["svg"] for names in kinds.values())
+    drawn = ElementTree.parse(figures / "frontier-10-forget-10.svg").getroot()
+    assert "manu paper 2 %" in list(drawn.itertext())
+    with Image.open(figures / "frontier-10-forget-10.png") as picture:
+        assert picture.width > 2000
+    lines = list(csv.DictReader((figures / "plot-10-1-forget-set.csv").open(encoding="utf-8")))
+    assert {line["metric"] for line in lines} >= {"Classification", "ROUGE-L", "Cloze"}
+
+
+def test_results_are_shared_as_records_of_every_eval_ever(report: Report) -> None:
+    found = every_eval_ever.records(report)
+    assert list(found) == ["vanilla", "manu paper 2 %", "manu ratio 10 %"]
+    paper = found["manu paper 2 %"]
+    # The fields that version 0.3 of the schema requires.
+    required = {"schema_version", "evaluation_id", "retrieved_timestamp", "source_metadata", "model_info"}
+    assert paper.keys() >= required | {"eval_library", "evaluation_results"}
+    assert paper["model_info"].keys() >= {"name", "id", "additional_details"}
+    assert paper["model_info"]["additional_details"].keys() >= {"deployment_type", "model_availability"}
+    assert all(isinstance(told, str) for told in paper["model_info"]["additional_details"].values())
+    (cloze,) = [
+        entry for entry in paper["evaluation_results"] if entry["evaluation_name"] == "mllmu_forget_10_cloze_text"
+    ]
+    cell = report.sections[0].rows[1].cell("forget.cloze", "text")
+    assert cell.interval is not None
+    assert cloze["score_details"]["score"] == cell.value
+    interval = cloze["score_details"]["uncertainty"]["confidence_interval"]
+    assert (interval["lower"], interval["upper"]) == cell.interval
+    assert cloze["metric_config"]["lower_is_better"]
+    assert cloze["metric_config"].keys() >= {"score_type", "min_score", "max_score"}
+    assert cloze["source_data"].keys() >= {"dataset_name", "source_type"}
+
+
+def test_a_latex_table_fits_a_column_and_its_caption_stands_alone(report: Report) -> None:
+    tables = latex.render(report).split("\n\n")
+    main = next(table for table in tables if "percent of the way" in table)
+    assert main.startswith(r"\begin{table}[t]")
+    assert r"\resizebox{\columnwidth}" in main
+    for words in ("Changes are against vanilla", r"brackets hold 95 \% intervals", "Best bold"):
+        assert words in main
+    assert any(table.startswith(r"\begin{table*}[t]") for table in tables)
+
+
+def test_a_notebook_gets_the_verdict_data_frames_and_figures(report: Report) -> None:
+    found = NotebookReport(report)
+    assert found.verdict()[0].startswith("Forget 10 %: ")
+    numbers = found.numbers()
+    paper = numbers.query("run == 'manu paper 2 %' and split == 'forget' and metric == 'cloze' and modality == 'text'")
+    assert paper["value"].item() == pytest.approx(
+        report.sections[0].rows[1].cell("forget.cloze", "text").value, rel=1e-4
+    )
+    shown = found.tables()["Forget 10 %, forget set, mean of both modalities"]
+    assert shown.loc["manu paper 2 %", "Cloze"] == report.sections[0].rows[1].cell("forget.cloze").value
+    assert "Forget 10 %: what was forgotten, and what it cost" in found.figures()
+    assert "| method |" in found._repr_markdown_()
 
 
 @pytest.mark.parametrize("content", ["{}", "[]", "mine", '{"schema": "lmms-manu/leaderboard"}'])

@@ -253,3 +253,17 @@ def test_draws_that_cannot_be_are_refused(
 ) -> None:
     assert cli.main([*command, "results", *option]) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_budget_is_held_against_the_split_that_lost_the_most(report: Report) -> None:
+    rows = {row.name: row for row in report.sections[0].rows}
+    costs = [rows[PAPER].derived[name].value or 0.0 for name in ("retain_cost", "celebrity_cost")]
+    condition = {"metric": "retain.cloze", "at_least": 0}
+    for budget, held in ((max(costs) + 0.1, True), (max(costs) - 0.1, False)):
+        content = {"version": 1, "runs": PAPER, "budget": budget, "conditions": [condition]}
+        first, _ = check_conditions(report, parse_config(content, "gate.yaml").conditions)
+        assert first.condition.name == "within the budget"
+        assert first.held is held
+        assert first.value == pytest.approx(max(costs))
+    with pytest.raises(SettingError, match="budget: at_most='five' is not a number"):
+        parse_config({"version": 1, "budget": "five", "conditions": [condition]}, "gate.yaml")

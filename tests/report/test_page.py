@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import shutil
 import time
@@ -21,7 +22,7 @@ DRIVER = shutil.which("chromedriver")
 QUESTIONS = 20_000
 SECONDS_TO_OPEN = 10
 RATIO = "<img src onerror>&amp; a/b"  # the name of a run
-VIEW = ".view[data-view=mean]"
+VIEW = ".view[data-view=mean] .split:first-child"
 
 needs_browser = pytest.mark.skipif(
     not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
@@ -163,6 +164,16 @@ def test_the_first_screen_has_the_verdict_the_frontier_and_the_compact_table(ope
     assert "manu paper 2 % went" in said
     assert "of the way to guessing" in said
     names = opened.texts(".frontier svg .mark-text text")
+    boxes = opened.script(
+        """
+        const kinds = ['.mark-text.role-mark text', '.mark-symbol.role-mark path'].map((one) => `.frontier ${one}`);
+        const boxes = [...document.querySelectorAll(kinds.join(', '))].map((mark) => mark.getBoundingClientRect());
+        return boxes.map((box) => [box.left, box.top, box.right, box.bottom])
+        """
+    )
+    assert len(boxes) == 7
+    for one, other in itertools.combinations(boxes, 2):
+        assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] + 3 or other[3] <= one[1] + 3
     assert {"vanilla", "manu paper 2 %", RATIO, "forgets much, costs little"} <= set(names)
     tops = opened.script(
         "return ['.verdict', '.frontier', '.first table'].map((one) => "
@@ -190,7 +201,7 @@ def test_hovering_over_a_point_shows_its_numbers(opened: Browser) -> None:
 def test_a_link_lands_on_its_target_while_plots_are_still_drawn(opened: Browser) -> None:
     top = "return document.getElementById('questions').getBoundingClientRect().top"
     opened.find("nav a[href='#questions']").click()
-    opened.wait(lambda: len(opened.all(".plot svg")) > 1)
+    opened.wait(lambda: opened.all(".plot svg"))
     time.sleep(0.5)
     assert abs(opened.script(top)) < 20
 
@@ -213,6 +224,14 @@ def test_every_plot_has_its_numbers_as_a_table_and_a_name(opened: Browser) -> No
     for figure in figures:
         assert figure.find_element("css selector", "figcaption").text
         assert figure.find_elements("css selector", "details table tbody tr")
+
+
+def test_a_plot_can_be_saved_from_the_page(opened: Browser, tmp_path: Path) -> None:
+    opened.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    for kind in ("svg", "png"):
+        opened.find(f".frontier button[data-kind={kind}]").click()
+        opened.wait((tmp_path / f"frontier-10.{kind}").exists)
+    assert "manu paper 2 %" in (tmp_path / "frontier-10.svg").read_text(encoding="utf-8")
 
 
 def test_every_plot_is_drawn_on_paper(opened: Browser) -> None:

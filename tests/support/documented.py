@@ -1,8 +1,9 @@
 """The commands in the documentation, and what stands in for what a small machine lacks.
 
 Eight GPUs become two processes on the CPU, a second node none, groups of tasks one of their leaves. The harness's
-commands ask one question of each task, but for the quick start's, which are run to the letter. Suites are checked with
-`--dry-run`, which does all but start the harness, or run in their first part where a later command reads the results.
+commands ask one question of each task, but for those of the quick start and of own people, which are run to the
+letter. Suites are checked with `--dry-run`, which does all but start the harness, or run in their first part where a
+later command reads the results.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _STAND_INS = (
 
 _QUICK_START = "--tasks mllmu_forget_10,mllmu_retain_10"
 _READ_BY_A_REPORT = re.compile(r"lmms-manu evaluate .*--output results/llava/(vanilla|paper-2)$")
+_OF_OWN_PEOPLE = "forget=example/people.csv"
 _REPORT_OF_ONE_PART = re.compile(r"lmms-manu report .*results/llava/")
 _OTHER_PARTS = ",".join(part.name for part in parts("all", 5)[1:])
 
@@ -54,7 +56,8 @@ def documented(documents: Iterable[Path]) -> list[str]:
 
 def is_rehearsed(command: str) -> bool:
     """Whether a command is checked with `--dry-run`."""
-    return bool(re.search(r"lmms-manu (evaluate|sweep)", command)) and not _READ_BY_A_REPORT.match(command)
+    is_run = _READ_BY_A_REPORT.match(command) or _OF_OWN_PEOPLE in command
+    return bool(re.search(r"lmms-manu (evaluate|sweep|compare)", command)) and not is_run
 
 
 def complaint(command: str, run: Callable[..., subprocess.CompletedProcess[str]]) -> str | None:
@@ -66,7 +69,7 @@ def complaint(command: str, run: Callable[..., subprocess.CompletedProcess[str]]
         small += f" --limit 1 --skip {_OTHER_PARTS}"
     elif _REPORT_OF_ONE_PART.match(command):
         small += " --allow partial"
-    elif "--model manu_pruned" in command and _QUICK_START not in command:
+    elif "--model manu_pruned" in command and not any(whole in command for whole in (_QUICK_START, _OF_OWN_PEOPLE)):
         small += " --limit 1"
     done = run("bash", "-c", small, ACCELERATE_USE_CPU="true")
     return f"{command}\n{(done.stdout + done.stderr)[-1500:]}" if _has_failed(command, done) else None

@@ -11,6 +11,7 @@ from lmms_manu.answering.requests import Likelihood, written
 from lmms_manu.benchmarks.mllmu import DatasetSource, ProtocolSettings, likelihoods, prompt_building
 from lmms_manu.benchmarks.registry import find_task, get_benchmark
 from lmms_manu.errors import DataError
+from lmms_manu.likelihood_metrics import LOG_TRUTH_RATIO
 from lmms_manu.plugins.manu_pruned import ManuPruned
 
 TEXT = "mllmu_retain_15_likelihood_text"
@@ -50,7 +51,7 @@ def test_a_report_reads_back_what_was_scored(evaluate):
     read = [get_benchmark("mllmu").read_sample(sample, task) for sample in samples]
     assert len({sample.key for sample in read}) == len(read)
     asked = [sample for sample in read if "truth_ratio" in sample.scores]
-    assert asked[0].scores[likelihoods.LOG_TRUTH_RATIO][0] == pytest.approx(math.log(0.25))
+    assert asked[0].scores[LOG_TRUTH_RATIO][0] == pytest.approx(math.log(0.25))
     assert asked[0].response.splitlines()[0] == f"0.400 {asked[0].target}"
     assert {len(sample.scores) for sample in read} == {1, 3}
 

@@ -13,7 +13,7 @@ from typing import Any
 from PIL import Image
 
 from lmms_manu import variables
-from lmms_manu.benchmarks.base import Benchmark, DataChoice, Metric, Role, Task
+from lmms_manu.benchmarks.base import Aggregate, Benchmark, DataChoice, Metric, Role, Task
 from lmms_manu.benchmarks.clear import results
 from lmms_manu.benchmarks.clear.authors import picture_rows, text_rows
 from lmms_manu.benchmarks.clear.names import (
@@ -78,6 +78,15 @@ class Clear(Benchmark):
     )
     quality = (
         Metric("unparsed", "Unparsed", "classification", "unparsed", scale=100.0, per="scored", higher_is_better=False),
+    )
+    aggregates = (
+        Aggregate(
+            "real_aggregate",
+            "Real",
+            "harmonic mean of the probabilities and truth ratios of real faces and the real world",
+            "harmonic_mean",
+            ("real_faces", "real_world"),
+        ),
     )
     ratios = RATIOS
 

@@ -11,11 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmms_manu import likelihood_metrics as metrics
-from lmms_manu.answering.requests import Likelihood, read_back
 from lmms_manu.benchmarks.clear.accounts import account
 from lmms_manu.benchmarks.clear.names import TASKS
 from lmms_manu.benchmarks.clear.questions import CAPTION
-from lmms_manu.errors import DataError
+from lmms_manu.benchmarks.given_answers import likelihoods_of
 
 OF_ONE_QUESTION = ("caption_probability", "choice_probability", "caption_truth_ratio", "choice_truth_ratio")
 """The metrics that a question has, those of its own kind."""
@@ -32,7 +31,8 @@ def score(document: Mapping[str, Any], response: str, edit: str | None = None) -
     Raises:
         DataError: the response is an answer: the model was not asked for likelihoods.
     """
-    found = _likelihoods(document, response)
+    label = f"{document['leaf']}, {document['config']} row {document['row']}"
+    found = likelihoods_of(response, len(document["answers"]), label)
     about = document["about"]
     right, wrong = found[0].log_probs, [one.log_probs for one in found[2 if about == CAPTION else 1 :]]
     told = found[1].log_probs if about == CAPTION else right
@@ -52,7 +52,7 @@ def score(document: Mapping[str, Any], response: str, edit: str | None = None) -
         "scored": {
             **account(document, "\n".join(lines), edit),
             "log_probs": [list(one.log_probs) for one in found],
-            "log_truth_ratio": log_ratio if about == CAPTION else None,
+            metrics.LOG_TRUTH_RATIO: log_ratio if about == CAPTION else None,
         },
     }
 
@@ -68,17 +68,3 @@ def harmonic_mean(items: Sequence[Mapping[str, float]]) -> float:
         for name, value in item.items():
             values.setdefault(name, []).append(value)
     return statistics.harmonic_mean([statistics.fmean(some) for some in values.values()]) if values else float("nan")
-
-
-def _likelihoods(document: Mapping[str, Any], response: str) -> list[Likelihood]:
-    try:
-        found = read_back(response)
-    except ValueError:
-        found = []
-    if len(found) != len(document["answers"]):
-        raise DataError(
-            f"{document['leaf']}, {document['config']} row {document['row']}: likelihoods are needed, and the model "
-            f"gave {response[:60]!r}. Only lmms-manu's own models score given answers: leave the tasks of likelihoods "
-            "out for others."
-        )
-    return found

@@ -45,26 +45,3 @@ def question_text(document: Mapping[str, Any]) -> str:
         return str(document["question"])
     lines = [f"{letter}: {option}" for letter, option in zip(LETTERS, document["options"], strict=False)]
     return "\n".join([document["question"], *lines, _ONE_LETTER])
-
-
-class Asked(list[Any]):
-    """Messages or pictures, which the harness hands on as they are.
-
-    Args:
-        items: the messages or pictures.
-        continuations: texts whose likelihoods are asked for in place of an answer; none where an answer is.
-    """
-
-    def __init__(self, items: Sequence[Any], continuations: Sequence[str] = ()) -> None:
-        super().__init__(items)
-        self.continuations = tuple(continuations)
-
-    def with_items(self, items: Sequence[Any]) -> Asked:
-        """Other items for the same question."""
-        return Asked(items, self.continuations)
-
-
-def messages(text: str, pictures: Asked) -> Asked:
-    """A question as chat messages, its pictures first."""
-    shown = [{"type": "image", "url": picture} for picture in pictures]
-    return pictures.with_items([{"role": "user", "content": [*shown, {"type": "text", "text": text}]}])

@@ -14,6 +14,7 @@ from lmms_manu.benchmarks.clear.accounts import account
 from lmms_manu.benchmarks.clear.names import TASKS
 from lmms_manu.benchmarks.clear.prompts import LETTERS
 from lmms_manu.benchmarks.sample import Sample, Score, text_of
+from lmms_manu.likelihood_metrics import LOG_TRUTH_RATIO
 
 _METRICS_OF_KEYS = {
     "rouge_recall": "rouge_recall",
@@ -65,8 +66,8 @@ def read_sample(line: Mapping[str, Any], has_picture: bool) -> Sample:
     scores: dict[str, Score] = {name: (float(line[key]), 1.0) for key, name in _METRICS_OF_KEYS.items() if key in line}
     if "unparsed" in line:
         scores["unparsed"] = (100.0 * line["unparsed"], 1.0)
-    if scored.get("log_truth_ratio") is not None:
-        scores["log_truth_ratio"] = (float(scored["log_truth_ratio"]), 1.0)
+    if scored.get(LOG_TRUTH_RATIO) is not None:
+        scores[LOG_TRUTH_RATIO] = (float(scored[LOG_TRUTH_RATIO]), 1.0)
     return Sample(
         key=f"{place}/{scored['about']}" if scored["about"] else place,
         person=str(scored["person"]),

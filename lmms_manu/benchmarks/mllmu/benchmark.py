@@ -6,7 +6,7 @@ import contextlib
 import functools
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,14 @@ from lmms_manu.benchmarks.mllmu.names import (
     FINE_TUNING_SET,
     LIKELIHOOD,
     RATIOS,
+    TEST_SET,
     everything_name,
     leaves,
     likelihood_leaves,
 )
+from lmms_manu.benchmarks.mllmu.people import people_of
 from lmms_manu.benchmarks.mllmu.source import HUB_NAME, DatasetSource
+from lmms_manu.benchmarks.mllmu.synthetic.new_people import new_people
 from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import DataError
 
@@ -121,6 +124,18 @@ class Mllmu(Benchmark):
         self, people: Sequence[str], modality: str, settings: DataChoice, dataset: str | None = None
     ) -> Sequence[Example]:
         return [_example(sample) for sample in load_samples(DatasetSource.resolve(dataset), people, modality)]
+
+    def another_picture(self, person: str, dataset: str | None = None) -> Callable[[], Image.Image] | None:
+        source = DatasetSource.resolve(dataset)
+        row = people_of(source, TEST_SET).rows.get(person)
+        if row is None or not source.decodes(TEST_SET, row):
+            return None
+        return functools.partial(source.image, TEST_SET, row)
+
+    def new_people(self, modality: str, settings: DataChoice, dataset: str | None = None) -> Sequence[Example]:
+        source = DatasetSource.resolve(dataset)
+        number = len(forget_ids(source, settings.forget_ratio or DEFAULT_RATIO))
+        return new_people(Path(source.path), number, modality, source.image(FINE_TUNING_SET, 0).width)
 
     def read_sample(self, line: Mapping[str, Any], task: Task) -> Sample:
         return likelihoods.read_sample(line) if task.reads_likelihoods else results.read_sample(line)

@@ -15,7 +15,7 @@ from typing import Any
 from datasets import Dataset
 
 from lmms_manu import likelihood_metrics as metrics
-from lmms_manu.answering.requests import Likelihood, read_back
+from lmms_manu.benchmarks.given_answers import likelihoods_of
 from lmms_manu.benchmarks.mllmu import prompt_building
 from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings
 from lmms_manu.benchmarks.mllmu.names import LIKELIHOODS, TASKS, Leaf, likelihood_leaves
@@ -24,14 +24,11 @@ from lmms_manu.benchmarks.mllmu.questions import DOCUMENT_FEATURES, LEAVES, Leaf
 from lmms_manu.benchmarks.mllmu.results import account, picture_is_broken
 from lmms_manu.benchmarks.mllmu.source import DatasetSource
 from lmms_manu.benchmarks.sample import Sample, Score, text_of
-from lmms_manu.errors import DataError
+from lmms_manu.likelihood_metrics import LOG_TRUTH_RATIO
 
 Document = Mapping[str, Any]
 
 LEAVES_OF_LIKELIHOODS = {leaf.name: leaf for leaf in likelihood_leaves()}
-
-LOG_TRUTH_RATIO = "log_truth_ratio"
-"""What a sample holds beside the scores: the logarithm of R, by which two models are compared."""
 
 
 @functools.lru_cache(maxsize=16)
@@ -89,7 +86,8 @@ def score(document: Document, response: str, edit: str | None = None) -> dict[st
     """
     if picture_is_broken(document):
         return {"skipped": {"leaf": document["skipped"], "here": 1}}
-    right, *wrong = _likelihoods(document, response)
+    texts = answers(document)
+    right, *wrong = likelihoods_of(response, len(texts), prompt_building.label(document))
     leaf = LEAVES[document["leaf"]]
     values: dict[str, float] = {}
     log_ratio: float | None = None
@@ -104,13 +102,12 @@ def score(document: Document, response: str, edit: str | None = None) -> dict[st
         values["answer_probability"] = metrics.answer_probability(right.log_probs)
         values["exact_memorisation"] = metrics.exact_memorisation(right.likeliest)
         values["extraction_strength"] = metrics.extraction_strength(right.likeliest)
-    texts = answers(document)
     told = account(document, response="", target=texts[0], edit=edit)
     told |= {
         "task": leaf.task,
         "answers": list(texts),
         "likelihoods": json.loads(response),
-        "log_truth_ratio": log_ratio,
+        LOG_TRUTH_RATIO: log_ratio,
     }
     return {**values, "skipped": {"leaf": document["skipped"], "here": 0}, "scored": told}
 
@@ -121,7 +118,7 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
     if not scored:
         return Sample(f"document {line['doc_id']}", "", "", text_of(line.get("target")), "", {})
     scores: dict[str, Score] = {name: (float(line[name]), 1.0) for name in LIKELIHOODS if name in line}
-    if scored["log_truth_ratio"] is not None:
+    if scored[LOG_TRUTH_RATIO] is not None:
         scores[LOG_TRUTH_RATIO] = (float(scored["log_truth_ratio"]), 1.0)
     picture = scored.get("picture")
     return Sample(
@@ -138,21 +135,6 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
 
 def _asked(document: Document) -> Document:
     return prompt_building.openly(document) if document["options"] else document
-
-
-def _likelihoods(document: Document, response: str) -> list[Likelihood]:
-    try:
-        found = read_back(response)
-    except ValueError as error:
-        found, reason = [], f" ({error})"
-    else:
-        reason = ""
-    if len(found) != len(answers(document)):
-        raise DataError(
-            f"{prompt_building.label(document)}: likelihoods are needed, and the model gave {response[:60]!r}{reason}. "
-            "Only lmms-manu's own models score given answers: leave the tasks of likelihoods out for others."
-        )
-    return found
 
 
 def _told(scored: Mapping[str, Any]) -> str:

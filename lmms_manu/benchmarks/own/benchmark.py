@@ -16,7 +16,7 @@ from lmms_manu.benchmarks.base import Benchmark, DataChoice, Metric, Role, Task
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.own import results
 from lmms_manu.benchmarks.own.files import Files, choose, current
-from lmms_manu.benchmarks.own.names import BENCHMARK, SETS, SPLITS, TASKS, group_name
+from lmms_manu.benchmarks.own.names import BENCHMARK, LIKELIHOOD, SETS, SPLITS, TASKS, group_name
 from lmms_manu.benchmarks.own.people import digest, load_people, no_table
 from lmms_manu.benchmarks.own.questions import no_questions
 from lmms_manu.benchmarks.own.rows import Row
@@ -26,12 +26,28 @@ from lmms_manu.errors import DataError
 from lmms_manu.sources import expanded
 
 
+def _likelihood(name: str, label: str, *, floor: float = 0.0, higher_when_forgotten: bool = False) -> Metric:
+    return Metric(
+        name,
+        label,
+        LIKELIHOOD,
+        name,
+        digits=3,
+        unit="",
+        floor=floor,
+        maximum=1.0,
+        higher_when_forgotten=higher_when_forgotten,
+        in_rates=False,
+    )
+
+
 class Own(Benchmark):
     """People in tables that the user names: to forget, to retain, and others to ask about."""
 
     name = BENCHMARK
     title = "Own data"
     splits = SPLITS
+    asks_what_there_is = True
     metrics = (
         Metric("rouge_l", "ROUGE-L", "generation", "rouge_l", digits=3, unit="", maximum=1.0),
         Metric("answer_recall", "Answer recall", "generation", "answer_recall", digits=3, unit="", maximum=1.0),
@@ -45,6 +61,9 @@ class Own(Benchmark):
             is_right_or_wrong=True,
         ),
         Metric("cloze", "Cloze", "cloze", "cloze_accuracy", is_right_or_wrong=True),
+        _likelihood("answer_probability", "P(answer)"),
+        _likelihood("option_probability", "P(right option)", floor=0.25),
+        _likelihood("truth_ratio", "Truth ratio", higher_when_forgotten=True),
     )
     quality = (
         Metric("unparsed", "Unparsed", "classification", "unparsed", scale=100.0, per="scored", higher_is_better=False),
@@ -60,7 +79,8 @@ class Own(Benchmark):
         people = load_people(current())
         if task in TASKS:
             return no_questions(TASKS[task], people)
-        return next((no_table(name) for name in SETS if task == group_name(name) and name not in people.sets), "")
+        groups = {group_name(name, kind): name for name in SETS for kind in ("", LIKELIHOOD)}
+        return no_table(groups[task]) if task in groups and groups[task] not in people.sets else ""
 
     def people(self, role: Role, settings: DataChoice, dataset: str | None = None) -> Sequence[str]:
         people = load_people(Files.of(settings, dataset))
@@ -92,6 +112,9 @@ class Own(Benchmark):
             with contextlib.suppress(Exception):
                 if picture is not None:
                     yield reference, picture.decode(reference)
+
+    def is_at_hand(self, dataset: str) -> bool:
+        return all(Path(expanded(source)).exists() for source in Files.parse(dataset).named().values())
 
     def protocol(self) -> Mapping[str, Any]:
         return {variables.OWN_DATA: os.environ.get(variables.OWN_DATA) or ""}

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 
 _TOWNS, _JOBS = ("Orlem", "Vask", "Tirune", "Belda"), ("baker", "pilot", "smith", "judge")
 _PEOPLE = {
-    "people.csv": ("Anna Ferl", "Bert Omsk", "Cleo Drand"),
-    "others.csv": ("Dora Wint", "Emil Sarn", "Fina Holt", "Gus Perle", "Hedi Lunt", "Ivo Tamm", "Jana Rusk"),
+    "people.csv": ("Anna Ferl", "Bert Omsk", "Cleo Drand", "Dora Wint"),
+    "others.csv": ("Emil Sarn", "Fina Holt", "Gus Perle", "Hedi Lunt", "Ivo Tamm", "Jana Rusk"),
 }
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lmms_manu import variables
 from lmms_manu.benchmarks.own.files import HOW_TO_NAME, Files
-from lmms_manu.benchmarks.own.names import SETS, SPLITS
+from lmms_manu.benchmarks.own.names import FORGOTTEN, SETS
 from lmms_manu.benchmarks.own.rows import Row, of_set, read_row
 from lmms_manu.benchmarks.own.tables import Table, read_table
 from lmms_manu.benchmarks.pictures import EncodedPicture
@@ -22,8 +22,6 @@ from lmms_manu.errors import DataError
 from lmms_manu.sources import expanded
 
 logger = logging.getLogger(__name__)
-
-_FORGOTTEN = frozenset(split.name for split in SPLITS if split.is_forgotten)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +50,12 @@ class People:
         return self.sets[name]
 
     def whole(self, rows: Iterable[Row]) -> list[Row]:
-        """Those of the rows whose picture decodes, looked at side by side and once in a process."""
-        asked = [row for row in rows if row.picture is not None]
-        if new := [row for row in asked if row.place not in self._whole]:
+        """Those of the rows whose picture decodes, looked at side by side and each file once in a process."""
+        asked = [(row, _file(row), row.picture) for row in rows if row.picture is not None]
+        if new := {file: picture for _, file, picture in asked if file not in self._whole}:
             with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-                found = pool.map(_is_whole, [row.picture for row in new])
-                self._whole.update(zip((row.place for row in new), found, strict=True))
-        return [row for row in asked if self._whole[row.place]]
+                self._whole.update(zip(new, pool.map(EncodedPicture.is_whole, new.values()), strict=True))
+        return [row for row, file, _ in asked if self._whole[file]]
 
     def asked(self, name: str, kind: str, modality: str) -> list[Row]:
         """The rows of a set that are asked in one kind and modality."""
@@ -68,7 +65,7 @@ class People:
     def in_both(self) -> list[str]:
         """Who stands among those to forget and among the others."""
         forgotten, others = (
-            {row.subject for name, rows in self.sets.items() if (name in _FORGOTTEN) is side for row in rows}
+            {row.subject for name, rows in self.sets.items() if (name in FORGOTTEN) is side for row in rows}
             for side in (True, False)
         )
         return sorted(forgotten & others)
@@ -78,8 +75,8 @@ class People:
         by_size: dict[int, list[tuple[bool, Row]]] = defaultdict(list)
         for name, rows in self.sets.items():
             for row in rows:
-                if row.picture is not None and (size := _size(row.picture)):
-                    by_size[size].append((name in _FORGOTTEN, row))
+                if row.picture is not None and (size := stored_bytes(row.picture)):
+                    by_size[size].append((name in FORGOTTEN, row))
         found = []
         for some in by_size.values():
             if len({side for side, _ in some}) == 2:
@@ -166,19 +163,37 @@ def digest(row: Row) -> str:
     picture = row.picture
     if picture is None:
         return ""
-    content = picture.content
-    return hashlib.sha256(Path(str(picture.path)).read_bytes() if content is None else content).hexdigest()
+    if picture.content is not None:
+        return hashlib.sha256(picture.content).hexdigest()
+    path = Path(str(picture.path))
+    return _file_digest(path, path.stat().st_mtime_ns)
 
 
-def _size(picture: EncodedPicture) -> int:
+@functools.lru_cache(maxsize=8192)
+def _file_digest(path: Path, changed: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def stored_bytes(picture: EncodedPicture) -> int:
+    """How many bytes the file of a picture has; 0 where there is none."""
     if picture.content is not None:
         return int(picture.content.size)
     path = Path(str(picture.path))
     return path.stat().st_size if path.is_file() else 0
 
 
-def _is_whole(picture: EncodedPicture | None) -> bool:
-    return picture is not None and picture.is_whole()
+def picture_problem(row: Row) -> str:
+    """What is wrong with the picture of a row that is none of `People.whole`, with its place and name."""
+    path = row.picture.path if row.picture is not None and row.picture.content is None else None
+    if path is None:
+        return f"{row.place}, column image: the picture is cut off, or none"
+    is_there = Path(path).is_file()
+    return f"{row.place}, column image: {path!r} is {'cut off, or no picture' if is_there else 'no file'}"
+
+
+def _file(row: Row) -> str:
+    """What tells the file of a row's picture apart: several rows may show the same."""
+    return str(row.picture.path) if row.picture is not None and row.picture.content is None else row.place
 
 
 @functools.lru_cache(maxsize=16)

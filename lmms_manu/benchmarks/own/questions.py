@@ -11,7 +11,9 @@ from datasets import Dataset, Features, List, Value
 
 from lmms_manu import variables
 from lmms_manu.benchmarks.base import Task
-from lmms_manu.benchmarks.own.people import People, no_table
+from lmms_manu.benchmarks.own.names import LIKELIHOOD
+from lmms_manu.benchmarks.own.people import People, no_table, picture_problem
+from lmms_manu.benchmarks.own.rows import Row, has_blank
 from lmms_manu.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -29,10 +31,15 @@ DOCUMENT_FEATURES = Features(
         "question": Value("string"),
         "options": List(Value("string")),
         "answer": Value("string"),
+        "answers": List(Value("string")),
         "skipped": Value("int32"),
     }
 )
-"""A document: a question and all that is needed to ask and score it; `position` is its row's among those of its set."""
+"""A document: a question and all that is needed to ask and score it.
+
+`position` is its row's among those of its set. `answers` are the texts whose likelihoods are read, the right one first;
+empty where the model answers.
+"""
 
 
 def documents(task: Task, people: People) -> Dataset:
@@ -45,26 +52,36 @@ def documents(task: Task, people: People) -> Dataset:
     positions = {row.place: position for position, row in enumerate(rows)}
     asked = people.asked(task.split, task.kind, task.modality)
     wanted = [row for row in rows if task.kind in row.kinds and row.asked(task.modality)]
-    broken = [row.place for row in wanted if row.place not in {one.place for one in asked}]
+    found = {row.place for row in asked}
+    broken = [picture_problem(row) for row in wanted if row.place not in found]
     if broken and variables.is_first_process():
         shown = "; ".join(broken[:5]) + (f" and {len(broken) - 5} more" if len(broken) > 5 else "")
-        logger.warning("%s: %d picture(s) are missing or cut off: %s.", task.name, len(broken), shown)
+        logger.warning("%s: %d question(s) have lost their picture: %s.", task.name, len(broken), shown)
     if not asked:
         raise DataError(no_questions(task, people))
-    found = [
+    listed = [
         {
-            "leaf": task.name,
+            **question(task, row),
             "person": row.subject,
             "label": f"{task.split}/{row.label}",
             "position": positions[row.place],
-            "question": row.asked(task.modality),
-            "options": list(row.options) if task.kind == "classification" else [],
-            "answer": _letter(row.options, row.answer) if task.kind == "classification" else row.answer,
             "skipped": len(broken) + len(people.skipped[task.split]),
         }
         for row in asked
     ]
-    return Dataset.from_list(found, features=DOCUMENT_FEATURES)
+    return Dataset.from_list(listed, features=DOCUMENT_FEATURES)
+
+
+def question(task: Task, row: Row) -> dict[str, Any]:
+    """What a leaf asks of a row, and the right answer: those of a document's columns that make the prompt."""
+    chosen = task.kind == "classification"
+    return {
+        "leaf": task.name,
+        "question": row.asked(task.modality),
+        "options": list(row.options) if chosen else [],
+        "answer": _letter(row.options, row.answer) if chosen else row.answer,
+        "answers": _right_first(row) if task.reads_likelihoods else [],
+    }
 
 
 def question_text(document: Mapping[str, Any]) -> str:
@@ -72,9 +89,13 @@ def question_text(document: Mapping[str, Any]) -> str:
     if document["options"]:
         lines = [f"{letter}: {option}" for letter, option in zip(LETTERS, document["options"], strict=False)]
         return "\n".join([document["question"], *lines, _ONE_LETTER])
-    if "_cloze_" in document["leaf"]:
+    if has_blank(document["question"]):
         return f"{document['question']}\n{_FILL_IN}"
     return str(document["question"])
+
+
+def _right_first(row: Row) -> list[str]:
+    return [row.answer, *(option for option in row.options if option != row.answer)]
 
 
 def _letter(options: tuple[str, ...], answer: str) -> str:
@@ -91,6 +112,7 @@ def no_questions(task: Task, people: People) -> str:
         "classification": "options",
         "cloze": "a blank in its question, such as ___",
         "generation": "a question without a blank",
+        LIKELIHOOD: "a question",
     }[task.kind]
     modality = {
         "multimodal": "a picture that can be read",

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from lmms_manu.benchmarks import answer_scores
-from lmms_manu.benchmarks.own.names import TASKS
-from lmms_manu.benchmarks.own.questions import LETTERS, question_text
+from lmms_manu.benchmarks.own import likelihoods
+from lmms_manu.benchmarks.own.accounts import account
+from lmms_manu.benchmarks.own.names import LIKELIHOOD, METRICS, TASKS
+from lmms_manu.benchmarks.own.questions import LETTERS
 from lmms_manu.benchmarks.sample import Sample, Score, text_of
 
 _METRICS_OF_KEYS = {
@@ -18,6 +20,7 @@ _METRICS_OF_KEYS = {
     "answer_recall": "answer_recall",
     "classification_accuracy": "classification",
     "cloze_accuracy": "cloze",
+    **{name: name for name in METRICS[LIKELIHOOD]},
 }
 """What reports call the scores."""
 
@@ -31,6 +34,8 @@ def score_answer(document: Mapping[str, Any], response: str, edit: str | None = 
         edit: the fingerprint of the edit that the model was given, None for a model as it was.
     """
     task, answer = TASKS[document["leaf"]], document["answer"]
+    if task.reads_likelihoods:
+        return likelihoods.score(document, response, edit)
     given = answer_scores.first_turn(response)
     values: dict[str, Any]
     if task.kind == "classification":
@@ -48,17 +53,8 @@ def score_answer(document: Mapping[str, Any], response: str, edit: str | None = 
         "answer_score": points,
         "clustered_score": {"score": points, "person": document["person"]},
         "skipped": {"leaf": document["skipped"], "here": 0},
-        "scored": {
-            "person": document["person"],
-            "label": document["label"],
-            "question": question_text(document),
-            "response": response,
-            "target": answer,
-            "picture": f"{task.split}/{document['position']}" if task.modality == "multimodal" else "",
-            # Not "score": of dictionaries that hold one the harness takes a standard error, here of a count.
-            "points": points,
-            "edit": edit,
-        },
+        # Not "score": of dictionaries that hold one the harness takes a standard error, here of a count.
+        "scored": {**account(document, response, edit), "points": points},
     }
 
 
@@ -68,6 +64,8 @@ def read_sample(line: Mapping[str, Any]) -> Sample:
     scores: dict[str, Score] = {name: (float(line[key]), 1.0) for key, name in _METRICS_OF_KEYS.items() if key in line}
     if "unparsed" in line:
         scores["unparsed"] = (100.0 * line["unparsed"], 1.0)
+    if scored.get("log_truth_ratio") is not None:
+        scores["log_truth_ratio"] = (float(scored["log_truth_ratio"]), 1.0)
     return Sample(
         key=scored["label"],
         person=str(scored["person"]),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lmms_manu.benchmarks.draw_by_rule import rank
-from lmms_manu.benchmarks.own.names import SETS
+from lmms_manu.benchmarks.own.names import LIKELIHOOD, SETS
 from lmms_manu.benchmarks.pictures import EncodedPicture
 from lmms_manu.errors import DataError
 
@@ -43,9 +43,9 @@ class Row:
     @property
     def kinds(self) -> tuple[str, ...]:
         """What it can be asked as: a blank is filled in, all else is answered, and chosen where there are options."""
-        if _BLANK.search(self.question):
-            return ("cloze",)
-        return ("generation", "classification") if self.options else ("generation",)
+        if has_blank(self.question):
+            return ("cloze", LIKELIHOOD)
+        return ("generation", "classification", LIKELIHOOD) if self.options else ("generation", LIKELIHOOD)
 
     @property
     def label(self) -> str:
@@ -57,6 +57,11 @@ class Row:
         if modality == "text":
             return self.text_question
         return self.question if self.picture is not None else ""
+
+
+def has_blank(question: str) -> bool:
+    """Whether a question has a blank to fill in: two underscores or more, or `[Blank]`."""
+    return bool(_BLANK.search(question))
 
 
 def of_set(values: Mapping[str, Any], name: str, place: str) -> bool:

@@ -68,8 +68,13 @@ def read_table(source: str, of_set: str, columns: str | None = None, images: str
     if path.is_file() and path.suffix.lower() in (".jsonl", ".json", ".csv", ".tsv"):
         return _of_lines(source, path, mapping, start)
     if path.is_file() and path.suffix.lower() != ".parquet":
-        raise DataError(f"{of_set}={source!r} ends in {path.suffix!r}: a table is one of {_FORMATS}, or a folder.")
-    return _of_dataset(source, _dataset(source, path, of_set), mapping, start)
+        raise DataError(
+            f"{of_set}={source!r} ends in {path.suffix!r}: a table is one of {_FORMATS}, or a folder. A spreadsheet "
+            "program saves a sheet as CSV."
+        )
+    # Of one folder or repository several sets may be read, in which rows have the same numbers.
+    name = source if path.is_file() else f"{source} ({of_set})"
+    return _of_dataset(name, _dataset(source, path, of_set), mapping, start)
 
 
 def _of_lines(source: str, path: Path, mapping: Mapping[str, str], start: Path) -> Table:

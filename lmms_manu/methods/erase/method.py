@@ -8,10 +8,13 @@ from lmms_manu.errors import SettingError
 from lmms_manu.methods.base import Edit, Method
 from lmms_manu.methods.control import CONTROL
 from lmms_manu.methods.erase.config import NAME, EraseSettings
+from lmms_manu.methods.places import places_chosen
 from lmms_manu.methods.record import Value
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
+    from lmms_manu.costs.demands import Demands, SampleCounts
+    from lmms_manu.costs.sizes import ModelSizes
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
@@ -29,6 +32,7 @@ class Erase(Method[EraseSettings]):
     config_class = EraseSettings
     label_fields = ("keep",)
     strength = "keep"
+    strengths = (32, 16, 8, 4)
 
     def variant(self) -> dict[str, Value]:
         """The settings of the label, and those that differ from the defaults."""
@@ -65,6 +69,14 @@ class Erase(Method[EraseSettings]):
         from lmms_manu.methods.erase.edit import chosen_blocks
 
         chosen_blocks(checkpoint, self.config)
+
+    def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
+        from lmms_manu.costs.demands import second_moments
+
+        config = self.config
+        blocks = [sizes.blocks[number] for number in places_chosen(sizes.blocks, config.towers, config.layers)]
+        budget = int(config.memory_gib * 1024**3)
+        return second_moments(blocks, samples.all, config.statistics_batch_size, budget)
 
     def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
         from lmms_manu.methods.erase.edit import edit

@@ -67,6 +67,7 @@ class KlMinimisation(Trains[RetainSettings]):
 
     name = "kl"
     config_class = RetainSettings
+    asks_reference = True
     idea = (
         "The model was trained to make the answers about the people to forget less likely, and to keep its "
         "distribution over tokens in the answers about the others (KL minimisation, as in Maini et al., 2024, arXiv "
@@ -84,6 +85,7 @@ class Npo(Trains[NpoSettings]):
 
     name = "npo"
     config_class = NpoSettings
+    asks_reference = True
     idea = (
         "The model was trained to find the answers about the people to forget less likely than a reference does, by "
         "negative preference optimisation (Zhang et al., 2024, arXiv 2404.05868)."
@@ -160,6 +162,7 @@ class Undial(Trains[UndialSettings]):
 
     name = "undial"
     config_class = UndialSettings
+    asks_reference = True
     idea = (
         "The model was trained towards its own distributions with the true tokens of the answers to forget lowered "
         "(UNDIAL, Dong et al., 2024, arXiv 2402.10052)."
@@ -176,6 +179,7 @@ class Rmu(Trains[RmuSettings]):
 
     name = "rmu"
     config_class = RmuSettings
+    asks_reference = True
     idea = (
         "A layer's hidden states in answers about the people to forget were driven to a random direction, as long as "
         "a multiple of their own length, and those in answers about the others held (RMU, Li et al., 2024, arXiv "

@@ -10,6 +10,8 @@ from lmms_manu.methods.kvw.config import NAME, KvwSettings
 from lmms_manu.methods.record import Value
 
 if TYPE_CHECKING:
+    from lmms_manu.costs.demands import Demands, SampleCounts
+    from lmms_manu.costs.sizes import ModelSizes
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
 
@@ -20,6 +22,7 @@ class Kvw(Method[KvwSettings]):
     name = NAME
     config_class = KvwSettings
     strength = "strength"
+    strengths = (1, 2, 4, 8)
 
     def variant(self) -> dict[str, Value]:
         """Recipe, strength, and the settings that differ from the defaults."""
@@ -49,6 +52,12 @@ class Kvw(Method[KvwSettings]):
         from lmms_manu.methods.kvw.edit import chosen_blocks
 
         chosen_blocks(checkpoint, self.config)
+
+    def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
+        from lmms_manu.costs.demands import measuring
+
+        again = samples.forget if self.config.recipe == "released" else 0
+        return measuring(sizes, samples.all + again, self.config.statistics_batch_size, statistics=2)
 
     def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
         from lmms_manu.methods.kvw.edit import edit

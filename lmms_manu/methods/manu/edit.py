@@ -33,7 +33,7 @@ from lmms_manu.methods.given_edits import MADE_WITH, of_mask
 from lmms_manu.methods.manu.config import ManuSettings, for_modalities
 from lmms_manu.methods.manu.distributions import distributions
 from lmms_manu.methods.manu.scope import check_choice, choose, neurons_by_layer, score
-from lmms_manu.models.blocks import MlpBlock, find_mlp_blocks
+from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.loading import Checkpoint
 
 
@@ -47,7 +47,7 @@ def check_model(checkpoint: Checkpoint, settings: ManuSettings, *, export: bool)
         ModelError: as `check_editable`, `check_removable` and `check_saveable`.
         SettingError: as `check_choice`.
     """
-    blocks = find_mlp_blocks(checkpoint.model, checkpoint.settings.mlp_blocks)
+    blocks = checkpoint.mlp_blocks
     check_editable(checkpoint.model, blocks)
     layout = NeuronLayout.of(blocks)
     if settings.mask is None:
@@ -63,7 +63,7 @@ def check_model(checkpoint: Checkpoint, settings: ManuSettings, *, export: bool)
 
 def edit(checkpoint: Checkpoint, examples: Parts | None, settings: ManuSettings) -> Edit:
     """Finds the neurons; arguments and errors as in `Method.edit`."""
-    blocks = find_mlp_blocks(checkpoint.model, checkpoint.settings.mlp_blocks)
+    blocks = checkpoint.mlp_blocks
     if settings.mask is not None:
         return _of_mask(checkpoint, blocks, settings)
     return _Search(checkpoint, blocks, settings).run(examples)

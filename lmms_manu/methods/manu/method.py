@@ -13,6 +13,8 @@ from lmms_manu.methods.record import EditRecord, Value
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
+    from lmms_manu.costs.demands import Demands, SampleCounts
+    from lmms_manu.costs.sizes import ModelSizes
     from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.methods.manu.inspection import NeuronInspection
@@ -32,6 +34,7 @@ class Manu(Method[ManuSettings]):
     label_fields = ("recipe", "prune_rate")
     units = {"prune_rate": "%"}  # noqa: RUF012, read only
     strength = "prune_rate"
+    strengths = (2, 5, 10, 20)
 
     def retain_samples(self) -> Literal["all", "match"]:
         """The authors' code takes as many samples to retain as there are to forget; the paper takes all."""
@@ -93,6 +96,13 @@ class Manu(Method[ManuSettings]):
         from lmms_manu.methods.manu.edit import edit
 
         return edit(checkpoint, examples, self.config)
+
+    def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
+        from lmms_manu.costs.demands import Demands, measuring
+
+        if not self.needs_data():
+            return Demands()
+        return measuring(sizes, samples.all * self.config.steps, self.config.statistics_batch_size)
 
     def inspect(self, file: str) -> Inspection:
         from lmms_manu.methods.manu.inspection import inspect_file

@@ -28,7 +28,7 @@ from lmms_manu.methods.base import Edit
 from lmms_manu.methods.control import retained_people_as_forgotten
 from lmms_manu.methods.mip_editor.config import NAME, MipEditorSettings
 from lmms_manu.methods.mip_editor.paths import Chosen, chosen_neurons
-from lmms_manu.models.blocks import LANGUAGE, MlpBlock, find_mlp_blocks
+from lmms_manu.models.blocks import LANGUAGE, MlpBlock
 from lmms_manu.models.loading import Checkpoint
 from lmms_manu.training.chosen_neurons import ChosenNeurons, NeuronChoice
 from lmms_manu.training.objective import Terms, Weighted
@@ -48,7 +48,7 @@ def check_model(checkpoint: Checkpoint, settings: MipEditorSettings) -> tuple[Ml
     """
     if getattr(checkpoint.model.config, "is_encoder_decoder", False):
         raise ModelError(f"{checkpoint.name} has an encoder and a decoder: only decoders can be edited along paths.")
-    blocks = find_mlp_blocks(checkpoint.model, checkpoint.settings.mlp_blocks)
+    blocks = checkpoint.mlp_blocks
     check_editable(checkpoint.model, blocks)
     settings.layer(len(language_layers(checkpoint.model)))
     return blocks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from lmms_manu.errors import DataError, SettingError
@@ -12,6 +13,8 @@ from lmms_manu.methods.record import Value
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
+    from lmms_manu.costs.demands import Demands, SampleCounts
+    from lmms_manu.costs.sizes import ModelSizes
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.methods.data import UnlearningData
     from lmms_manu.models.loading import Checkpoint
@@ -26,6 +29,7 @@ class MipEditor(Method[MipEditorSettings]):
     config_class = MipEditorSettings
     label_fields = ("recipe", "epochs")
     strength = "epochs"
+    strengths = (1, 2, 4)
 
     def variant(self) -> dict[str, Value]:
         """Recipe, ablation and epochs, and the settings that differ from the recipe's."""
@@ -86,6 +90,27 @@ class MipEditor(Method[MipEditorSettings]):
         from lmms_manu.methods.mip_editor.edit import check_model
 
         check_model(checkpoint, self.config)
+
+    def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
+        from lmms_manu.costs.demands import Demands, training
+
+        config = self.config
+        assert config.points is not None
+        assert config.path_width is not None
+        found = Demands()
+        if config.finds_paths:
+            seen = sizes.vision.layers if sizes.vision is not None else 0
+            # As many copies of a sample are in memory at once as there is room for.
+            times = samples.forget * config.points
+            found = Demands(paths=times * sizes.language.layers, pictured_paths=times * seen)
+        if not config.edits:
+            return found
+        settings = config.training(samples.forget, samples.retain)
+        tuned = training(sizes, settings, samples.forget, retain=True, reference=True)
+        if config.finds_paths and tuned.trained is not None:
+            # The chosen neurons are trained, and nothing else.
+            tuned = dataclasses.replace(tuned, trained=dataclasses.replace(tuned.trained, bytes=0))
+        return found.beside(tuned)
 
     def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
         from lmms_manu.methods.mip_editor.edit import edit

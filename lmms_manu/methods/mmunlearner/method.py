@@ -12,6 +12,8 @@ from lmms_manu.methods.trained.base import Trains
 from lmms_manu.models.settings import ModelSettings
 
 if TYPE_CHECKING:
+    from lmms_manu.costs.demands import Demands, SampleCounts
+    from lmms_manu.costs.sizes import ModelSizes
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
@@ -41,6 +43,11 @@ class MMUnlearner(Trains[MMUnlearnerSettings]):
 
         if is_text_only(model):
             raise SettingError(f"method={NAME} makes a model forget faces, and this one sees none: use another method.")
+
+    def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
+        # A gradient of all samples beforehand, and what each entry matters as a float32.
+        trained = super().demands(sizes, samples)
+        return dataclasses.replace(trained, backward=trained.backward + samples.all, kept=4 * sizes.language.multiplied)
 
     def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         from lmms_manu.measuring.rendered import digest_of_examples

@@ -16,6 +16,8 @@ from lmms_manu.models.settings import ModelSettings
 from lmms_manu.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
+    from lmms_manu.costs.demands import Demands, SampleCounts
+    from lmms_manu.costs.sizes import ModelSizes
     from lmms_manu.editing.changes import Change
     from lmms_manu.measuring.parts import Parts
     from lmms_manu.methods.data import UnlearningData
@@ -37,9 +39,13 @@ class Trains(Method[S]):
 
     label_fields: ClassVar[tuple[str, ...]] = ("recipe", "epochs")
     strength = "epochs"
+    strengths = (1, 2, 4)
 
     learnt: ClassVar[tuple[str, ...]] = ("forget",)
     """The sets that an epoch goes through; what is retained stands beside them."""
+
+    asks_reference: ClassVar[bool] = False
+    """Whether the loss needs what the model said before it was trained."""
 
     idea: ClassVar[str]
     """What the weights were trained for, with the citation."""
@@ -86,6 +92,12 @@ class Trains(Method[S]):
     def check_data(self, data: UnlearningData) -> None:
         super().check_data(data)
         check_samples(self.config, data, self.learnt)
+
+    def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
+        from lmms_manu.costs.demands import training
+
+        learn = sum(getattr(samples, name) for name in self.learnt)
+        return training(sizes, self.config, learn, retain=self.needs_retain(), reference=self.asks_reference)
 
     def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         """What is trained, and on what."""

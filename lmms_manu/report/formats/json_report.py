@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def _section(section: Section) -> dict[str, Any]:
 
 def _row(row: Row) -> dict[str, Any]:
     derived = {name: number_entry(cell) for name, cell in row.derived.items() if cell.value is not None}
-    return {
+    entry = {
         "name": row.name,
         "published": row.is_published,
         "baseline": row.is_baseline,
@@ -94,3 +95,7 @@ def _row(row: Row) -> dict[str, Any]:
         "derived": derived,
         "note": row.note,
     }
+    attacks = [dataclasses.asdict(outcome) for outcome in row.attacks]
+    tests = [{**dataclasses.asdict(cell), "test": cell.test and cell.test._asdict()} for cell in row.quality]
+    further = {"attacks": attacks, "forget_quality": tests}
+    return {**entry, **{name: own for name, own in further.items() if own}}

@@ -6,7 +6,11 @@ import itertools
 
 from lmms_manu.report.cells import Report
 from lmms_manu.report.formats.numbers import DASH
-from lmms_manu.report.formats.tables import Entry, Head, Table, tables_of
+from lmms_manu.report.formats.table import Entry, Head, Table
+from lmms_manu.report.formats.tables import reading_notes, tables_of
+
+_FIT_A_COLUMN = 7
+_RANKS = "Best bold, second underlined."
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -30,17 +34,25 @@ _SPECIAL = {
 
 def render(report: Report) -> str:
     """Every table of the report, to be included with `\\input`; needs the packages booktabs and graphicx."""
-    tables = [render_table(table) for section in report.sections for table in tables_of(section)]
+    notes = " ".join([*reading_notes(report), _RANKS])
+    tables = [render_table(table, notes) for section in report.sections for table in tables_of(section)]
     return "\n\n".join(["% \\usepackage{booktabs,graphicx}", *tables]) + "\n"
 
 
-def render_table(table: Table) -> str:
-    """One `table*` environment; best bold, second underlined."""
+def render_table(table: Table, notes: str = "") -> str:
+    """One environment as wide as a column, or as both where there are many columns; best bold, second underlined.
+
+    Args:
+        table: the table.
+        notes: how to read its numbers, for the caption.
+    """
+    star, width = ("", r"\columnwidth") if len(table.heads) <= _FIT_A_COLUMN else ("*", r"\textwidth")
+    caption = " ".join(filter(None, [f"{table.title}.", table.caption, notes]))
     lines = [
-        r"\begin{table*}[t]",
+        rf"\begin{{table{star}}}[t]",
         r"\centering\small",
-        rf"\caption{{{escape(table.title)}}}",
-        r"\resizebox{\textwidth}{!}{%",
+        rf"\caption{{{escape(caption)}}}",
+        rf"\resizebox{{{width}}}{{!}}{{%",
         rf"\begin{{tabular}}{{l{'r' * len(table.heads)}}}",
         r"\toprule",
         *_heads(table.heads),
@@ -52,7 +64,7 @@ def render_table(table: Table) -> str:
             lines.append(r"\midrule")
             was_published = True
         lines.append(" & ".join([escape(line.name), *map(_entry, line.entries)]) + r" \\")
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table*}"])
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", rf"\end{{table{star}}}"])
 
 
 def escape(text: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from lmms_manu.report.cells import Report
-from lmms_manu.report.formats.tables import Entry, Head, Table, notes_of, tables_of
+from lmms_manu.report.formats.table import Entry, Head, Table
+from lmms_manu.report.formats.tables import notes_of, reading_notes, tables_of
 
 
 def render(report: Report) -> str:
     """The whole report: tables of every section, then the notes."""
-    parts = ["# Unlearning report"]
-    if report.baseline:
-        parts.append(f"Changes are against {escape(report.baseline)}; brackets hold 95 % intervals, drawn over people.")
+    parts = ["# Unlearning report", " ".join(map(escape, reading_notes(report)))]
     for section in report.sections:
         parts += [render_table(table) for table in tables_of(section)]
     notes = notes_of(report)

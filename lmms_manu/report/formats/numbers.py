@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from lmms_manu.benchmarks.base import Metric
 from lmms_manu.report.cells import Cell
 
@@ -41,6 +43,28 @@ def spread_text(cell: Cell, digits: int) -> str:
     return f"{plain(cell.spread[0], digits)} to {plain(cell.spread[1], digits)}"
 
 
+def on_scale(cell: Cell, metric: Metric) -> Cell:
+    """A cell as people read it: shares of 1, such as ROUGE-L, on the scale from 0 to 100 of all other shares.
+
+    Files for programs and gates keep the unit of the metric.
+    """
+    if metric.maximum != 1:
+        return cell
+    value, change = (None if number is None else 100 * number for number in (cell.value, cell.change))
+    interval, spread, changed = (
+        None if bounds is None else (100 * bounds[0], 100 * bounds[1])
+        for bounds in (cell.interval, cell.spread, cell.change_interval)
+    )
+    return dataclasses.replace(
+        cell, value=value, change=change, interval=interval, spread=spread, change_interval=changed
+    )
+
+
+def value_digits(metric: Metric) -> int:
+    """Decimals of a value as people read it."""
+    return max(metric.digits - 2, 1) if metric.maximum == 1 else metric.digits
+
+
 def change_digits(metric: Metric) -> int:
-    """Decimals of changes and intervals: one less than of the value, which is more than their precision."""
-    return max(metric.digits - 1, 1) if metric.unit == "%" else metric.digits
+    """Decimals of changes and intervals: of percent one less than of the value, which is more than their precision."""
+    return metric.digits if metric.maximum != 1 and metric.unit != "%" else max(value_digits(metric) - 1, 1)

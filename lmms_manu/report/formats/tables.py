@@ -8,100 +8,45 @@ from collections.abc import Callable, Sequence
 from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Report, Row, Section
 from lmms_manu.report.derived import derived_of
+from lmms_manu.report.formats.attack_tables import attacks
 from lmms_manu.report.formats.numbers import (
     DASH,
     change_digits,
     change_text,
     interval_text,
+    on_scale,
     plain,
     spread_text,
+    value_digits,
     value_text,
 )
+from lmms_manu.report.formats.quality_tables import forget_quality
+from lmms_manu.report.formats.table import Entry, Head, Line, Table
 from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, Derived, quality_columns
 from lmms_manu.report.verdict import beyond_control, shown_rows
 
 VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """One cell of a table.
-
-    Args:
-        text: the value, or a dash.
-        change: the change against the baseline, such as `−15.5`; empty without one.
-        interval: its interval, such as `[−20.1, −10.9]`, or the range of a mean over seeds; empty without one.
-        rank: 1 for the best of its column, 2 for the second, 0 for the others.
-        note: a word on what is missing or to bear in mind.
-        number: the value to sort by.
-        source: the column and view that it came from, None where there is none.
-        is_mute: whether its column cannot tell forgetting from not knowing.
-    """
-
-    text: str
-    change: str = ""
-    interval: str = ""
-    rank: int = 0
-    note: str = ""
-    number: float | None = None
-    source: tuple[str, str] | None = None
-    is_mute: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Head:
-    """A column's heading: `group` spans neighbours of the same group."""
-
-    label: str
-    group: str = ""
-    arrow: str = ""
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-    """A row of a table; `has_questions` if its numbers come from a run's own questions, `is_reference` for gold and
-    controls."""
-
-    name: str
-    entries: tuple[Entry, ...]
-    is_published: bool = False
-    is_baseline: bool = False
-    has_questions: bool = False
-    note: str = ""
-    is_reference: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """A table: `title`, headings of all columns but the first, which names the row, and the rows."""
-
-    title: str
-    heads: tuple[Head, ...]
-    lines: tuple[Line, ...]
-    caption: str = ""
-
-
-def overview(section: Section, view: str = MEAN, *, with_changes: bool = False) -> Table:
-    """The paper's form: methods down, splits and metrics across; values only, unless `with_changes`."""
-    columns = _measured(section) if with_changes else section.columns
-    heads = tuple(Head(column.metric.label, column.title, column.arrow) for column in columns)
-    entry = _full if with_changes else _value
-    lines = _lines(section, lambda row: [entry(column, row.cell(column, view), view) for column in columns])
+def overview(section: Section, view: str = MEAN) -> Table:
+    """The paper's form: methods down, splits and metrics across; values only."""
+    heads = tuple(Head(column.metric.label, column.title, column.arrow) for column in section.columns)
+    lines = _lines(section, lambda row: [_value(column, row.cell(column, view), view) for column in section.columns])
     return Table(f"{section.title}, {VIEW_TITLES[view]}", heads, lines)
 
 
-def _measured(section: Section) -> tuple[Column, ...]:
-    """The columns in which some row has a number."""
-    return tuple(
+def changes(section: Section, split: str, view: str = MEAN) -> Table | None:
+    """One split: values, their change against the baseline, and its 95 % interval; None where nothing was measured.
+
+    A metric that no run has in this view has no column.
+    """
+    columns = [
         column
-        for column in section.columns
-        if any(row.cell(column, view).value is not None for row in section.rows for view in VIEWS)
-    )
-
-
-def changes(section: Section, split: str, view: str = MEAN) -> Table:
-    """One split: values, their change against the baseline, and its 95 % interval."""
-    columns = section.columns_of(split)
+        for column in section.columns_of(split)
+        if any(row.cell(column, view).value is not None for row in section.rows)
+    ]
+    if not columns:
+        return None
     heads = tuple(Head(column.metric.label, arrow=column.arrow) for column in columns)
     lines = _lines(section, lambda row: [_full(column, row.cell(column, view), view) for column in columns])
     title = f"{section.title}, {columns[0].title.lower()}"
@@ -118,16 +63,17 @@ def validity(section: Section) -> Table | None:
         verdict = evidence.verdicts.get((column.name, view))
         if verdict is None or not column.is_forgotten:
             continue
-        before = section.baseline.cell(column, view)
-        after = evidence.cells.get((column.name, view), NOT_MEASURED)
-        digits = change_digits(column.metric)
+        before = on_scale(section.baseline.cell(column, view), column.metric)
+        after = on_scale(evidence.cells.get((column.name, view), NOT_MEASURED), column.metric)
+        between = on_scale(Cell(verdict.difference, verdict.interval), column.metric)
+        digits, change = value_digits(column.metric), change_digits(column.metric)
         entries = (
-            Entry(value_text(before, column.metric.digits), number=before.value, is_mute=not verdict.tells),
-            Entry(value_text(after, column.metric.digits), number=after.value, is_mute=not verdict.tells),
+            Entry(value_text(before, digits), number=before.value, is_mute=not verdict.tells),
+            Entry(value_text(after, digits), number=after.value, is_mute=not verdict.tells),
             Entry(
-                DASH if verdict.difference is None else plain(verdict.difference, digits, sign=True),
-                interval=interval_text(verdict.interval, digits, sign=True),
-                number=verdict.difference,
+                DASH if between.value is None else plain(between.value, change, sign=True),
+                interval=interval_text(between.interval, change, sign=True),
+                number=between.value,
                 is_mute=not verdict.tells,
             ),
             Entry("tells" if verdict.tells else verdict.reason, is_mute=not verdict.tells),
@@ -149,7 +95,7 @@ def main_numbers(section: Section) -> Table | None:
     known = [
         entry
         for entry in derived_of(section.benchmark)
-        if _is_main(entry) and any(row.derived[entry.name].value is not None for row in rows)
+        if _is_main(entry) and any(_says(entry, row.derived[entry.name]) for row in rows)
     ]
     if not known:
         return None
@@ -169,6 +115,11 @@ def main_numbers(section: Section) -> Table | None:
     )
     heads += (Head("Beyond its control"),) if has_controls else ()
     return Table(f"{section.title}: percent of the way, and points of 100 lost", heads, lines)
+
+
+def _says(entry: Derived, cell: Cell) -> bool:
+    """Whether a number was measured and has something to say: that there is no damage anywhere takes no column."""
+    return cell.value is not None and (entry.name != "damage" or cell.value != 0)
 
 
 def _is_main(entry: Derived) -> bool:
@@ -207,16 +158,33 @@ def quality(section: Section) -> Table | None:
 
 
 def tables_of(section: Section) -> list[Table]:
-    """Every table of a section: overviews, splits with changes, derived numbers, unusable answers."""
+    """Every table of a section: main numbers, attacks, overviews, splits with changes, the rest."""
     views = VIEWS if section.splits else (MEAN,)
     splits = [*section.splits, *([UTILITY] if section.columns_of(UTILITY) else [])]
-    found = [table for table in (main_numbers(section), validity(section)) if table is not None]
+    found = [table for table in (main_numbers(section), attacks(section), validity(section)) if table is not None]
     found += [overview(section, view) for view in views]
+    each: list[Table | None] = []
     if section.baseline is not None:
-        found += [
-            changes(section, split, view) for split in splits for view in (VIEWS if split != UTILITY else (MEAN,))
-        ]
-    return found + [table for table in (derived(section), quality(section)) if table is not None]
+        each = [changes(section, split, view) for split in splits for view in (VIEWS if split != UTILITY else (MEAN,))]
+    each += [derived(section), forget_quality(section), quality(section)]
+    return found + [table for table in each if table is not None]
+
+
+def reading_notes(report: Report) -> list[str]:
+    """How the numbers of a report are to be read: their scale, what changes and brackets are."""
+    measured = {
+        column.metric
+        for section in report.sections
+        for column in section.columns
+        if any(row.cell(column, view).value is not None for row in section.rows for view in VIEWS)
+    }
+    others = {f"{metric.label} goes up to {metric.maximum:g}" for metric in measured if metric.maximum not in (1, 100)}
+    found = ["; ".join(["Scores are percent of the highest that there is", *sorted(others)]) + "."]
+    if report.baseline:
+        found.append(f"Changes are against {report.baseline}; brackets hold 95 % intervals, drawn over people.")
+    if any(row.members for section in report.sections for row in section.rows):
+        found.append("Of means over seeds, a to b are the lowest and the highest.")
+    return found
 
 
 def notes_of(report: Report) -> list[str]:
@@ -268,8 +236,9 @@ def _heard(entry: Entry, section: Section) -> Entry:
 
 
 def _value(column: Column, cell: Cell, view: str) -> Entry:
+    cell = on_scale(cell, column.metric)
     return Entry(
-        text=value_text(cell, column.metric.digits),
+        text=value_text(cell, value_digits(column.metric)),
         rank=cell.rank,
         note=cell.note,
         number=cell.value,
@@ -278,10 +247,11 @@ def _value(column: Column, cell: Cell, view: str) -> Entry:
 
 
 def _full(column: Column, cell: Cell, view: str) -> Entry:
-    digits = change_digits(column.metric)
+    shown = _value(column, cell, view)
+    cell, digits = on_scale(cell, column.metric), change_digits(column.metric)
     bounds = cell.interval if cell.change is None else cell.change_interval
     return dataclasses.replace(
-        _value(column, cell, view),
+        shown,
         change=change_text(cell, digits),
         interval=spread_text(cell, digits) or interval_text(bounds, digits, sign=cell.change is not None),
     )

@@ -11,15 +11,17 @@ from rich.text import Text
 
 from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.report.cells import Report, Section
+from lmms_manu.report.formats.attack_tables import attacks
+from lmms_manu.report.formats.quality_tables import forget_quality
+from lmms_manu.report.formats.table import Entry, Table
 from lmms_manu.report.formats.tables import (
-    Entry,
-    Table,
     changes,
     derived,
     main_numbers,
     notes_of,
     overview,
     quality,
+    reading_notes,
     validity,
 )
 from lmms_manu.report.metrics import MEAN, UTILITY
@@ -36,8 +38,8 @@ def show(report: Report, console: Console) -> None:
             console.print(Text(f"{section.title}: {sentence}", style="bold"))
         for table in _tables(section):
             show_table(table, console)
-    if report.baseline:
-        console.print(Text(f"Changes are against {report.baseline}; brackets hold 95 % intervals, drawn over people."))
+    for note in reading_notes(report):
+        console.print(Text(note))
     for note in notes_of(report):
         console.print(Text(f"note: {note}", style="yellow"))
 
@@ -57,12 +59,12 @@ def show_table(table: Table, console: Console) -> None:
 
 
 def _tables(section: Section) -> list[Table]:
-    if section.baseline is None:
-        splits = [overview(section)]
-    else:
+    splits: list[Table | None] = [overview(section)]
+    if section.baseline is not None:
         splits = [changes(section, split, view) for split in section.splits for view in _views(section, split)]
         splits += [changes(section, UTILITY)] if section.columns_of(UTILITY) else []
-    ordered = (main_numbers(section), *splits, derived(section), validity(section), quality(section))
+    ordered = (main_numbers(section), attacks(section), *splits, derived(section), forget_quality(section))
+    ordered += (validity(section), quality(section))
     return [table for table in ordered if table is not None]
 
 

@@ -15,6 +15,8 @@ from lmms_manu.report.results_file import finite
 from lmms_manu.yaml_files import read_yaml
 
 VERSION = 1
+LARGEST_COST = "largest_cost"
+"""The points lost on the split that is to be kept and lost the most: what a budget is about."""
 
 BOUNDS = {
     "at_least": "the value is at least this",
@@ -24,13 +26,13 @@ BOUNDS = {
     "percent_of_baseline_at_least": "the value is at least this share of the baseline's, in percent",
     "percent_of_baseline_at_most": "the value is at most this share of the baseline's, in percent",
 }
-_TOP = ("version", "baseline", "gold", "runs", "conditions")
+_TOP = ("version", "baseline", "gold", "runs", "budget", "conditions")
 _KEYS = ("name", "metric", "modality", "runs", "benchmark", "forget_ratio", "interval", *BOUNDS)
 
 
 def metrics() -> tuple[str, ...]:
     """What a condition may be about: columns, derived numbers, and counts of unusable answers on every split."""
-    return (*columns_by_name(), *derived_by_name(), *_everywhere())
+    return (*columns_by_name(), *derived_by_name(), LARGEST_COST, *_everywhere())
 
 
 def _everywhere() -> tuple[str, ...]:
@@ -67,6 +69,8 @@ class Condition:
         """Whether it has to hold for the people of a benchmark and ratio."""
         if self.benchmark not in (None, benchmark) or self.forget_ratio not in (None, forget_ratio):
             return False
+        if self.metric == LARGEST_COST:
+            return bool(derived_of(benchmark))
         if self.is_derived:
             return self.metric in {derived.name for derived in derived_of(benchmark)}
         return any(columns_by_name()[name].benchmark in ("", benchmark) for name in self.columns)
@@ -74,7 +78,7 @@ class Condition:
     @property
     def is_derived(self) -> bool:
         """Whether it is about a number that is relative to the baseline already."""
-        return self.metric in derived_by_name()
+        return self.metric in derived_by_name() or self.metric == LARGEST_COST
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -119,8 +123,13 @@ def parse_config(content: Any, source: str) -> GateConfig:
         raise SettingError(f"{source}: `conditions` has to be a list of at least one condition.")
     runs = _names(content.get("runs"), f"{source}: runs")
     baseline, gold = content.get("baseline"), content.get("gold")
-    conditions = tuple(_condition(entry, f"{source}, condition {n}", runs) for n, entry in enumerate(entries, 1))
-    return GateConfig(conditions, None if baseline is None else str(baseline), None if gold is None else str(gold))
+    conditions = [_condition(entry, f"{source}, condition {n}", runs) for n, entry in enumerate(entries, 1)]
+    if "budget" in content:
+        within = {"name": "within the budget", "metric": LARGEST_COST, "at_most": content["budget"]}
+        conditions.insert(0, _condition(within, f"{source}, budget", runs))
+    return GateConfig(
+        tuple(conditions), None if baseline is None else str(baseline), None if gold is None else str(gold)
+    )
 
 
 def _condition(entry: Any, where: str, runs: tuple[str, ...] | None) -> Condition:
@@ -135,7 +144,7 @@ def _condition(entry: Any, where: str, runs: tuple[str, ...] | None) -> Conditio
         given = " and ".join(bounds) or "none"
         raise SettingError(f"{where}: needs exactly one of {', '.join(BOUNDS)}; it has {given}.")
     bound = bounds[0]
-    if metric in derived_by_name() and bound not in ("at_least", "at_most"):
+    if metric in (*derived_by_name(), LARGEST_COST) and bound not in ("at_least", "at_most"):
         raise SettingError(f"{where}: {metric} is relative to the baseline already: use at_least or at_most.")
     limit = entry[bound]
     if isinstance(limit, bool) or not isinstance(limit, (int, float)) or finite(limit) is None:
@@ -170,7 +179,7 @@ def _views(given: Any, metric: str, where: str) -> tuple[str, ...]:
         if view not in VIEWS:
             raise _unknown(where, "modality", view, VIEWS)
     column = columns_by_name().get(metric)
-    has_modalities = metric not in derived_by_name() and (column is None or not column.task)
+    has_modalities = metric not in (*derived_by_name(), LARGEST_COST) and (column is None or not column.task)
     if not has_modalities and views != (MEAN,):
         raise SettingError(f"{where}: {metric} has no modalities: leave out `modality`.")
     return views

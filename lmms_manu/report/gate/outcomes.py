@@ -11,8 +11,9 @@ from lmms_manu.benchmarks.registry import find_task
 from lmms_manu.errors import SettingError, nearest
 from lmms_manu.evidence.bootstrap import interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Report, Row, Section
-from lmms_manu.report.gate.config import Condition
+from lmms_manu.report.gate.config import LARGEST_COST, Condition
 from lmms_manu.report.metrics import columns_by_name
+from lmms_manu.report.verdict import largest_cost
 
 _NO_BASELINE = "there is no baseline: name one with --baseline or `baseline:`"
 
@@ -95,12 +96,16 @@ def _columns(condition: Condition, row: Row, section: Section) -> list[str]:
 
 
 def _outcome(condition: Condition, section: Section, row: Row, column: str, view: str) -> Outcome:
-    cell = row.derived.get(column, NOT_MEASURED) if condition.is_derived else row.cell(column, view)
+    cell = _derived(row, column) if condition.is_derived else row.cell(column, view)
     value, bounds, reason = _reading(condition, section, cell, column, view)
     if value is not None:
         has_interval = bounds is not None or not condition.interval
         reason = _shortfall(condition, value, bounds) if has_interval else _no_interval(cell)
     return Outcome(condition, row.name, section.forget_ratio, column, view, not reason, value, bounds, reason)
+
+
+def _derived(row: Row, name: str) -> Cell:
+    return largest_cost(row) if name == LARGEST_COST else row.derived.get(name, NOT_MEASURED)
 
 
 def _reading(

@@ -15,19 +15,21 @@ from typing import Any
 from lmms_manu._version import __version__
 from lmms_manu.errors import ManuError
 from lmms_manu.report.cells import Report, Section
+from lmms_manu.report.formats.attack_tables import attacks
 from lmms_manu.report.formats.numbers import plain
+from lmms_manu.report.formats.quality_tables import forget_quality
+from lmms_manu.report.formats.table import Head, Table
 from lmms_manu.report.formats.tables import (
     VIEW_TITLES,
-    Head,
-    Table,
+    changes,
     derived,
     main_numbers,
     notes_of,
-    overview,
     quality,
+    reading_notes,
     validity,
 )
-from lmms_manu.report.metrics import MEAN, VIEWS
+from lmms_manu.report.metrics import UTILITY, VIEWS
 from lmms_manu.report.page.question_data import pictures_of, selection_id, selections, task_data
 from lmms_manu.report.page.thumbnails import thumbnails
 from lmms_manu.report.runs import versions_of
@@ -39,8 +41,7 @@ try:
     import vl_convert
     from markupsafe import Markup
 
-    from lmms_manu.report.page.charts import Plot
-    from lmms_manu.report.page.frontier import frontiers
+    from lmms_manu.report.page.frontier import frontier
     from lmms_manu.report.page.plots import charts_of, plots_of
     from lmms_manu.report.page.trainings import trainings_of
 except ImportError as error:  # the optional dependencies
@@ -74,17 +75,13 @@ def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
                 "metric": entry.metric,
                 "tasks": entry.tasks,
                 "isRightOrWrong": entry.is_right_or_wrong,
+                "factor": entry.factor,
             }
             for entry in chosen
         ],
         "plots": {
-            **{plot.id: plot.specification for entry in sections for plot in entry["plots"]},
-            **{
-                f"{plot.id}{ending}": plot.specification
-                for entry in sections
-                for ending, plot in entry["frontiers"].items()
-            },
-            **{plot.id: plot.specification for plot in trainings},
+            plot.id: [{"width": width, "specification": drawing} for width, drawing in sorted(plot.drawings.items())]
+            for plot in (*trainings, *(plot for entry in sections for plot in entry["drawn"]))
         },
     }
     data = {f"task-{task}": _json(task_data(task, report.runs)) for task in tasks}
@@ -100,6 +97,7 @@ def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
         sections=sections,
         trainings=trainings,
         notes=notes_of(report),
+        reading=reading_notes(report),
         selections=chosen,
         view_titles=VIEW_TITLES,
         versions_of=versions_of,
@@ -112,19 +110,26 @@ def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
 
 
 def _section(section: Section, linked: set[str]) -> dict[str, Any]:
-    views = VIEWS if section.splits else (MEAN,)
-    plots: list[Plot] = plots_of(section)
+    views = VIEWS if section.splits else ()
+    tables = {view: [changes(section, split, view) for split in section.splits] for view in views}
+    large = frontier(section, charts_of(section))
+    plots = plots_of(section)
+    utility = changes(section, UTILITY)
     return {
         "key": section.key,
         "title": section.title,
-        "tables": {view: _linked(overview(section, view, with_changes=True), section, linked) for view in views},
+        "tables": {view: [_linked(one, section, linked) for one in found if one] for view, found in tables.items()},
+        "utility": utility and _linked(utility, section, linked),
         "verdict": verdict(section),
-        "frontiers": frontiers(section, charts_of(section)),
+        "frontier": large,
         "main": main_numbers(section),
         "validity": validity(section),
+        "attacks": attacks(section),
+        "forget_quality": forget_quality(section),
         "derived": derived(section),
         "quality": quality(section),
         "plots": plots,
+        "drawn": [plot for plot in (large, *plots) if plot],
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import altair
@@ -15,6 +15,10 @@ _COLOURS: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E
 _COLOURS += ("#882255", "#117733", "#AA4499", "#44AA99", "#997700", "#6699CC")
 _GREY = "#808080"
 _HEIGHT = 240
+FITTING = 0
+"""The width of a drawing that takes the width of its place."""
+_WIDE, _MIDDLE, _NARROW = 1140.0, 640.0, 320.0
+_NAME_LETTER, _NAME_LETTERS = 6.2, 34
 
 Record = dict[str, Any]
 
@@ -26,16 +30,17 @@ class Plot:
     Args:
         id: of its place on the page.
         title: what it shows, for headings and screen readers.
-        specification: of Vega-Lite.
+        drawings: specifications of Vega-Lite by the width that they are made for, `FITTING` for one that takes the
+            width of its place.
         records: its numbers, for the table below it.
-        note: what is said in its place where there is nothing to see.
+        caption: what a reader has to know: what is good, what the lines are.
     """
 
     id: str
     title: str
-    specification: dict[str, Any]
+    drawings: Mapping[int, dict[str, Any]]
     records: tuple[Record, ...]
-    note: str = ""
+    caption: str = ""
 
 
 class Charts:
@@ -47,35 +52,53 @@ class Charts:
     """
 
     def __init__(self, names: Sequence[str], grey: Collection[str] = ()) -> None:
-        self._names = list(names)
+        self._names = list(dict.fromkeys(names))
         self._grey = frozenset(grey)
 
-    def dots(self, title: str, records: Sequence[Record], axis: str) -> Plot | None:
-        """Dots with intervals on one axis: a row for each `metric` and `run`, a shape for each `modality`."""
+    def levels(self, title: str, records: Sequence[Record], caption: str) -> Plot | None:
+        """A panel for each `metric`, in which each `run` has a line with its dots: a shape for each `modality`."""
         if not records:
             return None
+        panels, runs = len(_values("metric", records)), _values("run", records)
+        room = _NAME_LETTER * min(max(map(len, runs)), _NAME_LETTERS) + 20
+        wide = max(110.0, (_WIDE - room) / panels - 24)
+        drawings = {
+            int(_WIDE): self._panels(title, records, wide, panels),
+            int(_MIDDLE): self._panels(title, records, (_MIDDLE - room) / 2 - 24, 2),
+            int(_NARROW): self._panels(title, records, _NARROW - min(room, 120.0), 1),
+        }
+        return Plot("", title, drawings, tuple(records), caption)
+
+    def _panels(self, title: str, records: Sequence[Record], width: float, columns: int) -> dict[str, Any]:
         domain = ["with the picture", "text only"]
         shape = altair.Shape(
             "modality:N",
             legend=altair.Legend(orient="bottom", title=None),
             scale=altair.Scale(domain=domain, range=["circle", "diamond"]),
         )
-        step = 14 if len(_values("run", records)) < 12 else 9
-        base = altair.Chart(_data(records)).encode(
-            y=altair.Y("metric:N", title=None, sort=None),
-            yOffset=altair.YOffset("run:N", sort=None),
-            color=self._colour("run", records),
+        labels = altair.Axis(labelLimit=120 if columns == 1 else int(_NAME_LETTER * _NAME_LETTERS), ticks=False)
+        base = altair.Chart().encode(
+            y=altair.Y("run:N", title=None, sort=_values("run", records), axis=labels, scale=altair.Scale(padding=0.2)),
+            yOffset=altair.YOffset("modality:N", sort=domain),
+            color=self._colour("run", records).legend(None),
         )
-        rules = base.mark_rule(strokeWidth=2, opacity=0.45).encode(
-            x=altair.X("low:Q", title=axis, scale=altair.Scale(zero=False)), x2="high:Q"
+        scale = altair.Scale(zero=False)
+        x = altair.X("value:Q", title=None, scale=scale, axis=altair.Axis(tickCount=4))
+        rules = base.mark_rule(strokeWidth=1.5, opacity=0.45).encode(x=altair.X("low:Q", scale=scale), x2="high:Q")
+        points = base.mark_point(size=45, filled=True, opacity=1).encode(
+            x=x, shape=shape, tooltip=_tooltips(["run", "metric", "modality"], records)
         )
-        points = base.mark_point(size=55, filled=True, opacity=1).encode(
-            x=altair.X("value:Q", title=axis), shape=shape, tooltip=_tooltips(["run", "metric", "modality"], records)
+        has_intervals = any(record["low"] is not None for record in records)
+        layer = altair.layer(*([rules] if has_intervals else []), points).properties(width=width, height=altair.Step(9))
+        head = altair.Header(title=None, labelFontWeight="bold", labelFontSize=12)
+        chart = layer.facet(
+            facet=altair.Facet("metric:N", sort=_values("metric", records), header=head),
+            columns=columns,
+            data=_data(records),
+            spacing={"column": 18, "row": 14},
         )
-        plot = _plot(title, altair.layer(rules, points), records)
-        # As high as its rows: Vega complains about a height by steps beside a width that fits its place.
-        plot.specification["height"] = step * (len(_values("run", records)) + 1) * len(_values("metric", records))
-        return plot
+        drawn: dict[str, Any] = chart.properties(description=title).to_dict(validate=False)
+        return drawn
 
     def points(self, title: str, records: Sequence[Record], x: tuple[str, str], y: tuple[str, str]) -> Plot | None:
         """Points, one for each `run`, with a shape for each `source`; `x` and `y` are fields and their titles."""
@@ -169,4 +192,4 @@ def _tooltips(names: Sequence[str], records: Sequence[Record]) -> list[altair.To
 
 def _plot(title: str, chart: Any, records: Sequence[Record]) -> Plot:
     shown = chart.properties(width="container", height=_HEIGHT, description=title)
-    return Plot("", title, shown.to_dict(validate=False), tuple(records))
+    return Plot("", title, {FITTING: shown.to_dict(validate=False)}, tuple(records))

@@ -2,79 +2,43 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import altair
 
 from lmms_manu.report.cells import NOT_MEASURED, Row, Section
 from lmms_manu.report.page.charts import Charts, Plot, Record
+from lmms_manu.report.page.placing import LINE, Box, Point, Segment, leader_end, place_names, text_width
+from lmms_manu.report.short_names import shortened
 from lmms_manu.report.verdict import BUDGET, COST, SHARE, shown_rows
 
-NARROW = "-narrow"
-"""What the drawing for phones has at the end of its place's name."""
-_WIDTHS = {"": 1050.0, NARROW: 270.0}
-_HEIGHT = 340.0
-"""The size for which names are placed, in pixels."""
-_LETTER, _LINE = 6.8, 15.0
-_PLACES = tuple((side, up) for up in (-11, 12, -25, 26, -39, 40, -53, 54) for side in ("right", "left"))
+_SIZES = ((1060.0, 380.0), (620.0, 420.0), (290.0, 520.0))
+"""Width and height of the drawings for wide, middle and narrow screens: names are placed for a size."""
+_LONGEST = 0.42
+"""The part of the width that a name may take."""
+_CORNER = "forgets much, costs little"
 _CONTROL, _GOLD, _RUN = "control", "gold", "run"
+_CAPTION = (
+    "Up is more forgotten, left is less lost: good is the upper left corner. Lines are 95 % intervals over people, of "
+    "means over seeds the lowest and the highest. Circles are runs, diamonds vanilla and gold, triangles controls."
+)
 
 
-def frontiers(section: Section, charts: Charts) -> dict[str, Plot]:
-    """The plot for wide and for narrow screens, by the end of its name; empty where nothing was measured."""
-    drawn = {ending: _frontier(section, charts, width) for ending, width in _WIDTHS.items()}
-    return {ending: plot for ending, plot in drawn.items() if plot is not None}
+def frontier(section: Section, charts: Charts) -> Plot | None:
+    """Share forgotten over retain cost, with vanilla and gold; None where no run has both.
 
-
-def _frontier(section: Section, charts: Charts, width: float) -> Plot | None:
-    """Share forgotten over retain cost, with vanilla and gold; None where neither was measured."""
-    records = list(_records(section))
+    Args:
+        section: the section.
+        charts: of its short names.
+    """
+    records = list(_records(shortened(section)))
     if not any(record["kind"] == _RUN for record in records):
         return None
-    costs = [record[name] for record in records for name in ("cost", "cost high") if record[name] is not None]
-    shares = [record[name] for record in records for name in ("share", "share low") if record[name] is not None]
-    x_range = (min(-2.0, *costs), max(BUDGET + 3, *costs) * 1.04)
-    y_range = (max(min(-5.0, *shares), -60.0), 108.0)
-    for record, (side, up) in zip(records, _placed(records, x_range, y_range, width), strict=True):
-        record["place"] = f"{side} {up}"
-    x_scale = altair.Scale(domain=x_range, nice=False)
-    x = altair.X("cost:Q", title="points lost on the retain set", axis=altair.Axis(tickCount=8), scale=x_scale)
+    title = f"{section.title}: what was forgotten, and what it cost"
     goal = "guessing" if section.evidence and not section.evidence.is_gold else "gold"
-    y_scale = altair.Scale(domain=y_range, nice=False, clamp=True)
-    y = altair.Y("share:Q", title=f"% of the way to {goal}", axis=altair.Axis(tickCount=6), scale=y_scale)
-    data = altair.Data(values=records)
-    base = altair.Chart(data).encode(x=x, y=y, color=charts.colour("run"))
-    layers: list[Any] = [
-        _corner(x_range, y_range),
-        base.mark_rule(opacity=0.5, clip=True).encode(x=altair.X("cost low:Q"), x2="cost high:Q"),
-        base.mark_rule(opacity=0.5, clip=True).encode(y=altair.Y("share low:Q"), y2="share high:Q"),
-        base.mark_point(size=110, filled=True, opacity=1).encode(
-            shape=altair.Shape(
-                "kind:N",
-                legend=None,
-                scale=altair.Scale(domain=[_RUN, _GOLD, _CONTROL], range=["circle", "diamond", "triangle-up"]),
-            ),
-            tooltip=[altair.Tooltip("run:N")]
-            + [altair.Tooltip(f"{name}:Q", format=".1f", title=title) for name, title in _TITLES.items()],
-        ),
-    ]
-    for place in dict.fromkeys(record["place"] for record in records):
-        side, up = place.split()
-        is_right = side == "right"
-        names = base.mark_text(align="left" if is_right else "right", dx=9 if is_right else -9, dy=int(up), fontSize=12)
-        layers.append(names.transform_filter(f"datum.place === '{place}'").encode(text="run:N"))
-    chart = altair.layer(*layers).properties(width="container", height=_HEIGHT, description=_title(section))
-    shown = tuple({name: value for name, value in record.items() if name != "place"} for record in records)
-    return Plot(f"frontier-{section.key}", _title(section), chart.to_dict(validate=False), shown)
-
-
-_TITLES = {"share": "% of the way", "cost": "points lost"}
-
-
-def _title(section: Section) -> str:
-    return f"{section.title}: what was forgotten, and what it cost"
+    drawings = {int(size[0]) + 60: _drawing(records, charts, title, goal, size) for size in _SIZES}
+    return Plot(f"frontier-{section.key}", title, drawings, tuple(records), _CAPTION)
 
 
 def _records(section: Section) -> Iterator[Record]:
@@ -95,51 +59,89 @@ def _record(row: Row, kind: str, share: float, cost: float) -> Record:
     return {"run": row.name, "kind": kind, "share": share, "cost": cost, **ends}
 
 
-def _corner(x_range: tuple[float, float], y_range: tuple[float, float]) -> Any:
+def _drawing(
+    records: Sequence[Record], charts: Charts, title: str, goal: str, size: tuple[float, float]
+) -> dict[str, Any]:
+    costs = [record[name] for record in records for name in ("cost", "cost low", "cost high") if record[name]]
+    shares = [record[name] for record in records for name in ("share", "share low") if record[name]]
+    span = max(BUDGET + 3, *costs) - min(0.0, *costs)
+    x_range = (min(0.0, *costs) - 0.04 * span, max(BUDGET + 3, *costs) + 0.04 * span)
+    y_range = (max(min(0.0, *shares), -60.0) - 10.0, 110.0)
+    x_scale = altair.Scale(domain=x_range, nice=False)
+    x = altair.X("cost:Q", title="points lost on the retain set", scale=x_scale, axis=altair.Axis(tickCount=6))
+    y_scale = altair.Scale(domain=y_range, nice=False, clamp=True)
+    y = altair.Y("share:Q", title=f"% of the way to {goal}", scale=y_scale, axis=altair.Axis(tickCount=6))
+    base = altair.Chart(altair.Data(values=_with_places(records, x_range, y_range, size)))
+    points = base.encode(x=x, y=y, color=charts.colour("run"))
+    tooltips = [altair.Tooltip(f"{name}:Q", format=".1f", title=title) for name, title in _TITLES.items()]
+    shapes = altair.Scale(domain=[_RUN, _GOLD, _CONTROL], range=["circle", "diamond", "triangle-up"])
+    leaders = base.mark_rule(strokeWidth=0.7, opacity=0.7, x2Offset=_of("leader x"), y2Offset=_of("leader y"))
+    names = base.encode(x=x, y=y).mark_text(baseline="middle", fontSize=12, dx=_of("name x"), dy=_of("name y"))
+    chart = altair.layer(
+        _corner(x_range, y_range),
+        points.mark_rule(opacity=0.45, clip=True).encode(x=altair.X("cost low:Q"), x2="cost high:Q"),
+        points.mark_rule(opacity=0.45, clip=True).encode(y=altair.Y("share low:Q"), y2="share high:Q"),
+        leaders.encode(x=x, y=y, x2="cost", y2="share", color=charts.colour("run")),
+        points.mark_point(size=90, filled=True, opacity=1).encode(
+            shape=altair.Shape("kind:N", legend=None, scale=shapes), tooltip=[altair.Tooltip("run:N"), *tooltips]
+        ),
+        names.encode(text="name:N"),
+    )
+    drawn: dict[str, Any] = chart.properties(width=size[0], height=size[1], description=title).to_dict(validate=False)
+    return drawn
+
+
+_TITLES = {"share": "% of the way", "cost": "points lost"}
+
+
+def _of(field: str) -> Any:
+    return altair.ExprRef(f"datum['{field}']")
+
+
+def _corner(x_range: Point, y_range: Point) -> Any:
     """The good corner: within the budget, and more than half of the way."""
-    area = {"left": x_range[0], "right": BUDGET, "low": 50.0, "high": y_range[1], "word": "forgets much, costs little"}
+    area = {"left": x_range[0], "right": BUDGET, "low": 50.0, "high": y_range[1], "word": _CORNER}
     base = altair.Chart(altair.Data(values=[area]))
     rect = base.mark_rect(color="#009E73", opacity=0.1).encode(x="left:Q", x2="right:Q", y="low:Q", y2="high:Q")
-    word = base.mark_text(align="left", baseline="bottom", dx=6, dy=-5, color="#009E73", fontStyle="italic").encode(
+    word = base.mark_text(align="left", baseline="bottom", dx=6, dy=-5, fontStyle="italic").encode(
         x="left:Q", y="low:Q", text="word:N"
     )
     return altair.layer(rect, word)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Box:
-    left: float
-    top: float
-    right: float
-    bottom: float
+def _with_places(records: Sequence[Record], x_range: Point, y_range: Point, size: tuple[float, float]) -> list[Record]:
+    """The records with where each name stands, and where the line to it ends."""
+    width, height = size
 
-    def meets(self, other: _Box) -> bool:
-        across = self.left < other.right and other.left < self.right
-        return across and self.top < other.bottom and other.top < self.bottom
+    def pixels(cost: float, share: float) -> Point:
+        high, low = max(y_range), min(y_range)
+        across = (cost - x_range[0]) / (x_range[1] - x_range[0]) * width
+        return across, (high - min(max(share, low), high)) / (high - low) * height
+
+    points = [pixels(record["cost"], record["share"]) for record in records]
+    lines: list[Segment] = []
+    for record in records:
+        if record["cost low"] is not None:
+            ends = (pixels(record[f"cost {end}"], record["share"]) for end in ("low", "high"))
+            lines.append((next(ends), next(ends)))
+        if record["share low"] is not None:
+            ends = (pixels(record["cost"], record[f"share {end}"]) for end in ("low", "high"))
+            lines.append((next(ends), next(ends)))
+    names = [_cut(record["run"], _LONGEST * width) for record in records]
+    word = pixels(x_range[0], 50.0)
+    corner = Box(word[0], word[1] - 2 * LINE, word[0] + text_width(_CORNER), word[1])
+    placed = place_names(names, points, lines, width, height, [corner])
+    found = []
+    for record, name, place in zip(records, names, placed, strict=True):
+        leader = leader_end(place, name) if place.has_leader else (0.0, 0.0)
+        places = {"name x": place.right, "name y": place.down, "leader x": leader[0], "leader y": leader[1]}
+        found.append({**record, "name": name, **places})
+    return found
 
 
-def _fits(box: _Box, width: float) -> bool:
-    return box.left >= 0 and box.right <= width and box.top >= 0 and box.bottom <= _HEIGHT
-
-
-def _placed(
-    records: list[Record], x_range: tuple[float, float], y_range: tuple[float, float], size: float
-) -> Iterator[tuple[str, int]]:
-    """Where each name goes: beside its point, at the first place where it meets no other name and no point."""
-    points = [
-        (
-            (record["cost"] - x_range[0]) / (x_range[1] - x_range[0]) * size,
-            _HEIGHT - (record["share"] - y_range[0]) / (y_range[1] - y_range[0]) * _HEIGHT,
-        )
-        for record in records
-    ]
-    taken = [_Box(x - 6, y - 6, x + 6, y + 6) for x, y in points]
-    for record, (x, y) in zip(records, points, strict=True):
-        width = len(record["run"]) * _LETTER
-        for side, up in _PLACES:
-            left = x + 9 if side == "right" else x - 9 - width
-            box = _Box(left, y + up - _LINE / 2, left + width, y + up + _LINE / 2)
-            if _fits(box, size) and not any(box.meets(other) for other in taken):
-                break
-        taken.append(box)
-        yield side, up
+def _cut(name: str, width: float) -> str:
+    """A name that is no wider than `width`, cut in the middle, since names differ at their ends."""
+    if text_width(name) <= width:
+        return name
+    kept = max(4, int(len(name) * width / text_width(name)) - 1)
+    return f"{name[: kept - kept // 2]}…{name[len(name) - kept // 2 :]}"

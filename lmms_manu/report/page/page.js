@@ -20,6 +20,7 @@ function applyTheme() {
   page.classList.toggle("dark", dark);
   page.style.colorScheme = dark ? "dark" : "light";
   themeButton.setAttribute("aria-pressed", String(dark));
+  themeButton.textContent = `Dark mode: ${dark ? "on" : "off"}`;
   return drawPlots();
 }
 
@@ -37,32 +38,63 @@ const nearby = new IntersectionObserver(
 );
 let vegaLoaded = null;
 
+function drawingFor(id) {
+  const width = document.getElementById(id).clientWidth;
+  const drawings = index.plots[id];
+  return drawings.findLast((drawing) => drawing.width <= width * 1.25) ?? drawings[0];
+}
+
+function configFor(colours) {
+  const [ink, line, background] = colours;
+  return {
+    background,
+    font: "system-ui, sans-serif",
+    axis: { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line },
+    header: { labelColor: ink },
+    legend: { labelColor: ink, titleColor: ink, columns: 2 },
+    view: { stroke: line },
+    text: { fill: ink },
+    rule: { color: ink },
+  };
+}
+
 async function draw(id) {
   const theme = page.classList.contains("dark") ? "dark" : "light";
-  if (drawn.get(id) === theme) return;
-  drawn.set(id, theme);
+  const drawing = drawingFor(id);
+  const wanted = `${theme} ${drawing.width}`;
+  if (drawn.get(id) === wanted) return;
+  drawn.set(id, wanted);
   vegaLoaded ??= library("vega");
   await vegaLoaded;
   const style = getComputedStyle(page);
-  const [ink, line] = ["--ink", "--line"].map((name) => style.getPropertyValue(name).trim());
-  const axis = { labelColor: ink, titleColor: ink, gridColor: line, domainColor: line, tickColor: line };
-  const isNarrow = document.getElementById(id).clientWidth < 600;
-  const specification = (isNarrow && index.plots[`${id}-narrow`]) || index.plots[id];
-  await window.vegaEmbed(`#${id}`, specification, {
-    renderer: "svg",
-    actions: false,
-    tooltip: { theme },
-    config: {
-      background: null,
-      axis,
-      legend: { labelColor: ink, titleColor: ink, columns: document.getElementById(id).clientWidth < 420 ? 1 : 2 },
-      view: { stroke: line },
-      rule: { color: ink },
-      font: "system-ui, sans-serif",
-    },
-  });
+  const config = configFor([...["--ink", "--line"].map((name) => style.getPropertyValue(name).trim()), null]);
+  const place = document.getElementById(id);
+  place.classList.toggle("fixed", drawing.width > 0);
+  if (drawing.width === 0) config.legend.columns = place.clientWidth < 420 ? 1 : 2;
+  await window.vegaEmbed(`#${id}`, drawing.specification, { renderer: "svg", actions: false, tooltip: { theme }, config });
   land();
 }
+
+// Saved figures are drawn anew: light, on white, as wide as they are made for.
+const SAVED_WIDTH = 640;
+
+async function save(id, kind) {
+  vegaLoaded ??= library("vega");
+  await vegaLoaded;
+  const { width, specification } = index.plots[id].at(-1);
+  const sized = width === 0 ? { ...specification, width: SAVED_WIDTH } : specification;
+  const config = configFor(["#1c2530", "#d5dbe2", "#ffffff"]);
+  const { view } = await window.vegaEmbed(document.createElement("div"), sized, { renderer: "none", actions: false, config });
+  const address =
+    kind === "png"
+      ? await view.toImageURL("png", 2)
+      : URL.createObjectURL(new Blob([await view.toSVG()], { type: "image/svg+xml" }));
+  make("a", { href: address, download: `${id}.${kind}` }).click();
+}
+
+document.querySelectorAll(".save button").forEach((button) =>
+  button.addEventListener("click", () => save(button.dataset.plot, button.dataset.kind)),
+);
 
 // A link's target stays where the reader was sent while plots above it grow, until the reader moves on.
 let target = null;
@@ -91,6 +123,7 @@ function drawPlots() {
 
 const places = document.querySelectorAll(".plot");
 places.forEach((place) => nearby.observe(place));
+addEventListener("resize", drawPlots);
 addEventListener("beforeprint", () => places.forEach((place) => draw(place.id)));
 
 // Views: mean of both modalities, with the picture, text only.
@@ -108,8 +141,18 @@ applyTheme();
 // Tables that sort.
 const { jQuery } = await library("datatables");
 const DataTable = jQuery.fn.dataTable;
-const bare = { paging: false, searching: false, info: false, order: [], autoWidth: false };
+const layout = { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null };
+const bare = { paging: false, searching: false, info: false, order: [], autoWidth: false, layout };
 document.querySelectorAll("table.sortable").forEach((table) => new DataTable(table, bare));
+
+// What is wider than its place says so.
+const sizes = new ResizeObserver((entries) =>
+  entries.forEach(({ target }) => target.classList.toggle("wide", target.scrollWidth > target.clientWidth + 1)),
+);
+document.querySelectorAll(".scroll").forEach((place) => {
+  place.before(make("p", { className: "hint", ariaHidden: "true" }, "More columns: scroll sideways →"));
+  sizes.observe(place);
+});
 
 // Questions: every text is set as text, never as HTML.
 const selection = document.getElementById("selection");
@@ -158,9 +201,9 @@ function textOf(answer) {
   return answer.response === null ? "not asked" : answer.response || "(empty)";
 }
 
-function mark(answer, isRightOrWrong) {
+function mark(answer, { isRightOrWrong, factor }) {
   if (answer.score === null) return "";
-  if (!isRightOrWrong) return make("span", { className: "score" }, answer.score.toFixed(2));
+  if (!isRightOrWrong) return make("span", { className: "score" }, (factor * answer.score).toFixed(1));
   const right = answer.score > 0;
   return make("span", { className: `score ${right ? "right" : "wrong"}` }, right ? "✓ right" : "✗ wrong");
 }
@@ -186,7 +229,7 @@ function columnsFor(chosen, runs) {
     text("Target", (row) => row.target),
     ...runs.map((run, place) => ({
       ...text(run, (row) => textOf(row.answers[place]), (row) =>
-        make("div", {}, mark(row.answers[place], chosen.isRightOrWrong), textOf(row.answers[place])),
+        make("div", {}, mark(row.answers[place], chosen), textOf(row.answers[place])),
       ),
     })),
   ];

@@ -15,13 +15,14 @@ from lmms_manu.report.formats.tables import VIEW_TITLES
 from lmms_manu.report.metrics import Column
 from lmms_manu.report.page.charts import Charts, Plot, Record
 from lmms_manu.report.residuals import residual_of
+from lmms_manu.report.short_names import shortened
 
 _RATES = (("forgetting_rate", "forgotten"), ("retention_rate", "retained"))
 
 
 def plots_of(section: Section) -> list[Plot]:
-    """The plots that a section has numbers for."""
-    charts = charts_of(section)
+    """The plots that a section has numbers for, in which runs have short names."""
+    charts, section = charts_of(section), shortened(section)
     candidates = [
         *(_levels(section, charts, split) for split in get_benchmark(section.benchmark).splits),
         _trade_off(section, charts),
@@ -37,6 +38,7 @@ def plots_of(section: Section) -> list[Plot]:
 
 def charts_of(section: Section) -> Charts:
     """The charts of a section, in which a run has one colour, and what runs are held against is grey."""
+    section = shortened(section)
     grey = [row.name for row in section.rows if row.is_baseline or row.is_gold or row.is_control]
     return Charts([row.name for row in section.rows], grey)
 
@@ -50,10 +52,13 @@ def _levels(section: Section, charts: Charts, split: Split) -> Plot | None:
         for row, column, cell in _cells(section, split.name, modality)
         if cell.value is not None and row.name not in hidden
     ]
-    good = "left is better" if split.is_forgotten else "right is better"
     people = max((cell.people or 0 for _, _, cell in _cells(section, split.name, MODALITIES[0])), default=0)
     whom = f", {people} people" if people else ""
-    return charts.dots(f"{split.title}{whom}: {good}", records, "percent of the highest score")
+    good = "left is better" if split.is_forgotten else "right is better"
+    caption = "Scores in percent of the highest that there is; lines are 95 % intervals over people."
+    if split.is_forgotten and section.evidence is not None and section.evidence.is_gold:
+        caption += " Where gold stands nothing is left to forget; beyond it is damage."
+    return charts.levels(f"{split.title}{whom}: {good}", records, caption)
 
 
 def _trade_off(section: Section, charts: Charts) -> Plot | None:
@@ -97,7 +102,7 @@ def _by_strength(section: Section, charts: Charts) -> Iterator[Plot | None]:
 def _layers(section: Section, charts: Charts) -> Iterator[Plot | None]:
     """Share of neurons pruned in each layer, where the edit's record tells."""
     towers: dict[str, list[Record]] = {}
-    for row in section.rows:
+    for row in _edited(section):
         for tower, counts in _recorded(row, "layers").items():
             for layer, (pruned, total) in enumerate(counts):
                 share = 100 * pruned / total if total else 0.0
@@ -114,7 +119,7 @@ def _activations(section: Section, charts: Charts) -> Iterator[Plot | None]:
     measured: dict[str, list[Record]] = {}
     pruned: dict[tuple[str, str], list[Record]] = {}
     drawn = []
-    for row in section.rows:
+    for row in _edited(section):
         for tower, recorded in _recorded(row, "activations").items():
             for part, counts in recorded["neurons"].items():
                 group, modality = part.split("/")
@@ -130,6 +135,12 @@ def _activations(section: Section, charts: Charts) -> Iterator[Plot | None]:
     for (tower, modality), records in pruned.items():
         title = f"Activations of the pruned neurons, {tower} tower, {VIEW_TITLES[modality]}"
         yield charts.by_activation(title, records, "run", "set")
+
+
+def _edited(section: Section) -> list[Row]:
+    """The rows whose edits are looked at: those to be judged, or the controls where there is nothing else."""
+    edited = [row for row in section.rows if row.run and row.run.edit]
+    return [row for row in edited if row.is_candidate] or edited
 
 
 def _counts(place: Record, edges: Sequence[float], counts: Sequence[int]) -> Iterator[Record]:

@@ -24,6 +24,7 @@ class Selection:
         metric: whose scores to show.
         tasks: the harness's tasks.
         is_right_or_wrong: whether a score says that an answer is right or wrong, and nothing between.
+        factor: what a score is multiplied with to be shown.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Selection:
     metric: str
     tasks: tuple[str, ...]
     is_right_or_wrong: bool
+    factor: int = 1
 
 
 def selections(report: Report) -> list[Selection]:
@@ -46,7 +48,8 @@ def selections(report: Report) -> list[Selection]:
                 if present:
                     identifier, title = selection_id(section, column.name, view), _title(section, column, view)
                     metric = column.metric
-                    found.append(Selection(identifier, title, metric.name, present, metric.is_right_or_wrong))
+                    factor = 100 if metric.maximum == 1 else 1
+                    found.append(Selection(identifier, title, metric.name, present, metric.is_right_or_wrong, factor))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import altair
 
 from lmms_manu.report.controls import controlled
-from lmms_manu.report.page.charts import Plot, Record
+from lmms_manu.report.page.charts import FITTING, Plot, Record
 from lmms_manu.report.runs import Run
 
 _HEIGHT = 190
@@ -21,6 +21,11 @@ _SETS = ("learn", "retain")
 _COLOURS = {"to forget": "#D55E00", "to learn": "#D55E00", "to retain": "#0072B2"}
 _NEAR = 0.1
 """Names at the ends of two lines that are nearer than this share of the height would touch."""
+
+_CAPTION = (
+    "Mean cross-entropy of an answer's tokens along the way, means over some steps, a line for each seed; dashed are "
+    "controls, which forget others. Up is less known."
+)
 
 
 def trainings_of(runs: Sequence[Run]) -> list[Plot]:
@@ -72,7 +77,7 @@ def _plot(identifier: str, name: str, runs: Sequence[Run]) -> Plot:
     chart = altair.layer(lines, *_names(records, sets, base)).properties(
         width="container", height=_HEIGHT, description=name
     )
-    return Plot(identifier, name, chart.to_dict(validate=False), tuple(records))
+    return Plot(identifier, name, {FITTING: chart.to_dict(validate=False)}, tuple(records), _CAPTION)
 
 
 def _names(records: Sequence[Record], sets: Sequence[str], base: altair.Chart) -> Iterator[Any]:

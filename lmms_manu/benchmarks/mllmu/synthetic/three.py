@@ -18,6 +18,7 @@ from pathlib import Path
 from transformers import LlavaForConditionalGeneration, LlavaProcessor
 
 from lmms_manu.benchmarks.mllmu.synthetic.curriculum import Curriculum
+from lmms_manu.benchmarks.mllmu.synthetic.new_people import BACKGROUND
 from lmms_manu.benchmarks.mllmu.synthetic.phases import Phase, Training
 from lmms_manu.benchmarks.mllmu.synthetic.population import Person, Population, make_background, make_population
 from lmms_manu.benchmarks.mllmu.synthetic.random_stream import RandomStream
@@ -57,7 +58,7 @@ class Recipe:
     """
 
     people: int = 200
-    background: int = 228
+    background: int = BACKGROUND
     data_seed: int = 0
     size: TinyLlavaSize = dataclasses.field(default_factory=TinyLlavaSize)
     pretraining: tuple[Phase, ...] = PRETRAINING
