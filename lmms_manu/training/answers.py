@@ -61,10 +61,11 @@ class Asker:
     def __init__(self, model: Any, device: torch.device, layer: str | None = None) -> None:
         self._model = model
         self.device = device
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        self._layer: nn.Module | None = base.get_submodule(layer) if layer is not None else None
-        accepted = inspect.signature(base.forward).parameters
-        self._dtype = base.dtype
+        self.base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+        """The model without adapters."""
+        self._layer: nn.Module | None = self.base.get_submodule(layer) if layer is not None else None
+        accepted = inspect.signature(self.base.forward).parameters
+        self._dtype = self.base.dtype
         self._keeps = "logits_to_keep" in accepted
         self._options = {"use_cache": False} if "use_cache" in accepted else {}
 

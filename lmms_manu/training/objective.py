@@ -62,10 +62,9 @@ class Objective(nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        base = model.get_base_model() if hasattr(model, "get_base_model") else model
-        there = {type(module).__name__ for module in base.modules()}
+        there = {type(module).__name__ for module in asker.base.modules()}
         # The layers that transformers keeps whole: accelerate asks for them where it cuts a model into shards.
-        self._no_split_modules = sorted(there & {*(getattr(base, "_no_split_modules", None) or ())})
+        self._no_split_modules = sorted(there & {*(getattr(asker.base, "_no_split_modules", None) or ())})
         self._asker = asker
         self._terms = terms
         self._reference = reference

@@ -82,7 +82,7 @@ def gather(model: nn.Module, into: Mapping[str, nn.Parameter]) -> None:
 def _whole(parameter: nn.Parameter) -> Iterator[torch.Tensor]:
     """The values of a parameter, of which this process may hold a share."""
     if isinstance(parameter, DTensor):
-        yield parameter.detach().full_tensor()
+        yield parameter.full_tensor().detach()
     elif hasattr(parameter, "ds_id"):
         import deepspeed  # optional: only launches that name it need it
 
