@@ -63,7 +63,7 @@ def hub(repository: str, folder: Path, cache: Path, kind: str = "models") -> Ite
             self.wfile.write(answer)
 
         def _posted(self, path: str, body: bytes) -> object:
-            where = f"http://127.0.0.1:{server.server_port}/{repository}"
+            where = f"http://{self.headers['Host']}/{repository}"
             if path == "api/repos/create":
                 asked = json.loads(body)
                 (folder / ".private").write_text(str(asked.get("private") or asked.get("visibility")), encoding="utf-8")
