@@ -1,5 +1,6 @@
 """What the documentation says is what the code does."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,3 +12,11 @@ def test_the_tables_in_the_documentation_are_those_of_the_code():
     check = [sys.executable, str(ROOT / "scripts" / "fill_docs.py"), "--check"]
     done = subprocess.run(check, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_first_screen_shows_the_table_that_the_demonstration_wrote():
+    shown, whole = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/demonstration.md"))
+    section = re.compile(r"<!-- demo -->\n(.*?)<!-- end -->", re.DOTALL)
+    (one,), (other,) = section.findall(shown), section.findall(whole)
+    assert one == other
+    assert len(re.findall(r"^\| ", one, re.MULTILINE)) >= 10

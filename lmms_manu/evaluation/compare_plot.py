@@ -56,10 +56,10 @@ def draw(compared: Compared, file: Path) -> None:
                     axes.scatter(*place, marker="x", color=_CONTROL, zorder=2)
         axes.scatter([], [], marker="x", color=_CONTROL, label="random controls")
         for name, share in (("vanilla", 0.0), ("gold", 100.0)):
-            axes.annotate(name, (0.0, share), (4, 4), textcoords="offset points")
+            axes.annotate(name, (0.0, share), (-6, 4), textcoords="offset points", ha="right")
             axes.scatter(0.0, share, marker="*", color="black", zorder=5)
         costs = [cost for one in compared.standings for cost, _ in _places(compared, one)]
-        axes.set_xlim(min([-1.5, *costs]) - 0.5, max([compared.budget + 3, *costs]) + 1)
+        axes.set_xlim(min([-2.0, *costs]) - 0.5, max([compared.budget + 3, *costs]) + 1)
         axes.set_ylim(-6, 108)
         axes.set_xlabel("points lost on the people to retain")
         axes.set_ylabel("% of the way from vanilla to gold")
