@@ -22,7 +22,9 @@ Lines = list[list[str]]
 
 
 def verdict(compared: Compared) -> list[str]:
-    """What the numbers come to, in three sentences."""
+    """What the numbers come to, in three sentences; in one where no number can tell."""
+    if all(row.derived[SHARE].value is None for row in compared.section.rows if row.derived):
+        return ["No verdict: no number shows that the model knew the people to forget before, so none can show less."]
     ranked = sorted(_within(compared), key=lambda one: -_value(one.row, SHARE))
     return [_of_reference(compared), _of_best(compared, ranked), _of_others(compared, ranked)]
 
@@ -115,8 +117,6 @@ def _of_reference(compared: Compared) -> str:
 
 
 def _of_best(compared: Compared, ranked: Sequence[Standing]) -> str:
-    if all(row.derived[SHARE].value is None for row in compared.section.rows if row.derived):
-        return "No verdict: no number shows that the model knew the people to forget before, so none can show less."
     if not ranked:
         return f"No method stays within {compared.budget:g} points on what is to be kept."
     best = ranked[0]
