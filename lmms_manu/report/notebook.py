@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.formats import csv_report, markdown
-from lmms_manu.report.formats.tables import Table, main_numbers, tables_of
+from lmms_manu.report.formats.table import Table
+from lmms_manu.report.formats.tables import main_numbers, tables_of
 from lmms_manu.report.runs import read_runs
 from lmms_manu.report.verdict import verdict
 
