@@ -81,7 +81,7 @@ def results_file(report: Report, record: EditRecord, dataset: str) -> str:
         dataset: the benchmark's name on the hub.
     """
     found = evaluated(report, record)
-    return yaml.safe_dump(list(_entries(found, dataset)), sort_keys=False, allow_unicode=True)
+    return str(yaml.safe_dump(list(_entries(found, dataset)), sort_keys=False, allow_unicode=True))
 
 
 def _measured(report: Report, found: Evaluated) -> list[str]:

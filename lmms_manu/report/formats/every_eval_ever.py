@@ -33,7 +33,11 @@ def _record(run: Run, results: list[dict[str, Any]]) -> dict[str, Any]:
     when = max(file.when for file in run.files)
     seconds = f"{_seconds(when):.0f}"
     checkpoint = run.identity.checkpoint or (run.edit.checkpoint if run.edit else "") or "default"
-    told = {"method": run.identity.method, "fingerprint": run.fingerprint, "forget_ratio": run.identity.forget_ratio}
+    told: dict[str, Any] = {
+        "method": run.identity.method,
+        "fingerprint": run.fingerprint,
+        "forget_ratio": run.identity.forget_ratio,
+    }
     told |= {
         "deployment_type": "self_deployed",
         "model_availability": _availability(checkpoint),
