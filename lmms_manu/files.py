@@ -173,6 +173,20 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def read_versioned(path: str | os.PathLike[str], schema: str, version: int) -> dict[str, Any]:
+    """The content of a JSON file that names its schema and version, without these two.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it holds no JSON, or is of another schema or version.
+    """
+    content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    named = (content.pop("schema", None), content.pop("version", None)) if isinstance(content, dict) else None
+    if named != (schema, version):
+        raise ValueError(f"it is not of schema {schema}, version {version}")
+    return content
+
+
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
     """Writes `value` as indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")

@@ -70,7 +70,10 @@ def check_same_questions() -> None:
 
 
 def check_same_documents(tasks: Mapping[str, Any]) -> None:
-    """Ends the run where the processes have loaded different documents for a task, of whatever benchmark.
+    """Ends the run where the processes have loaded different documents for a task of another package.
+
+    Those of this one name the folder that they are from, which each process may call otherwise; `check_same_questions`
+    compares what it holds.
 
     Args:
         tasks: the splits of each task's data, as the harness gives them to the model (`lm.task_dict`).

@@ -198,7 +198,7 @@ class ManuPruned(lmms):  # type: ignore[misc]  # lmms-eval has no types
     def _check_documents(self) -> None:
         """Compares the tasks' documents between processes, once an evaluation; all of them have to call it."""
         if not self._documents_checked:
-            check_same_documents(self.task_dict)
+            check_same_documents({name: own for name, own in self.task_dict.items() if find_task(name) is None})
             self._documents_checked = True
 
     def _convert(self, converter: RequestConverter, request: Instance) -> PromptRequest:

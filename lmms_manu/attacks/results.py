@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lmms_manu.attacks.outcomes import Outcome, Share
 from lmms_manu.errors import DataError
-from lmms_manu.files import write_json
+from lmms_manu.files import read_versioned, write_json
 
 FILE = "attacks.json"
 SCHEMA = "lmms-manu/attacks"
@@ -55,9 +53,7 @@ class AttackResults:
             DataError: the file is of another kind or damaged.
         """
         try:
-            content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            if (content.pop("schema"), content.pop("version")) != (SCHEMA, VERSION):
-                raise ValueError(f"it is not of schema {SCHEMA}, version {VERSION}")
+            content = read_versioned(path, SCHEMA, VERSION)
             return cls(**{**content, "outcomes": [_outcome(entry) for entry in content["outcomes"]]})
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path} cannot be read as results of attacks: {error}") from None

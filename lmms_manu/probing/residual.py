@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK
 from lmms_manu.errors import DataError
-from lmms_manu.files import write_json
+from lmms_manu.files import read_versioned, write_json
 
 FILE = "residual.json"
 SCHEMA = "lmms-manu/residual"
@@ -54,9 +51,7 @@ class Residual:
             DataError: the file is of another kind or damaged.
         """
         try:
-            content: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-            if (content.pop("schema"), content.pop("version")) != (SCHEMA, VERSION):
-                raise ValueError(f"it is not of schema {SCHEMA}, version {VERSION}")
+            content = read_versioned(path, SCHEMA, VERSION)
             layers = {part: tuple(map(float, values)) for part, values in content.pop("layers").items()}
             return cls(layers=layers, **content)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

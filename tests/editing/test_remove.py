@@ -7,15 +7,18 @@ from typing import Any
 import accelerate
 import pytest
 import torch
+from support.models import llava_processor
 from support.tiny_architectures import ARCHITECTURES, build, inputs_of
 from support.tiny_models import llava_inputs, tiny_llava
 from transformers import LlavaForConditionalGeneration
 
+from lmms_manu.editing.changes import PrunedNeurons
 from lmms_manu.editing.mask import NeuronMask
 from lmms_manu.editing.remove import check_removable, remove_neurons
 from lmms_manu.editing.zero import zero_neurons
 from lmms_manu.errors import ModelError
 from lmms_manu.models.blocks import find_mlp_blocks
+from lmms_manu.models.wrapping import wrap
 
 
 def every_third(blocks):
@@ -51,6 +54,14 @@ def test_exactly_the_pruned_neurons_are_removed():
         assert new.neurons == old.neurons - mask.indices(old.name).numel()
         down: Any = model.get_submodule(new.down)
         assert down.weight.shape[1] == down.in_features == new.neurons
+
+
+def test_a_checkpoint_knows_its_blocks_as_they_are_after_a_removal():
+    checkpoint = wrap(tiny_llava(), llava_processor())
+    mask = every_third(checkpoint.mlp_blocks)
+    PrunedNeurons(mask, "remove").apply(checkpoint)
+    assert checkpoint.mlp_blocks == find_mlp_blocks(checkpoint.model)
+    assert [block.neurons for block in checkpoint.mlp_blocks] != list(mask.sizes.values())
 
 
 def test_widths_stay_multiples_of_what_the_device_likes():

@@ -224,7 +224,7 @@ function columnsFor(chosen, runs) {
     createdCell: (element) => element.setAttribute("data-label", title),
   });
   return [
-    text("Person", (row) => row.person, undefined, "6rem"),
+    text("Person", (row) => row.person, undefined, "7.5rem"),
     text("Question", (row) => row.question, questionCell),
     text("Target", (row) => row.target),
     ...runs.map((run, place) => ({
