@@ -22,11 +22,12 @@ Lines = list[list[str]]
 
 
 def verdict(compared: Compared) -> list[str]:
-    """What the numbers come to, in three sentences; in one where no number can tell."""
+    """What the numbers come to, in three sentences: two of one method alone, one where no number can tell."""
     if all(row.derived[SHARE].value is None for row in compared.section.rows if row.derived):
         return ["No verdict: no number shows that the model knew the people to forget before, so none can show less."]
     ranked = sorted(_within(compared), key=lambda one: -_value(one.row, SHARE))
-    return [_of_reference(compared), _of_best(compared, ranked), _of_others(compared, ranked)]
+    found = [_of_reference(compared), _of_best(compared, ranked)]
+    return [*found, _of_others(compared, ranked)] if len(compared.standings) > 1 else found
 
 
 def summary(compared: Compared) -> tuple[list[str], Lines]:

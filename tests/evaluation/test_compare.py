@@ -84,6 +84,7 @@ def test_a_comparison_ends_in_a_choice_a_table_and_the_page(lmms_manu, tmp_path)
     assert (out / f"manu-ratio-{selection['chosen']:g}-control0" / "edit.json").is_file()
     assert (out / "report" / "report.html").is_file()
     assert "| manu ratio |" in (out / "compare.md").read_text()
-    assert "% of the way" in done.stdout or "No verdict" in done.stdout
+    assert f"manu ratio at {selection['chosen']:g} % goes furthest" in done.stdout
+    assert "No other method" not in done.stdout
     again = lmms_manu(*words, "--control", "1", "--quiet", "--output", str(out))
     assert again.stdout.count("done before") == 10, again.stdout
