@@ -53,9 +53,11 @@ def test_each_method_edits_a_model_and_says_how(quick, method):
     assert second < first or method == "undial", "what is minimised falls from the first epoch to the second"
 
 
-def test_an_edit_is_found_again_and_trained_on_the_weights_too(quick):
-    first, record = plan({**quick, "method": "npo", "tuning": "full"}).load()
-    again, found = plan({**quick, "method": "npo", "tuning": "full"}).load()
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_an_edit_is_found_again_and_trained_on_the_weights_too(quick, dtype):
+    given = {**quick, "method": "npo", "tuning": "full", "dtype": dtype}
+    first, record = plan(given).load()
+    again, found = plan(given).load()
     assert found == record
     assert record.change == "tensors"
     assert torch.equal(logits(first), logits(again))
