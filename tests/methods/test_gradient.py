@@ -12,7 +12,7 @@ from support.documented import ROOT
 from support.models import save_llava
 
 from lmms_manu.cli.main import main
-from lmms_manu.errors import DataError, SettingError
+from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.unlearn import plan
@@ -118,7 +118,12 @@ def test_what_cannot_work_is_refused_before_the_weights_are_read(quick, llava_fo
 
     refused("schedule='exponential' is not allowed: choose one of linear, cosine, constant", schedule="exponential")
     refused("parts='decoder' is not allowed: choose one of language, projector, vision", parts="decoder")
+    refused("loggers='tensorbord' is not allowed: .* Did you mean 'tensorboard'", loggers="tensorbord")
+    refused("loggers=swanlab cannot be used: .*pip install swanlab.*or leave it out", loggers="wandb+swanlab")
+    refused("epochs=inf is not allowed: use a finite number", epochs="inf")
     refused("no such folder", reference=str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match="^reference='no/where' is neither a folder here nor reachable"):
+        plan({**quick, "method": "npo", "reference": "no/where"})
     wider = save_llava(tmp_path / "wider", hidden=64)
     refused("of another architecture than .*hidden_size 64 in place of 32", reference=str(wider))
     refused(r"no linear layer is called q_prj\. Did you mean 'q_proj'", lora_targets="q_prj")
@@ -129,6 +134,10 @@ def test_what_cannot_work_is_refused_before_the_weights_are_read(quick, llava_fo
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     refused("exists: name a new folder", keep_every=3, keep_in=str(tmp_path / "full"))
+    (tmp_path / "one.jsonl").write_text('{"subject": "a", "question": "Who?", "answer": "Me."}')
+    alone = {"pretrained": quick["pretrained"], "device": "cpu", "forget": str(tmp_path / "one.jsonl")}
+    with pytest.raises(DataError, match="set=retain with modalities=both: there is no such sample"):
+        plan({**alone, "method": "finetune", "set": "retain"})
     quantised = save_llava(tmp_path / "quantised")
     config = json.loads((quantised / "config.json").read_text())
     config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
@@ -162,6 +171,8 @@ def test_gold_and_vanilla_differ_in_the_people_and_in_nothing_else(quick, tmp_pa
     assert right["full"]["retain/text"] > 10
     shown = capsys.readouterr().out
     assert "forget/text (not taught)" in shown
+    assert "It has not learnt all that it was taught: forget/multimodal" in shown
+    assert "It has not learnt all that it was taught: retain/multimodal" in shown
     edited, _ = plan({"pretrained": str(tmp_path / "retain"), "device": "cpu", "method": "none"}).load()
     assert not torch.allclose(logits(edited), logits(unedited(quick)), atol=1e-2)
 
