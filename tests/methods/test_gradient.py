@@ -122,7 +122,7 @@ def test_what_cannot_work_is_refused_before_the_weights_are_read(quick, llava_fo
     refused("loggers=swanlab cannot be used: .*pip install swanlab.*or leave it out", loggers="wandb+swanlab")
     refused("epochs=inf is not allowed: use a finite number", epochs="inf")
     refused("no such folder", reference=str(tmp_path / "nowhere"))
-    with pytest.raises(ModelError, match="^reference='no/where' is neither a folder here nor reachable"):
+    with pytest.raises(ModelError, match=r"^reference='no/where' is neither a folder here nor reachable"):
         plan({**quick, "method": "npo", "reference": "no/where"})
     wider = save_llava(tmp_path / "wider", hidden=64)
     refused("of another architecture than .*hidden_size 64 in place of 32", reference=str(wider))
