@@ -184,7 +184,7 @@ from lmms_manu.settings import parse_arguments
 join_processes()
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.methods.unlearn import plan
-for line, file in zip(sys.argv[1::2], sys.argv[2::2]):
+for line, file in zip(sys.argv[1:5:2], sys.argv[2:5:2]):
     checkpoint, record = plan(parse_arguments(line)).load()
     processes = Processes.current()
     processes.check_same(record.fingerprint, "the fingerprint")
@@ -241,6 +241,26 @@ def halves(model, into):
 state.AcceleratorState.__init__, sharded.gather = on_cpus_too, halves
 """
 
+STOPPED = """
+from lmms_manu.training.loop import _Trainer
+usual_step, steps = _Trainer.training_step, []
+
+def stops_at_the_fourth(self, *words, **more):
+    steps.append(self.state.global_step)
+    if len(steps) == 4:
+        raise KeyboardInterrupt
+    return usual_step(self, *words, **more)
+
+_Trainer.training_step = stops_at_the_fourth
+try:
+    plan(parse_arguments(sys.argv[-2])).load()
+except KeyboardInterrupt:
+    checkpoint, record = plan(parse_arguments(sys.argv[-2])).load()
+    assert steps == [0, 1, 2, 3, 2, 3], steps
+    if Processes.current().first:
+        torch.save(dict(checkpoint.model.state_dict()), sys.argv[-1])
+"""
+
 
 def launch(config):
     """What `accelerate launch` reads from a configuration of ours."""
@@ -256,16 +276,19 @@ def launched(config):
 
 def test_weights_in_shards_end_as_whole_ones_do_but_for_rounding(quick, in_two_processes, tmp_path):
     sharding = {**launched("accelerate-fsdp.yaml"), "ACCELERATE_USE_CPU": "true"}
-    (tmp_path / "two.py").write_text(f"import os\nos.environ.update({sharding!r})\n{SHARDS}{TWO}")
+    (tmp_path / "two.py").write_text(f"import os\nos.environ.update({sharding!r})\n{SHARDS}{TWO}{STOPPED}")
     shared = {**quick, "max_samples": 4, "epochs": 1}
     by_adapter = {**shared, "method": "kl", "lora_dropout": 0, "resume_every": 1}
     whole = {**shared, "method": "grad_diff", "tuning": "full"}
     kept = {"keep_every": 1, "keep_in": str(tmp_path / "kept")}
     here = {name: os.environ[name] for name in ("LMMS_MANU_CACHE", "LMMS_MANU_DATASET")}
     words = [line({**by_adapter, **kept}), str(tmp_path / "adapter.pt"), line(whole), str(tmp_path / "whole.pt")]
+    stopped = {**shared, "method": "finetune", "set": "retain", "lora_dropout": 0, "resume_every": 2}
+    words += [line(stopped), str(tmp_path / "stopped.pt")]
     in_two_processes(tmp_path / "two.py", *words, **here)
     assert apart(by_adapter, tmp_path / "adapter.pt", quick) < 0.01
     assert apart(whole, tmp_path / "whole.pt", quick) < 0.01
+    assert apart(stopped, tmp_path / "stopped.pt", quick) < 0.01
     assert {path.name for path in (tmp_path / "kept").iterdir()} == {"step-00001", "step-00002"}
 
 
