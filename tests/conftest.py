@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,10 @@ settings.load_profile("project")
 
 # Nothing is looked up on a hub: where there is no network, each try would take most of a minute.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# What the datasets package converts tables to is no test's to find again; the variable is read when it is imported.
+_datasets = tempfile.TemporaryDirectory(prefix="datasets-")
+os.environ["HF_DATASETS_CACHE"] = _datasets.name
 
 read_quickly()
 

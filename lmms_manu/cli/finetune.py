@@ -51,7 +51,8 @@ def run(arguments: argparse.Namespace) -> int:
     if Processes.current().first:
         write_checkpoint(checkpoint, record, change, output)
         print(record.summary())
-        print("\n".join(_exam(record.details.get("exam", {}), taught_all=request.method.config.set == "full")))
+        if exam := record.details.get("exam"):
+            print("\n".join(_exam(exam, taught_all=request.method.config.set == "full")))
         print(f"wrote {output}")
     return 0
 
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _exam(exam: Mapping[str, Any], *, taught_all: bool) -> list[str]:
     """The exam as a table: the share of answer tokens that the model finds likeliest."""
     lines = [f"{'answer tokens found likeliest':32}{'before':>10}{'after':>10}"]
-    for part, after in exam.get("after", {}).items():
+    for part, after in exam["after"].items():
         taught = "" if taught_all or part.startswith("retain") else " (not taught)"
         lines.append(f"{part + taught:32}{exam['before'][part]['right']:8.1f} %{after['right']:8.1f} %")
-    return lines
+    return [*lines, exam["verdict"]]

@@ -111,11 +111,11 @@ class UnlearningRun:
             return None, EditRecord(UNEDITED, checkpoint.name, versions=library_versions(), details=details)
         chosen: dict[str, Any] = {}
         run = self
-        if self.unlearning.retain_budget is not None and self.data is not None:
+        if self.unlearning.retain_budget is not None and examples is not None:
             method, chosen = choose(
                 self.method,
                 self.unlearning,
-                self.data,
+                examples,
                 checkpoint,
                 lambda one: self._with(one)._made(checkpoint, examples, export=export),
             )
