@@ -218,19 +218,22 @@ def test_the_cache_is_listed_and_cleaned_while_others_use_it(tmp_path, monkeypat
     assert "Errno" not in capsys.readouterr().err
 
 
-REMOVED = ["--prune_mode", "remove", "--scope", "layer", "--prune_rate", "30"]
+REMOVED = ["--prune_mode", "remove", "--prune_rate", "30"]
 
 
 def test_what_could_not_be_saved_is_refused_before_anything_is_measured(model_options, tmp_path, capsys):
-    # The last layer of LLaVA's vision tower is never read, and keeps its width.
     assert main(["prune", *model_options, *REMOVED, "--out", str(tmp_path / "out")]) == 2
+    assert "use uniform=true, scope=layer or prune_mode=zero" in capsys.readouterr().err
+    # The last layer of LLaVA's vision tower is never read, and keeps its width.
+    assert main(["prune", *model_options, *REMOVED, "--uniform", "true", "--out", str(tmp_path / "out")]) == 2
     assert "cannot be saved" in capsys.readouterr().err
     assert not StatisticsCache.default().parts()
 
 
-def test_a_checkpoint_with_neurons_removed_is_smaller_and_loads(model_options, tmp_path):
+@pytest.mark.parametrize("evenly", [["--scope", "layer"], ["--uniform", "true"]])
+def test_a_checkpoint_with_neurons_removed_is_smaller_and_loads(model_options, tmp_path, evenly):
     out = tmp_path / "out"
-    assert main(["prune", *model_options, *REMOVED, "--towers", "language", "--out", str(out)]) == 0
+    assert main(["prune", *model_options, *REMOVED, *evenly, "--towers", "language", "--out", str(out)]) == 0
     model = AutoModelForImageTextToText.from_pretrained(out)
     assert model.config.text_config.intermediate_size == 40
     assert main(["inspect", str(out / "mask.safetensors")]) == 0
