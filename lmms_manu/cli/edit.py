@@ -8,6 +8,7 @@ that editing in memory gives. The options are those of the chosen method: `lmms-
 examples:
   lmms-manu edit --method manu --pretrained MODEL --prune-rate 2 --output edited
   lmms-manu edit --pretrained MODEL --edit kept-edit --output edited
+  lmms-manu edit --method manu --pretrained MODEL --prune-mode remove --uniform true --for vllm --output smaller
 """
 
 from __future__ import annotations
@@ -23,8 +24,18 @@ from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
 
 
+SERVERS = {"sglang": "python -m sglang.launch_server --model-path", "vllm": "vllm serve"}
+"""The command of each server that checkpoints can be written for, up to the checkpoint's folder."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to write; must be new")
+    parser.add_argument(
+        "--for",
+        dest="server",
+        choices=sorted(SERVERS),
+        help="read back the names and shapes of what was written, as this server demands them from the configuration",
+    )
     add_method_settings(parser)
 
 
@@ -49,7 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     change, found = request.find(checkpoint, export=True)
     checkpoint, record = request.apply(checkpoint, change, found)
     if Processes.current().first:
-        write_checkpoint(checkpoint, record, change, output)
+        write_checkpoint(checkpoint, record, change, output, read_back=arguments.server is not None)
         print(record.summary())
         print(f"wrote {output}")
+        if arguments.server is not None:
+            print(f"to be served by: {SERVERS[arguments.server]} {output}")
     return 0
