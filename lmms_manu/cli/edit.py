@@ -1,9 +1,9 @@
 """Edits a checkpoint by any method and writes the result as an ordinary Hugging Face checkpoint.
 
-The folder holds weights, processor, a model card and the record of the edit, and beside them what was changed where
-that is small, such as the mask of pruned neurons. It loads with plain `from_pretrained`, so that any program can use
-it without this package; evaluated as `--model manu_pruned --model_args pretrained=DIR,method=none` it gives the answers
-that editing in memory gives. The options are those of the chosen method: `lmms-manu edit --method NAME -h`.
+The folder holds weights, processor, a model card and the record of the edit, and in its folder `edit` what was changed
+where that is small, such as the mask of pruned neurons. It loads with plain `from_pretrained`, so that any program can
+use it without this package; evaluated as `--model manu_pruned --model_args pretrained=DIR,method=none` it gives the
+answers that editing in memory gives. The options are those of the chosen method: `lmms-manu edit --method NAME -h`.
 
 examples:
   lmms-manu edit --method manu --pretrained MODEL --prune-rate 2 --output edited
@@ -22,7 +22,6 @@ from lmms_manu.files import new_folder, refuse_unwritable
 from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
-
 
 SERVERS = {"sglang": "python -m sglang.launch_server --model-path", "vllm": "vllm serve"}
 """The command of each server that checkpoints can be written for, up to the checkpoint's folder."""

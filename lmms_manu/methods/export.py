@@ -13,7 +13,7 @@ from lmms_manu.files import atomic_folder, write_json, writing
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.registry import method_class, method_names
 from lmms_manu.models.loading import Checkpoint, check_files
-from lmms_manu.names import RECORD_FILE
+from lmms_manu.names import CHANGE_FOLDER, RECORD_FILE
 from lmms_manu.sources import is_hub_name
 
 
@@ -25,7 +25,7 @@ def write_checkpoint(
     Args:
         checkpoint: the edited model.
         record: how it was edited.
-        change: what was changed; it is written beside the weights where it is small, such as a mask.
+        change: what was changed; it is written below them where it is small, such as a mask.
         folder: must not exist, or be empty.
         read_back: checks that what was written is what its configuration alone demands, as loaders do that do not read
             this class of transformers.
@@ -45,7 +45,8 @@ def write_checkpoint(
         card = model_card(record, pictures=checkpoint.takes_pictures)
         (scratch / "README.md").write_text(card, encoding="utf-8")
         if change is not None and change.is_small:
-            change.save(scratch, record.as_dict())
+            (scratch / CHANGE_FOLDER).mkdir()
+            change.save(scratch / CHANGE_FOLDER, record.as_dict())
 
 
 def add_older_names(file: Path) -> None:
