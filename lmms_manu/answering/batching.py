@@ -22,8 +22,8 @@ LARGEST = 64
 _CPU_TOKENS = 16384
 """Tokens beyond which a larger batch gains nothing on a CPU."""
 _CPU_TOKENS_READ = 2048
-"""The same where prompts are only read. More at once cost: shorter ones are padded, and padding needs a mask, with which
-attention looks at later tokens too. Where answers are long, it pays that a step of many is hardly longer than of one."""
+"""The same where prompts are only read. More at once cost: shorter ones are padded, and padding needs a mask, which has
+attention look at later tokens too. Where answers are long, a step of many takes little more than one of a few."""
 _MEMORY_SHARE = 0.5
 _PICTURE_BYTES = 2 * 2**30
 """Inputs of pictures that are put together at once, outside of the device."""
