@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from typing import Generic
 
 from torch import Tensor
 from tqdm import tqdm
 
+from lmms_manu.ahead import one_ahead
 from lmms_manu.measuring.gathering import Gathering, Values
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.rendered import RenderedExample
@@ -110,8 +109,8 @@ class PartMeasurement(Generic[Batch]):
             logger.warning("Going on with %s, which was interrupted: %d of %d batches are done.", title, done, total)
         kept_at = time.monotonic()
         bar = tqdm(total=total, initial=done, desc=title, unit="batch", disable=not progress)
-        encoded = self._encoded_one_ahead([batch for _, batch in waiting])
-        with bar, contextlib.closing(encoded):
+        examples = [self._batches[batch] for _, batch in waiting]
+        with bar, one_ahead(self._runner.encode, examples) as encoded:
             for (shard_number, _), batch in zip(waiting, encoded, strict=True):
                 state = self._states[shard_number].with_batch(self._gathering, self._runner.run(batch))
                 # One assignment, so that an interrupt finds either none of the batch or all of it.
@@ -143,14 +142,3 @@ class PartMeasurement(Generic[Batch]):
                     logger.warning("What is measured so far could not be kept: %s", error)
                     return
                 self._written[shard] = state.batches
-
-    def _encoded_one_ahead(self, numbers: Sequence[int]) -> Generator[Batch]:
-        """The batches of these numbers, each encoded in another thread while the one before it is measured."""
-        with ThreadPoolExecutor(1) as pool:
-            upcoming: Future[Batch] | None = None
-            for number in numbers:
-                current, upcoming = upcoming, pool.submit(self._runner.encode, self._batches[number])
-                if current is not None:
-                    yield current.result()
-            if upcoming is not None:
-                yield upcoming.result()
