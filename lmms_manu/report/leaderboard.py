@@ -22,6 +22,7 @@ from lmms_manu.report.derived import derived_by_name, derived_of
 from lmms_manu.report.formats.json_report import number_entry, numbers, run_entry
 from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, on_scale, value_digits, value_text
+from lmms_manu.report.frontiers import NOT_REACHED, not_reached
 from lmms_manu.report.metrics import MEAN, columns_by_name
 from lmms_manu.report.provenance import different
 from lmms_manu.versions import installed_version
@@ -221,6 +222,8 @@ def _entry(section: Section, row: Row, about: Mapping[str, Any]) -> Entry:
         "numbers": numbers(row),
         "derived": {name: number_entry(cell) for name, cell in row.derived.items() if cell.value is not None},
     }
+    if missed := not_reached(row):
+        content["not_reached"] = missed
     # Entries of the first benchmark do not name it, so that the same result made earlier has the same fingerprint.
     if section.benchmark != DEFAULT_BENCHMARK:
         content["benchmark"] = section.benchmark
@@ -277,8 +280,8 @@ def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float
         texts = [
             str(place) if value is not None and within[entry["id"]] else DASH,
             entry["name"],
-            _number(value, score),
-            *(_number(_score(entry, derived.name), derived.name) for derived in shown),
+            _text(entry, score),
+            *(_text(entry, derived.name) for derived in shown),
             run["checkpoint"] or "default",
             (_edit(run) or DASH)[:12],
             entry["who"],
@@ -300,7 +303,10 @@ def _score(entry: Entry, score: str) -> float | None:
     return None if found is None else float(found["value"])
 
 
-def _number(value: float | None, score: str) -> str:
+def _text(entry: Entry, score: str) -> str:
+    value = _score(entry, score)
+    if value is None and score in entry.get("not_reached", {}):
+        return NOT_REACHED
     if score in derived_by_name():
         return value_text(Cell(value), 1)
     metric = columns_by_name()[score].metric
