@@ -14,6 +14,7 @@ from typing import Any
 
 import filelock
 
+from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.errors import DataError, SettingError, nearest
 from lmms_manu.files import write_json
@@ -169,7 +170,7 @@ def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE, budget: float =
     check_score(score)
     parts = [
         f"{_HEADING}{_title(score)}. An entry that lost more than {budget:g} points of 100 on what is to be kept, or "
-        "whose score nothing can tell, has no rank."
+        "whose score nothing can tell, has no rank; nor has one that forgot at a cost which nobody knows."
     ]
     groups: dict[tuple[str, int, str], list[Entry]] = {}
     for entry in entries:
@@ -254,10 +255,12 @@ def lost(entry: Entry, benchmark: str) -> float | None:
         changes: dict[str, list[float]] = {}
         for name, views in entry["numbers"].items():
             column = columns_by_name().get(name)
-            change = views.get(MEAN, {}).get("change")
-            is_kept = column is not None and column.benchmark == benchmark and not column.is_forgotten
-            if column is not None and is_kept and change is not None and column.metric.higher_is_better:
-                changes.setdefault(column.split, []).append(-change * 100 / column.metric.maximum)
+            if column is None or column.benchmark != benchmark or column.is_forgotten:
+                continue
+            own = [views[view] for view in MODALITIES if view in views] or [views.get(MEAN, {})]
+            if column.metric.higher_is_better and all("change" in view for view in own):
+                points = [-view["change"] * 100 / column.metric.maximum for view in own]
+                changes.setdefault(column.split, []).append(sum(points) / len(points))
         costs = [sum(points) / len(points) for points in changes.values()]
     return max(costs, default=None)
 
@@ -265,7 +268,7 @@ def lost(entry: Entry, benchmark: str) -> float | None:
 def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float) -> str:
     sign = -1.0 if _higher_is_better(score) else 1.0
     scored = [(entry, _score(entry, score)) for entry in entries]
-    within = {entry["id"]: (lost(entry, benchmark) or 0.0) <= budget for entry in entries}
+    within = {entry["id"]: _is_within(entry, score, benchmark, budget) for entry in entries}
 
     def order(pair: tuple[Entry, float | None]) -> tuple[bool, bool, float, str]:
         entry, value = pair
@@ -289,6 +292,15 @@ def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float
         ]
         lines.append("| " + " | ".join(escape(text) for text in texts) + " |")
     return "\n".join(lines)
+
+
+def _is_within(entry: Entry, score: str, benchmark: str, budget: float) -> bool:
+    """Whether an entry may have a rank: a model that forgot everything wins any score of forgetting."""
+    cost = lost(entry, benchmark)
+    if cost is not None:
+        return cost <= budget
+    rewards_forgetting = score in derived_by_name() or columns_by_name()[score].is_forgotten
+    return entry["is_baseline"] or not rewards_forgetting
 
 
 def _edit(run: Mapping[str, Any]) -> str | None:
