@@ -124,6 +124,24 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
+class Frontier:
+    """What a method forgot over what it cost, from all of its strengths.
+
+    Args:
+        name: of the method, without its strength.
+        members: the names of the rows of its strengths, the cheapest first.
+        at: the share forgotten in percent at retain costs that methods are compared at; where no strength costs so
+            much the value is None, and the note tells the most that was forgotten for less.
+        curve: the whole frontier: even retain costs, each with the share forgotten.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    at: Mapping[float, Cell]
+    curve: tuple[tuple[float, Cell], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Section:
     """The models that are compared at one forget ratio of one benchmark.
 
@@ -133,6 +151,7 @@ class Section:
         rows: the runs, then the published rows.
         benchmark: whose people were to be forgotten.
         evidence: what the numbers stand on; None without a vanilla model to start from, or with a gold that is none.
+        frontiers: of the methods that ran at several strengths.
     """
 
     forget_ratio: int | None
@@ -140,6 +159,7 @@ class Section:
     rows: tuple[Row, ...]
     benchmark: str = DEFAULT_BENCHMARK
     evidence: Evidence | None = None
+    frontiers: tuple[Frontier, ...] = ()
 
     @property
     def key(self) -> str:

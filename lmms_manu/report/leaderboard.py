@@ -14,6 +14,7 @@ from typing import Any
 
 import filelock
 
+from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.errors import DataError, SettingError, nearest
 from lmms_manu.files import write_json
@@ -22,6 +23,7 @@ from lmms_manu.report.derived import derived_by_name, derived_of
 from lmms_manu.report.formats.json_report import number_entry, numbers, run_entry
 from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, on_scale, value_digits, value_text
+from lmms_manu.report.frontiers import NOT_REACHED, not_reached
 from lmms_manu.report.metrics import MEAN, columns_by_name
 from lmms_manu.report.provenance import different
 from lmms_manu.versions import installed_version
@@ -168,7 +170,7 @@ def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE, budget: float =
     check_score(score)
     parts = [
         f"{_HEADING}{_title(score)}. An entry that lost more than {budget:g} points of 100 on what is to be kept, or "
-        "whose score nothing can tell, has no rank."
+        "whose score nothing can tell, has no rank; nor has one that forgot at a cost which nobody knows."
     ]
     groups: dict[tuple[str, int, str], list[Entry]] = {}
     for entry in entries:
@@ -221,6 +223,8 @@ def _entry(section: Section, row: Row, about: Mapping[str, Any]) -> Entry:
         "numbers": numbers(row),
         "derived": {name: number_entry(cell) for name, cell in row.derived.items() if cell.value is not None},
     }
+    if missed := not_reached(row):
+        content["not_reached"] = missed
     # Entries of the first benchmark do not name it, so that the same result made earlier has the same fingerprint.
     if section.benchmark != DEFAULT_BENCHMARK:
         content["benchmark"] = section.benchmark
@@ -251,10 +255,12 @@ def lost(entry: Entry, benchmark: str) -> float | None:
         changes: dict[str, list[float]] = {}
         for name, views in entry["numbers"].items():
             column = columns_by_name().get(name)
-            change = views.get(MEAN, {}).get("change")
-            is_kept = column is not None and column.benchmark == benchmark and not column.is_forgotten
-            if column is not None and is_kept and change is not None and column.metric.higher_is_better:
-                changes.setdefault(column.split, []).append(-change * 100 / column.metric.maximum)
+            if column is None or column.benchmark != benchmark or column.is_forgotten:
+                continue
+            own = [views[view] for view in MODALITIES if view in views] or [views.get(MEAN, {})]
+            if column.metric.higher_is_better and all("change" in view for view in own):
+                points = [-view["change"] * 100 / column.metric.maximum for view in own]
+                changes.setdefault(column.split, []).append(sum(points) / len(points))
         costs = [sum(points) / len(points) for points in changes.values()]
     return max(costs, default=None)
 
@@ -262,7 +268,7 @@ def lost(entry: Entry, benchmark: str) -> float | None:
 def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float) -> str:
     sign = -1.0 if _higher_is_better(score) else 1.0
     scored = [(entry, _score(entry, score)) for entry in entries]
-    within = {entry["id"]: (lost(entry, benchmark) or 0.0) <= budget for entry in entries}
+    within = {entry["id"]: _is_within(entry, score, benchmark, budget) for entry in entries}
 
     def order(pair: tuple[Entry, float | None]) -> tuple[bool, bool, float, str]:
         entry, value = pair
@@ -277,8 +283,8 @@ def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float
         texts = [
             str(place) if value is not None and within[entry["id"]] else DASH,
             entry["name"],
-            _number(value, score),
-            *(_number(_score(entry, derived.name), derived.name) for derived in shown),
+            _text(entry, score),
+            *(_text(entry, derived.name) for derived in shown),
             run["checkpoint"] or "default",
             (_edit(run) or DASH)[:12],
             entry["who"],
@@ -286,6 +292,15 @@ def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float
         ]
         lines.append("| " + " | ".join(escape(text) for text in texts) + " |")
     return "\n".join(lines)
+
+
+def _is_within(entry: Entry, score: str, benchmark: str, budget: float) -> bool:
+    """Whether an entry may have a rank: a model that forgot everything wins any score of forgetting."""
+    cost = lost(entry, benchmark)
+    if cost is not None:
+        return cost <= budget
+    rewards_forgetting = score in derived_by_name() or columns_by_name()[score].is_forgotten
+    return entry["is_baseline"] or not rewards_forgetting
 
 
 def _edit(run: Mapping[str, Any]) -> str | None:
@@ -300,7 +315,10 @@ def _score(entry: Entry, score: str) -> float | None:
     return None if found is None else float(found["value"])
 
 
-def _number(value: float | None, score: str) -> str:
+def _text(entry: Entry, score: str) -> str:
+    value = _score(entry, score)
+    if value is None and score in entry.get("not_reached", {}):
+        return NOT_REACHED
     if score in derived_by_name():
         return value_text(Cell(value), 1)
     metric = columns_by_name()[score].metric

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -61,11 +61,10 @@ def verdict(section: Section) -> list[str]:
     if not measured:
         return ["No verdict: no number shows that the model knew the people to forget before, so none can show less."]
     ranked = sorted(measured, key=lambda row: -(row.derived[SHARE].value or 0.0))
-    within = [row for row in ranked if (dearest(row) or 0.0) <= BUDGET]
+    lost = {row.name: dearest(row) for row in ranked}
+    within = [row for row in ranked if (cost := lost[row.name]) is not None and cost <= BUDGET]
     lines = [
-        f"Within {BUDGET:g} points on what is to be kept, {_sentence(within[0], section)}"
-        if within
-        else f"Every run loses more than {BUDGET:g} points on what is to be kept: none has a rank."
+        f"Within {BUDGET:g} points on what is to be kept, {_sentence(within[0], section)}" if within else _no_rank(lost)
     ]
     others = [row for row in ranked if not within or row is not within[0]]
     lines += [_sentence(row, section) for row in others[: _SHOWN - 1]]
@@ -78,6 +77,13 @@ def _why_none(section: Section) -> str:
     if not any(row.is_candidate for row in section.rows):
         return "no run here is to be judged, they are what others are held against"
     return "there is no vanilla model to compare with: name it with --baseline"
+
+
+def _no_rank(lost: Mapping[str, float | None]) -> str:
+    if None in lost.values():
+        unknown = ", ".join(name for name, cost in lost.items() if cost is None)
+        return f"None has a rank: what is to be kept was not asked about with numbers that tell ({unknown})."
+    return f"Every run loses more than {BUDGET:g} points on what is to be kept: none has a rank."
 
 
 def _sentence(row: Row, section: Section) -> str:

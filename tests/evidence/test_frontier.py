@@ -26,3 +26,11 @@ def test_every_draw_of_people_has_a_frontier_of_its_own():
     found = share_at([[1, 2], [4, 4]], [[5, 6], [20, 30]], 2)
     assert found.tolist() == pytest.approx([10, 6])
     assert np.isnan(share_at([[1, 2]], [[5, 6]], 1.5)).tolist() == [True, False]
+
+
+def test_several_costs_are_read_off_at_once():
+    assert share_at([1, 4], [5, 20], [0, 1, 2, 4]).tolist() == pytest.approx([0, 5, 10, 20])
+    of_draws = share_at([[1, 2], [4, 4]], [[5, 6], [20, 30]], [1, 2, 5])
+    assert of_draws.shape == (3, 2)
+    assert of_draws[:2].tolist() == [pytest.approx([5, 3]), pytest.approx([10, 6])]
+    assert np.isnan(of_draws[2]).all()

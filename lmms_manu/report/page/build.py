@@ -21,6 +21,7 @@ from lmms_manu.report.formats.quality_tables import forget_quality
 from lmms_manu.report.formats.table import Head, Table
 from lmms_manu.report.formats.tables import (
     VIEW_TITLES,
+    at_costs,
     changes,
     derived,
     main_numbers,
@@ -123,6 +124,7 @@ def _section(section: Section, linked: set[str]) -> dict[str, Any]:
         "verdict": verdict(section),
         "frontier": large,
         "main": main_numbers(section),
+        "at_costs": at_costs(section),
         "validity": validity(section),
         "attacks": attacks(section),
         "forget_quality": forget_quality(section),
