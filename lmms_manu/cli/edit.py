@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from lmms_manu.cli.arguments import add_method_settings, given_settings, join_processes
+from lmms_manu.cli.tracking import add_tracking_argument, log_edit, tracker_of
 from lmms_manu.errors import SettingError
 from lmms_manu.files import new_folder, refuse_unwritable
 from lmms_manu.methods.registry import method_class
@@ -25,11 +26,13 @@ from lmms_manu.models.settings import ModelSettings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to write; must be new")
+    add_tracking_argument(parser)
     add_method_settings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     output = new_folder("output", arguments.output)
+    tracker = tracker_of(arguments)
     config = method_class(arguments.chosen_method).config_class
     given = given_settings(arguments, ModelSettings, UnlearningSettings, config)
     for name in sorted({"save_mask", "save_edit"} & given.keys()):
@@ -52,4 +55,5 @@ def run(arguments: argparse.Namespace) -> int:
         write_checkpoint(checkpoint, record, change, output)
         print(record.summary())
         print(f"wrote {output}")
+        log_edit(tracker, record, output.name)
     return 0

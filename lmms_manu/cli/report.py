@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, get_benchmark, names
+from lmms_manu.cli.tracking import add_tracking_argument, log_report, tracker_of
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evidence.bootstrap import RESAMPLES
 from lmms_manu.files import refuse_unwritable, write_json, write_text
@@ -82,6 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="MLLMU-Bench, or NAME=PATH for another benchmark's data, for thumbnails of the pictures on the page; none "
         "for a page without (default: the folders that the runs used, if they are still there)",
     )
+    add_tracking_argument(parser)
+    parser.add_argument("--group", metavar="NAME", help="with --log-to: what the runs belong to (default: report)")
     parser.add_argument("--append", metavar="FILE", help="add the runs to this leaderboard and rank it in FILE's .md")
     parser.add_argument(
         "--merge", action="append", default=[], metavar="FILE", help="with --append: add another leaderboard's entries"
@@ -106,6 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     console = table_console()
     check_reading_arguments(arguments)
+    tracker = tracker_of(arguments)
     if arguments.merge and not arguments.append:
         raise SettingError("--merge needs --append FILE, the leaderboard that the entries are added to.")
     leaderboard.check_score(arguments.rank_by)
@@ -130,6 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.output:
             write_report(shown, Path(arguments.output), arguments.dataset, console)
             console.print(f"wrote {Path(arguments.output) / 'report.html'} with its tables and figures", markup=False)
+    if arguments.runs:
+        log_report(tracker, report, arguments.group or "report")
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
         ranked = leaderboard.append(arguments.append, entries, arguments.merge)

@@ -55,6 +55,7 @@ LATE = (
     "OPENAI_",
     "MODEL_VERSION",
     "API_TYPE",
+    "WANDB_",
     "ACCELERATE_",
     "PYTEST_",
     "TORCHELASTIC_",
