@@ -105,6 +105,7 @@ def test_the_model_tells_the_tasks_its_family_which_the_record_names(
     results = evaluate(leaf, model=idefics2, limit=1, gen_kwargs="max_new_tokens=1")
     run = results["configs"][leaf]["metadata"]["run"]
     assert (run["family"], run["exemplar_people"]) == ("idefics2", "classification=1,cloze=auto")
+    assert run["edit"]["details"]["parameters"] == idefics2._checkpoint.model.num_parameters()
     announce_family(None)
     unknown = evaluate(leaf, limit=1)["configs"][leaf]["metadata"]["run"]
     assert unknown["family"] is None
