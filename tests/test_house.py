@@ -79,6 +79,7 @@ FLOORS = (
     "yaml_files",
     "sources",
     "signals",
+    "tracking",
     "names",
     "lazy",
     "errors",

@@ -153,11 +153,13 @@ def _is_main(entry: Derived) -> bool:
 
 def derived(section: Section) -> Table | None:
     """The derived numbers beside the main ones; None without a baseline."""
-    rows = [row for row in section.rows if row.derived]
-    if not rows:
-        return None
     shown_elsewhere = numbers_at_costs()
     known = [entry for entry in derived_of(section.benchmark) if not _is_main(entry) and entry not in shown_elsewhere]
+    rows = [
+        row for row in section.rows if row.derived and any(row.derived[entry.name].value is not None for entry in known)
+    ]
+    if not rows:
+        return None
     shown = [entry for entry in known if any(row.derived[entry.name].value is not None for row in rows)]
     heads = tuple(Head(entry.label, arrow="↑" if entry.higher_is_better else "↓") for entry in shown)
     lines = _lines(section, lambda row: [_derived(row.derived[entry.name]) for entry in shown], rows)

@@ -56,6 +56,7 @@ LATE = (
     "OPENAI_",
     "MODEL_VERSION",
     "API_TYPE",
+    "WANDB_",
     "ACCELERATE_",
     "PYTEST_",
     "TORCHELASTIC_",
