@@ -18,6 +18,7 @@ from lmms_manu.measuring.measure import determinants_of_parts, measure_parts
 from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.measuring.runner import ActivationRunner
 from lmms_manu.measuring.settings import PassSettings
+from lmms_manu.measuring.statistics_cache import LIMIT_BYTES
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
@@ -28,7 +29,7 @@ BUDGET = 16 * 1024**3
 AT_HAND = 2
 """What is there beside the sums of each part: a shard, and the batch at hand or a copy of a shard to be added."""
 
-KEPT = 1024**3
+KEPT = LIMIT_BYTES // 2
 """The bytes that all values together may take to be kept in the cache, in which statistics of all kinds lie."""
 
 
