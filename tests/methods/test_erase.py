@@ -75,11 +75,34 @@ def test_the_more_is_kept_the_less_the_retained_outputs_change(weight):
     assert left == sorted(left)
 
 
-def test_another_basis_of_the_neurons_gives_the_same_map(weight):
+@pytest.mark.parametrize("to_mean", [False, True])
+def test_along_few_directions_no_other_change_that_reads_these_alone_costs_less(weight, to_mean):
+    found = change(weight, to_mean=to_mean, directions=3)
+    left, sizes, read = torch.linalg.svd(found)
+    assert (sizes > 1e-9).tolist() == [True] * 3 + [False] * (OUT - 3)
+    read = left[:, :3]
+    free = (read.T @ found).requires_grad_()
+    wanted = RETAIN.mean(0) @ weight if to_mean else 0
+    erased = (FORGET @ (weight + read @ free) - wanted).square().sum(1).mean()
+    kept = (RETAIN @ read @ free).square().sum(1).mean()
+    (slope,) = torch.autograd.grad(erased + 2.0 * kept + 0.01 * free.square().sum(), free)
+    assert slope.abs().max() < 1e-9
+
+
+def test_along_more_directions_more_is_erased_and_along_all_what_the_whole_system_says(weight):
+    changes = [change(weight, directions=directions) for directions in (1, 4, 8, NEURONS - 1, NEURONS, 0)]
+    left = [float((FORGET @ (weight + one)).square().sum()) for one in changes]
+    assert left[:5] == sorted(left[:5], reverse=True)
+    assert torch.equal(changes[4], changes[5])
+    assert left[3] < 1.1 * left[4] < 0.5 * left[0]
+
+
+@pytest.mark.parametrize("directions", [0, 3])
+def test_another_basis_of_the_neurons_gives_the_same_map(weight, directions):
     basis = draw(2)[:NEURONS]
-    edited = weight + change(weight, penalty=0.0)
+    edited = weight + change(weight, penalty=0.0, directions=directions)
     turned = torch.linalg.solve(basis, weight)
-    there = turned + change(turned, FORGET @ basis, RETAIN @ basis, penalty=0.0)
+    there = turned + change(turned, FORGET @ basis, RETAIN @ basis, penalty=0.0, directions=directions)
     torch.testing.assert_close(basis @ there, edited, rtol=1e-8, atol=1e-8)
 
 
@@ -93,9 +116,10 @@ def test_the_same_people_in_both_sets_lose_the_share_that_keep_says(weight):
 
 def test_a_singular_system_is_refused(weight):
     few = (draw(3, observations=2), draw(4, observations=3))
-    with pytest.raises(SingularError, match="singular"):
-        change(weight, *few, penalty=0.0)
-    assert change(weight, *few, penalty=0.01).isfinite().all()
+    for directions in (0, 3):
+        with pytest.raises(SingularError, match="singular"):
+            change(weight, *few, penalty=0.0, directions=directions)
+        assert change(weight, *few, penalty=0.01, directions=directions).isfinite().all()
 
 
 def test_the_condition_is_that_of_the_system(weight):
@@ -103,6 +127,7 @@ def test_the_condition_is_that_of_the_system(weight):
     system = moments(FORGET).second + 2 * moments(RETAIN).second + 0.01 * torch.eye(NEURONS, dtype=torch.float64)
     assert solved.condition == pytest.approx(float(torch.linalg.cond(system)), rel=0.05)
     assert solved.residual < 1e-12
+    assert erasure(weight, moments(FORGET), moments(RETAIN), 2.0, 0.01, directions=3).residual < 1e-12
 
 
 @pytest.fixture

@@ -143,7 +143,14 @@ def _solve(
         before = own.to(place, torch.float64)
         sets = [Moments(one.second[inside, inside].to(place), one.mean[inside].to(place)) for one in (forget, retain)]
         try:
-            solved = erasure(before, sets[0], sets[1], settings.keep, penalty, to_mean=settings.target == "retain_mean")
+            solved = erasure(
+                before,
+                *sets,
+                settings.keep,
+                penalty,
+                to_mean=settings.target == "retain_mean",
+                directions=settings.directions,
+            )
         except SingularError as error:
             raise ModelError(
                 f"The system that says what {block.name} is to forget cannot be solved ({error}): there are too few "
