@@ -40,8 +40,8 @@ class EraseSettings(PassSettings):
     )
     directions: int = setting(
         0,
-        "Along how many directions of a block's inputs is erased at most: those in which those to forget stand out most "
-        "from the others; 0 for all.",
+        "Along how many directions of a block's inputs is erased at most: those in which those to forget stand out "
+        "most from the others; 0 for all.",
         minimum=0,
     )
     target: Literal["zero", "retain_mean"] = setting(
