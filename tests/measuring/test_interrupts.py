@@ -77,7 +77,7 @@ def test_being_told_to_end_while_waiting_for_other_processes_loses_nothing(load,
     checkpoint = load()
     forwards = Forwards(checkpoint)
     run(checkpoint, parts)
-    assert len(forwards.sizes) == 40 - 10
+    assert len(forwards.sizes) == 40 - 1
 
 
 def test_what_cannot_be_kept_ends_no_measurement(load, parts, monkeypatch, caplog):
