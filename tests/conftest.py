@@ -69,6 +69,11 @@ def pytest_collection_finish():
     gc.freeze()
 
 
+def pytest_sessionfinish():
+    """Lets libraries take down at the end what is theirs, as they would."""
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def _seeds():
     """Weights that a test's model begins with are the same in each run and in any order of tests."""

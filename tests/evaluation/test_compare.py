@@ -116,9 +116,9 @@ def test_on_the_embedded_subject_untouched_is_0_gold_is_100_and_a_destroyed_mode
     assert (shares["untouched"].value, shares["untouched"].interval) == (0, (0, 0))
     assert (shares["gold"].value, shares["gold"].interval) == (100, (100, 100))
     destroyed = rows["manu-ratio-90"].derived
-    assert destroyed["share_forgotten"].value > 95
-    assert destroyed["retain_cost"].value > 50
-    assert destroyed["damage"].value > 20
+    for name, least in {"share_forgotten": 95, "retain_cost": 50, "damage": 20}.items():
+        value = destroyed[name].value
+        assert value is not None and value > least, name
     said = verdict(only_section(report))
     assert "manu-ratio-90" not in said[0]
     ranking = leaderboard.render(leaderboard.entries_of(report), leaderboard.DEFAULT_SCORE)
