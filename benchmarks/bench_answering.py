@@ -7,7 +7,7 @@ about 125 M random weights whose pictures take 196 tokens each. The simple loop 
 processor and to `generate`. Random weights never end an answer, which a trained model does after a letter or two; the
 large model is therefore stopped after --large-new-tokens (2; the protocol's limit is 50, at which the decoding of
 nonsense takes most of the time). All ways are gone through in every round, so that a busy machine slows all of them;
-the medians count, on such a machine of the process's own seconds (`OMP_NUM_THREADS=1 ... --clock cpu`). Ends with 1 if a
+the medians count, there of the process's own seconds (`OMP_NUM_THREADS=1 ... --clock cpu`). Ends with 1 if a
 way's answers are not those of the simple loop, or if the engine's own choice is not three times as fast on the embedded
 model.
 """
