@@ -7,8 +7,9 @@ about 125 M random weights whose pictures take 196 tokens each. The simple loop 
 processor and to `generate`. Random weights never end an answer, which a trained model does after a letter or two; the
 large model is therefore stopped after --large-new-tokens (2; the protocol's limit is 50, at which the decoding of
 nonsense takes most of the time). All ways are gone through in every round, so that a busy machine slows all of them;
-the medians count. Ends with 1 if a way's answers are not those of the simple loop, or if the engine's own choice is
-not three times as fast on the embedded model.
+the medians count, there of the process's own seconds (`OMP_NUM_THREADS=1 ... --clock cpu`). Ends with 1 if a
+way's answers are not those of the simple loop, or if the engine's own choice is not three times as fast on the embedded
+model.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=("embedded", "large", "both"), default="both")
     parser.add_argument("--questions", type=int, default=192, help="put to the embedded model")
-    parser.add_argument("--large-questions", type=int, default=32, help="put to the large model, in one round")
+    parser.add_argument("--large-questions", type=int, default=32, help="put to the large model")
+    parser.add_argument("--large-rounds", type=int, default=1)
     parser.add_argument("--large-new-tokens", type=int, default=2, help="of each answer of the large model")
     parser.add_argument("--hidden", type=int, default=768, help="width of the large model")
     parser.add_argument("--layers", type=int, default=16, help="of the large model")
@@ -153,8 +155,9 @@ def main() -> int:
             small = name == "embedded"
             number = arguments.questions if small else arguments.large_questions
             new_tokens = NEW_TOKENS if small else arguments.large_new_tokens
+            rounds = arguments.rounds if small else arguments.large_rounds
             requests = questions(checkpoint, dataset, number, new_tokens)
-            found, fine = compare(name, checkpoint, requests, arguments.rounds if small else 1, CLOCKS[arguments.clock])
+            found, fine = compare(name, checkpoint, requests, rounds, CLOCKS[arguments.clock])
             print("\n".join(found), flush=True)
             met = met and fine
     return 0 if met else 1
