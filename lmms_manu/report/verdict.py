@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from lmms_manu.evidence.bootstrap import interval
+from lmms_manu.evidence.bootstrap import Draws, interval
+from lmms_manu.evidence.frontier import beyond
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Row, Section
 from lmms_manu.report.formats.numbers import interval_text, plain, spread_text
 from lmms_manu.report.short_names import shortened
@@ -41,12 +40,26 @@ def largest_cost(row: Row) -> Cell:
 
 
 def beyond_control(row: Row, rows: Sequence[Row]) -> str:
-    """Whether a row forgot more than its controls: `yes`, `no`, or empty without controls or an interval."""
-    mine = row.derived.get(SHARE, NOT_MEASURED).draws
-    drawn = [other.derived[SHARE].draws for other in rows if other.name in row.controls and other.derived]
-    found = [draws for draws in drawn if draws is not None]
-    bounds = interval(mine - np.mean(found, axis=0), undefined=0.05) if mine is not None and found else None
+    """Whether a row forgot more than its controls do at its own cost.
+
+    Two draws of a control may cost several times as much as each other, and then forget as much more; so a row is held
+    against the line from vanilla through its controls, and not against their mean.
+
+    Returns:
+        `yes` or `no`; empty without controls or an interval.
+    """
+    places = [_drawn_place(other) for other in rows if other.name in row.controls]
+    mine, known = _drawn_place(row), [place for place in places if place is not None]
+    if mine is None or not known:
+        return ""
+    bounds = interval(beyond([cost for cost, _ in known], [share for _, share in known], *mine), undefined=0.05)
     return "" if bounds is None else "yes" if bounds[0] > 0 else "no"
+
+
+def _drawn_place(row: Row) -> tuple[Draws, Draws] | None:
+    """Cost and share of a row in every draw of people."""
+    cost, share = (row.derived.get(name, NOT_MEASURED).draws for name in (COST, SHARE))
+    return None if cost is None or share is None else (cost, share)
 
 
 def verdict(section: Section) -> list[str]:

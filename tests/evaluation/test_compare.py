@@ -9,12 +9,14 @@ from lmms_manu.cli import main
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.compare import Plan
 from lmms_manu.evaluation.contenders import Contender, read_contenders
+from lmms_manu.evidence.bootstrap import interval
+from lmms_manu.evidence.frontier import beyond
 from lmms_manu.methods.registry import METHODS, method_class
 from lmms_manu.report import leaderboard
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.runs import read_runs
 from lmms_manu.report.standings import only_section
-from lmms_manu.report.verdict import verdict
+from lmms_manu.report.verdict import SHARE, verdict
 from lmms_manu.settings import from_arguments
 
 
@@ -79,13 +81,16 @@ def test_arguments_are_checked_before_anything_is_evaluated(tmp_path, capsys):
     assert "pretrained=some/gold" in told
 
 
+CONTROLS = ("manu-ratio-10-control0", "manu-ratio-10-control1")
+
+
 @pytest.fixture(scope="module")
 def embedded(lmms_manu, tmp_path_factory):
     """The embedded model pruned a little and to death, beside gold and a control: folder, words and what was said."""
     out = tmp_path_factory.mktemp("embedded") / "compared"
     words = ["compare", "--methods", "manu:recipe=ratio:prune_rate=10+90", "--gold", "MLLMMU/LLaVA_Gold_10"]
     words += ["--model-args", "forget_ratio=10", "--skip", "mllmu_celebrity,mllmu_test", "--limit", "24"]
-    words += ["--control", "1", "--quiet", "--output", str(out)]
+    words += ["--control", "2", "--quiet", "--output", str(out)]
     done = lmms_manu(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     return out, words, done
@@ -102,13 +107,13 @@ def test_a_comparison_ends_in_a_choice_a_table_and_the_page_and_resumes(embedded
     assert "manu ratio at 10 % goes furthest" in done.stdout
     assert "No other method" not in done.stdout
     again = lmms_manu(*words)
-    assert again.stdout.count("done before") == 10, again.stdout
+    assert again.stdout.count("done before") == 12, again.stdout
 
 
 def test_on_the_embedded_subject_untouched_is_0_gold_is_100_and_a_destroyed_model_has_no_rank(embedded, tmp_path):
     out, _, _ = embedded
     shutil.copytree(out / "vanilla", tmp_path / "untouched")
-    names = ("vanilla", "gold", "manu-ratio-10", "manu-ratio-90", "manu-ratio-10-control0")
+    names = ("vanilla", "gold", "manu-ratio-10", "manu-ratio-90", *CONTROLS)
     places = [f"untouched={tmp_path / 'untouched'}", *(f"{name}={out / name}" for name in names)]
     report = compare(read_runs(places, ["partial"]), "vanilla", gold="gold", resamples=500)
     rows = {row.name: row for row in only_section(report).rows}
@@ -124,3 +129,7 @@ def test_on_the_embedded_subject_untouched_is_0_gold_is_100_and_a_destroyed_mode
     ranking = leaderboard.render(leaderboard.entries_of(report), leaderboard.DEFAULT_SCORE)
     assert "| – | manu-ratio-90 | 100.0 |" in ranking
     assert "| 1 | gold | 100.0 |" in ranking
+    for mine, other in (CONTROLS, CONTROLS[::-1]):
+        sides = [rows[name].derived[number].draws for name in (other, mine) for number in ("retain_cost", SHARE)]
+        low, high = interval(beyond([sides[0]], [sides[1]], *sides[2:]), undefined=0.05)
+        assert low < 0 < high, "neurons drawn at random go no further than others drawn at random at the same cost"

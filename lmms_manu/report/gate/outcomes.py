@@ -170,6 +170,9 @@ def _no_interval(cell: Cell, column: str) -> str:
     """Why there is no interval to hold against the limit."""
     if cell.note and column in {number.name for number in numbers_at_costs()}:
         return f"there is no interval: this cost is {cell.note}"
+    known = columns_by_name().get(column)
+    if known is not None and known.metric.of_means:
+        return "there is no interval: it is made of the means of other numbers"
     # Where the change has one, a share has none because in some draws the baseline scored nothing to have a share of.
     if cell.draws is not None and (cell.interval is None or cell.change_interval is not None):
         return "there is no interval: the samples are about too few people to draw from"
