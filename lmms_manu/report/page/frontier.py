@@ -87,7 +87,7 @@ def _drawing(
     x = altair.X("cost:Q", title="points lost on the retain set", scale=x_scale, axis=altair.Axis(tickCount=6))
     y_scale = altair.Scale(domain=y_range, nice=False, clamp=True)
     y = altair.Y("share:Q", title=f"% of the way to {goal}", scale=y_scale, axis=altair.Axis(tickCount=6))
-    base = altair.Chart(altair.Data(values=_with_places(records, x_range, y_range, size)))
+    base = altair.Chart()
     points = base.encode(x=x, y=y, color=charts.colour("run"))
     tooltips = [altair.Tooltip(f"{name}:Q", format=".1f", title=title) for name, title in _TITLES.items()]
     shapes = altair.Scale(domain=[_RUN, _GOLD, _CONTROL], range=["circle", "diamond", "triangle-up"])
@@ -103,6 +103,7 @@ def _drawing(
             shape=altair.Shape("kind:N", legend=None, scale=shapes), tooltip=[altair.Tooltip("run:N"), *tooltips]
         ),
         names.encode(text="name:N"),
+        data=altair.Data(values=_with_places(records, x_range, y_range, size)),
     )
     drawn: dict[str, Any] = chart.properties(width=size[0], height=size[1], description=title).to_dict(validate=False)
     return drawn
