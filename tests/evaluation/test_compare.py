@@ -123,7 +123,8 @@ def test_on_the_embedded_subject_untouched_is_0_gold_is_100_and_a_destroyed_mode
     destroyed = rows["manu-ratio-90"].derived
     for name, least in {"share_forgotten": 95, "retain_cost": 50, "damage": 20}.items():
         value = destroyed[name].value
-        assert value is not None and value > least, name
+        assert value is not None
+        assert value > least, name
     said = verdict(only_section(report))
     assert "manu-ratio-90" not in said[0]
     ranking = leaderboard.render(leaderboard.entries_of(report), leaderboard.DEFAULT_SCORE)
@@ -131,5 +132,9 @@ def test_on_the_embedded_subject_untouched_is_0_gold_is_100_and_a_destroyed_mode
     assert "| 1 | gold | 100.0 |" in ranking
     for mine, other in (CONTROLS, CONTROLS[::-1]):
         sides = [rows[name].derived[number].draws for name in (other, mine) for number in ("retain_cost", SHARE)]
-        low, high = interval(beyond([sides[0]], [sides[1]], *sides[2:]), undefined=0.05)
-        assert low < 0 < high, "neurons drawn at random go no further than others drawn at random at the same cost"
+        costs, forgotten, cost, share = (draws for draws in sides if draws is not None)
+        found = interval(beyond([costs], [forgotten], cost, share), undefined=0.05)
+        assert found is not None
+        assert found[0] < 0 < found[1], (
+            "neurons drawn at random go no further than others drawn at random at the same cost"
+        )
