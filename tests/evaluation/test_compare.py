@@ -136,5 +136,5 @@ def test_on_the_embedded_subject_untouched_is_0_gold_is_100_and_a_destroyed_mode
         found = interval(beyond([costs], [forgotten], cost, share), undefined=0.05)
         assert found is not None
         assert found[0] < 0 < found[1], (
-            "neurons drawn at random go no further than others drawn at random at the same cost"
+            "neurons drawn at random go no further than others drawn at random at equal cost"
         )
