@@ -146,7 +146,8 @@ def test_what_is_trained_lies_in_shards_where_a_card_is_too_small_for_all_of_it(
     # Four processes take a sample of each batch of four.
     assert together.needed - sizes.weights - full.bytes == pytest.approx(alone.activations / 4)
     shards = plan_of(sizes, demands, Cards(4, 0.9e-9 * together.needed), one)
-    assert (shards.placing, shards.hours) == ("one model in shards", pytest.approx(together.hours))
+    assert shards.placing == "one model in shards"
+    assert shards.hours == pytest.approx(together.hours)
     assert (sizes.weights + full.bytes) / 4 + alone.activations / 4 < shards.needed < 0.9 * together.needed
     assert shards.host == 4 * sizes.weights, "each process keeps the model as it was"
     small = plan_of(sizes, demands, Cards(2, 0.9e-9 * shards.needed), one)
