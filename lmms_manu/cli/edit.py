@@ -17,6 +17,7 @@ import argparse
 from pathlib import Path
 
 from lmms_manu.cli.arguments import add_method_settings, given_settings, join_processes
+from lmms_manu.cli.tracking import add_tracking_argument, log_edit, tracker_of
 from lmms_manu.errors import SettingError
 from lmms_manu.files import new_folder, refuse_unwritable
 from lmms_manu.methods.registry import method_class
@@ -35,11 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=sorted(SERVERS),
         help="read back the names and shapes of what was written, as this server demands them from the configuration",
     )
+    add_tracking_argument(parser)
     add_method_settings(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     output = new_folder("output", arguments.output)
+    tracker = tracker_of(arguments)
     config = method_class(arguments.chosen_method).config_class
     given = given_settings(arguments, ModelSettings, UnlearningSettings, config)
     for name in sorted({"save_mask", "save_edit"} & given.keys()):
@@ -62,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         write_checkpoint(checkpoint, record, change, output, read_back=arguments.server is not None)
         print(record.summary())
         print(f"wrote {output}")
+        log_edit(tracker, record, output.name)
         if arguments.server is not None:
             print(f"to be served by: {SERVERS[arguments.server]} {output}")
     return 0

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from lmms_manu.costs.sizes import ModelSizes
-from lmms_manu.measuring.shards import SHARDS
+from lmms_manu.measuring.pairs import AT_HAND, bytes_of
 from lmms_manu.measuring.statistics import MOMENTS
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.training.settings import TrainingSettings
@@ -96,11 +96,19 @@ class Demands:
 
 def measuring(sizes: ModelSizes, samples: float, batch: int, statistics: int = len(MOMENTS)) -> Demands:
     """Statistics of every neuron over so many samples of each modality."""
-    # One set of sums for each shard, and those of the batch.
-    return Demands(forward=samples, at_once=batch, kept=(SHARDS + 1) * statistics * sizes.neurons * _FLOAT64)
+    # The sums of a shard and those of a batch; those of whole parts lie in the machine's memory.
+    return Demands(forward=samples, at_once=batch, kept=AT_HAND * statistics * sizes.neurons * _FLOAT64)
 
 
-def second_moments(blocks: Sequence[MlpBlock], samples: float, batch: int, budget: int, parts: int = 4) -> Demands:
+def second_moments(
+    blocks: Sequence[MlpBlock],
+    samples: float,
+    batch: int,
+    budget: int,
+    *,
+    parts: int = 4,
+    eigenvectors: bool = False,
+) -> Demands:
     """Second moments of all blocks, as many at a time as a budget of bytes allows, and a system solved in each.
 
     Args:
@@ -109,21 +117,20 @@ def second_moments(blocks: Sequence[MlpBlock], samples: float, batch: int, budge
         batch: samples at once.
         budget: bytes for the values of the blocks that are measured at a time.
         parts: sets and modalities.
+        eigenvectors: whether those of the system are computed.
     """
-    # As measuring.pairs counts: shards of the part at hand, and the parts before it.
-    each = [(SHARDS + parts) * _FLOAT64 * (block.neurons + 2) * block.neurons for block in blocks]
+    each = [bytes_of(block, parts) for block in blocks]
     rounds = max(1, -(-sum(each) // max(budget, max(each))))
     widest = max(block.neurons_per_expert for block in blocks)
-    # A Cholesky factor, the right side, and a solution with as many columns as features, of about half the neurons.
-    solving = sum(max(block.experts, 1) * (1 / 3 + 1 + 1) * block.neurons_per_expert**3 for block in blocks)
+    # A Cholesky factor, the right side, and a solution with as many columns as features, of about half the neurons; for
+    # eigenvectors two solutions with as many as neurons, and about nine products.
+    share = 1 / 3 + (1 + 2 + 9 if eigenvectors else 1 + 1)
+    operations = sum(max(block.experts, 1) * share * block.neurons_per_expert**3 for block in blocks)
     host = min(sum(each), max(budget, max(each)))
-    return Demands(
-        forward=samples * rounds,
-        at_once=batch,
-        kept=host + 4 * _FLOAT64 * widest**2,
-        host=host,
-        solving=solving,
-    )
+    # A card holds what is at hand; later the moments of both sets, system and factor, and four of half their width, or
+    # the eigenvectors, what they are of, and room to find them.
+    at_hand, solving = host * AT_HAND // (parts + AT_HAND), (9 if eigenvectors else 6) * _FLOAT64 * widest**2
+    return Demands(forward=samples * rounds, at_once=batch, kept=max(at_hand, solving), host=host, solving=operations)
 
 
 def training(sizes: ModelSizes, settings: TrainingSettings, learn: float, *, retain: bool, reference: bool) -> Demands:

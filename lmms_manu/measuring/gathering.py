@@ -64,7 +64,12 @@ class Gathering(Protocol):
         """
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
-        """The values over the observations of both, of one block or joined, on the device of `other`."""
+        """The values over the observations of both, of one block or joined, on the device of `other`.
+
+        Args:
+            one: stays as it is, so that an interrupt meanwhile finds it whole.
+            other: may be changed, and be what is returned.
+        """
 
     def is_finite(self, values: Tensor) -> Tensor:
         """Whether all values of a block are finite; a scalar."""
@@ -128,8 +133,8 @@ class PerNeuron:
 class PerPair:
     """The sums of z z^T of every block, `[neurons + 2, neurons]`; below them that of z, and the number of observations.
 
-    A block of 11,008 neurons takes a gigabyte, and as many again as there are shards: `lmms_manu.measuring.pairs`
-    measures a few layers at a time. With experts, only neurons of one expert ever meet.
+    A block of 11,008 neurons takes a gigabyte: `lmms_manu.measuring.pairs` measures a few layers at a time, and nothing
+    is copied that need not be. With experts, only neurons of one expert ever meet.
 
     Args:
         layout: the blocks.
@@ -154,13 +159,18 @@ class PerPair:
         return False
 
     def merge(self, one: Tensor, other: Tensor) -> Tensor:
-        return one.to(other.device) + other
+        # What a forward pass without gradients has left must not be changed outside of that mode.
+        with torch.inference_mode():
+            return other.add_(one.to(other.device))
 
     def is_finite(self, values: Tensor) -> Tensor:
         return values.isfinite().all()
 
     def join(self, values: Sequence[Tensor]) -> Tensor:
-        return torch.cat([own.cpu().flatten() for own in values])
+        joined = torch.empty(sum(own.numel() for own in values), dtype=torch.float64)
+        for piece, own in zip(self.split(joined), values, strict=True):
+            piece.copy_(own)
+        return joined
 
     def split(self, joined: Tensor) -> Values:
         sizes = [block.neurons for block in self.layout.blocks]

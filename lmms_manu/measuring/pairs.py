@@ -18,7 +18,7 @@ from lmms_manu.measuring.measure import determinants_of_parts, measure_parts
 from lmms_manu.measuring.parts import Part, Parts
 from lmms_manu.measuring.runner import ActivationRunner
 from lmms_manu.measuring.settings import PassSettings
-from lmms_manu.measuring.shards import SHARDS
+from lmms_manu.measuring.statistics_cache import LIMIT_BYTES
 from lmms_manu.models.blocks import MlpBlock
 from lmms_manu.models.inputs import PromptEncoder
 from lmms_manu.models.loading import Checkpoint
@@ -26,7 +26,10 @@ from lmms_manu.models.loading import Checkpoint
 _FLOAT64 = 8
 BUDGET = 16 * 1024**3
 
-KEPT = 1024**3
+AT_HAND = 2
+"""What is there beside the sums of each part: a shard, and the batch at hand or a copy of a shard to be added."""
+
+KEPT = LIMIT_BYTES // 2
 """The bytes that all values together may take to be kept in the cache, in which statistics of all kinds lie."""
 
 
@@ -66,24 +69,34 @@ def measure_second_moments(
     """
     kept = sum(len(parts) * _FLOAT64 * (block.neurons + 2) * block.neurons for block in blocks) <= KEPT
     for group in groups_within(blocks, budget, len(parts)):
-        gathering = PerPair(NeuronLayout.of(group))
-        determinants = determinants_of_parts(checkpoint, group, parts, settings, statistics=gathering.about())
-
-        def runner(group: Sequence[MlpBlock] = group, gathering: PerPair = gathering) -> ActivationRunner:
-            return ActivationRunner(checkpoint, PromptEncoder(checkpoint), group, gathering, settings.tokens)
-
-        found = measure_parts(
-            runner, parts, determinants, settings, name=checkpoint.name, store=kept, progress=progress
-        )
-        split = {part: gathering.split(values) for part, values in found.values.items()}
-        for number, block in enumerate(group):
-            yield _of_block(block, {part: values[number] for part, values in split.items()})
+        # A group leaves nothing in a variable here: the next one is measured while this function waits.
+        yield from map(_of_block, group, _sums(checkpoint, group, parts, settings, kept, progress))
 
 
 def bytes_of(block: MlpBlock, parts: int) -> int:
     """What the values of a block take while so many parts of the data are measured."""
-    # The shards of the part that is being measured, and what the parts before it have left.
-    return (SHARDS + parts) * _FLOAT64 * (block.neurons + 2) * block.neurons
+    return (parts + AT_HAND) * _FLOAT64 * (block.neurons + 2) * block.neurons
+
+
+def _sums(
+    checkpoint: Checkpoint,
+    group: Sequence[MlpBlock],
+    parts: Parts,
+    settings: PassSettings,
+    store: bool,
+    progress: bool,
+) -> Iterator[dict[Part, Tensor]]:
+    """By part the sums of each block; they are measured before the first is given."""
+    gathering = PerPair(NeuronLayout.of(group))
+    determinants = determinants_of_parts(checkpoint, group, parts, settings, statistics=gathering.about())
+
+    def runner() -> ActivationRunner:
+        return ActivationRunner(checkpoint, PromptEncoder(checkpoint), group, gathering, settings.tokens)
+
+    found = measure_parts(runner, parts, determinants, settings, name=checkpoint.name, store=store, progress=progress)
+    split = {part: gathering.split(values) for part, values in found.values.items()}
+    for number in range(len(group)):
+        yield {part: values[number] for part, values in split.items()}
 
 
 def groups_within(blocks: Sequence[MlpBlock], budget: int, parts: int) -> Iterator[tuple[MlpBlock, ...]]:
@@ -101,13 +114,15 @@ def groups_within(blocks: Sequence[MlpBlock], budget: int, parts: int) -> Iterat
         yield tuple(group)
 
 
-def _of_block(block: MlpBlock, values: Mapping[Part, Tensor]) -> SecondMoments:
-    ran = {part: own for part, own in values.items() if bool(own[-1].any())}
-    # With experts, each neuron has seen the tokens of its own.
-    rates = {part: own[:-1] / own[-1].clamp(min=1) for part, own in ran.items()}
+def _of_block(block: MlpBlock, sums: Mapping[Part, Tensor]) -> SecondMoments:
+    """The means in the place of the sums, which are large."""
+    ran = {part: own for part, own in sums.items() if bool(own[-1].any())}
+    for own in ran.values():
+        # With experts, each neuron has seen the tokens of its own.
+        own[:-1] /= own[-1].clamp(min=1)
     return SecondMoments(
         block,
-        {part: own[:-1] for part, own in rates.items()},
-        {part: own[-1] for part, own in rates.items()},
+        {part: own[:-2] for part, own in ran.items()},
+        {part: own[-2] for part, own in ran.items()},
         {part: int(own[-1].max()) for part, own in ran.items()},
     )

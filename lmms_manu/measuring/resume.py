@@ -15,7 +15,7 @@ _VALUES = "values"
 
 @dataclasses.dataclass(frozen=True)
 class PartialValues:
-    """The shards of a part that are measured wholly or in part, each in a file of its own.
+    """The sum of the shards of a part that are done, and those that are measured in part, each in a file of its own.
 
     Args:
         folder: where they are; its name holds the key of the part, so that nothing of another one is ever read.
@@ -35,9 +35,27 @@ class PartialValues:
         """Keeps the joined values of a shard after `batches` of its batches."""
         store_tensors(self._path(shard), {_VALUES: joined}, {"batches": batches})
 
+    def load_sum(self) -> tuple[Tensor, int] | None:
+        """The joined values of the first shards together and how many they are; None if there are none."""
+        try:
+            tensors, about = load_tensors(self._sum)
+        except (FileNotFoundError, DamagedFileError):
+            return None
+        return tensors[_VALUES], int(about["shards"])
+
+    def save_sum(self, joined: Tensor, shards: int) -> None:
+        """Keeps the joined values of the first `shards` shards together; what each left alone goes."""
+        store_tensors(self._sum, {_VALUES: joined}, {"shards": shards})
+        for shard in range(shards):
+            self._path(shard).unlink(missing_ok=True)
+
     def clear(self) -> None:
         """Forgets all shards, once their part is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _sum(self) -> Path:
+        return self.folder / "sum.safetensors"
 
     def _path(self, shard: int) -> Path:
         return self.folder / f"shard-{shard:02d}.safetensors"

@@ -149,7 +149,7 @@ def _application(record: EditRecord) -> list[str]:
         f"This is the edit alone ({record.change}), to be applied to {record.checkpoint} by lmms-manu:",
         "",
         "```",
-        f"lmms-manu edit --method {record.method} --pretrained {record.checkpoint} --edit PATH --output edited",
+        f"lmms-manu edit --pretrained {record.checkpoint} --edit PATH --output edited",
         "```",
     ]
 

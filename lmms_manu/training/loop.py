@@ -24,6 +24,7 @@ from lmms_manu.ahead import one_ahead
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.training.examples import Batch
+from lmms_manu.training.loggers import logging_callbacks
 from lmms_manu.training.objective import Objective
 from lmms_manu.training.order import Turn
 from lmms_manu.training.settings import TrainingSettings
@@ -77,6 +78,8 @@ def run(
         trainer.remove_callback(usual)
     first = Processes.current().first
     trainer.add_callback(_Progress(title, shown=first))
+    for callback in logging_callbacks(settings):
+        trainer.add_callback(callback)
     if keep is not None and settings.keep_every is not None:
         trainer.add_callback(_Keep(keep if first else lambda step: None, settings.keep_every, collect))
     state = last_state(folder)
@@ -116,7 +119,7 @@ def _arguments(
         save_strategy="steps" if settings.resume_every else "no",
         save_steps=max(1, settings.resume_every),
         save_total_limit=1,
-        report_to=[] if settings.loggers == "none" else settings.loggers.split("+"),
+        report_to=[],
         remove_unused_columns=False,
         label_names=[],
         dataloader_pin_memory=False,

@@ -119,7 +119,7 @@ def test_statistics_are_as_large_as_those_that_are_gathered(sizes):
     gathering = PerNeuron(NeuronLayout.of(sizes.blocks))
     values = [gathering.empty(number) for number in range(len(sizes.blocks))]
     each = sum(value.nbytes for value in values)
-    assert measuring(sizes, 1, 1).kept == 17 * each
+    assert measuring(sizes, 1, 1).kept == 2 * each
 
 
 def test_a_model_is_copied_spread_or_refused_by_the_memory_of_the_cards(sizes):

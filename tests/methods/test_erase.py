@@ -7,20 +7,28 @@ import pytest
 import torch
 from support.families import save_family
 from support.models import save_llava
-from transformers import AutoModelForImageTextToText
+from support.rendered import make_examples
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.nn.modules.module import register_module_forward_hook
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import AutoModelForImageTextToText, LlavaForConditionalGeneration
 
 from lmms_manu.cli.main import main
 from lmms_manu.editing.columns import down_columns, down_projections
 from lmms_manu.errors import DataError, ModelError, SettingError
+from lmms_manu.measuring.pairs import bytes_of
 from lmms_manu.measuring.parts import PARTS, Part
 from lmms_manu.measuring.rendered import RenderedExample
-from lmms_manu.measuring.statistics_cache import StatisticsCache
 from lmms_manu.methods.control import retained_people_as_forgotten
 from lmms_manu.methods.erase.config import EraseSettings
+from lmms_manu.methods.erase.edit import chosen_blocks, edit
 from lmms_manu.methods.erase.erasure import Moments, SingularError, erasure
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.models.blocks import MlpBlock, Slot
 from lmms_manu.models.inputs import PromptEncoder
+from lmms_manu.models.loading import load_checkpoint
+from lmms_manu.models.settings import ModelSettings
 from lmms_manu.models.watch import watch
 
 NEURONS, OUT = 12, 5
@@ -67,11 +75,34 @@ def test_the_more_is_kept_the_less_the_retained_outputs_change(weight):
     assert left == sorted(left)
 
 
-def test_another_basis_of_the_neurons_gives_the_same_map(weight):
+@pytest.mark.parametrize("to_mean", [False, True])
+def test_along_few_directions_no_other_change_that_reads_these_alone_costs_less(weight, to_mean):
+    found = change(weight, to_mean=to_mean, directions=3)
+    left, sizes, read = torch.linalg.svd(found)
+    assert (sizes > 1e-9).tolist() == [True] * 3 + [False] * (OUT - 3)
+    read = left[:, :3]
+    free = (read.T @ found).requires_grad_()
+    wanted = RETAIN.mean(0) @ weight if to_mean else 0
+    erased = (FORGET @ (weight + read @ free) - wanted).square().sum(1).mean()
+    kept = (RETAIN @ read @ free).square().sum(1).mean()
+    (slope,) = torch.autograd.grad(erased + 2.0 * kept + 0.01 * free.square().sum(), free)
+    assert slope.abs().max() < 1e-9
+
+
+def test_along_more_directions_more_is_erased_and_along_all_what_the_whole_system_says(weight):
+    changes = [change(weight, directions=directions) for directions in (1, 4, 8, NEURONS - 1, NEURONS, 0)]
+    left = [float((FORGET @ (weight + one)).square().sum()) for one in changes]
+    assert left[:5] == sorted(left[:5], reverse=True)
+    assert torch.equal(changes[4], changes[5])
+    assert left[3] < 1.1 * left[4] < 0.5 * left[0]
+
+
+@pytest.mark.parametrize("directions", [0, 3])
+def test_another_basis_of_the_neurons_gives_the_same_map(weight, directions):
     basis = draw(2)[:NEURONS]
-    edited = weight + change(weight, penalty=0.0)
+    edited = weight + change(weight, penalty=0.0, directions=directions)
     turned = torch.linalg.solve(basis, weight)
-    there = turned + change(turned, FORGET @ basis, RETAIN @ basis, penalty=0.0)
+    there = turned + change(turned, FORGET @ basis, RETAIN @ basis, penalty=0.0, directions=directions)
     torch.testing.assert_close(basis @ there, edited, rtol=1e-8, atol=1e-8)
 
 
@@ -85,9 +116,10 @@ def test_the_same_people_in_both_sets_lose_the_share_that_keep_says(weight):
 
 def test_a_singular_system_is_refused(weight):
     few = (draw(3, observations=2), draw(4, observations=3))
-    with pytest.raises(SingularError, match="singular"):
-        change(weight, *few, penalty=0.0)
-    assert change(weight, *few, penalty=0.01).isfinite().all()
+    for directions in (0, 3):
+        with pytest.raises(SingularError, match="singular"):
+            change(weight, *few, penalty=0.0, directions=directions)
+        assert change(weight, *few, penalty=0.01, directions=directions).isfinite().all()
 
 
 def test_the_condition_is_that_of_the_system(weight):
@@ -95,6 +127,7 @@ def test_the_condition_is_that_of_the_system(weight):
     system = moments(FORGET).second + 2 * moments(RETAIN).second + 0.01 * torch.eye(NEURONS, dtype=torch.float64)
     assert solved.condition == pytest.approx(float(torch.linalg.cond(system)), rel=0.05)
     assert solved.residual < 1e-12
+    assert erasure(weight, moments(FORGET), moments(RETAIN), 2.0, 0.01, directions=3).residual < 1e-12
 
 
 @pytest.fixture
@@ -240,13 +273,68 @@ def test_two_processes_make_the_same_edits_as_one(arguments, in_two_processes, t
         assert (tmp_path / rank).read_text().split() == alone
 
 
+class Alive(TorchDispatchMode):
+    """The largest sum of bytes, of tensors of at least so many each, that there are at a time."""
+
+    def __init__(self, at_least):
+        super().__init__()
+        self.at_least, self.most = at_least, 0
+        self._there: dict[int, tuple[StorageWeakRef, int]] = {}
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor) and tensor.untyped_storage().nbytes() >= self.at_least:
+                storage = StorageWeakRef(tensor.untyped_storage())
+                self._there.setdefault(storage.cdata, (storage, tensor.untyped_storage().nbytes()))
+        self._there = {key: held for key, held in self._there.items() if not held[0].expired()}
+        self.most = max(self.most, sum(size for _, size in self._there.values()))
+        return made
+
+
+@pytest.mark.parametrize("shards", [2, 16])
+def test_an_edit_takes_the_memory_that_is_said_for_any_number_of_shards_and_blocks(tmp_path, shards):
+    folder = save_llava(tmp_path / "wide", neurons=448)
+    checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
+    settings = EraseSettings(
+        towers="language", memory_gib=0.01, statistics_batch_size=1, statistics_cache=False, ridge=0.1
+    )
+    blocks = chosen_blocks(checkpoint, settings)
+    moments = 8 * (448 + 2) * 448
+    said = bytes_of(blocks[0], parts=4)
+    assert said == 6 * moments
+    assert said < settings.memory_gib * 1024**3 < 2 * said, "one block at a time"
+    with Alive(at_least=moments // 3) as alive:
+        edited = edit(checkpoint, {part: make_examples(*part, shards) for part in PARTS}, settings)
+    assert edited.counts == {"language": (2, 2)}
+    # A product in float32, before it is added up in float64.
+    assert said - moments <= alive.most <= said + moments / 2
+
+
+def passes_of(given):
+    """The passes through the language model in which an edit is made, and its record."""
+    passes = []
+
+    def count(module, *_):
+        if isinstance(module, LlavaForConditionalGeneration):
+            passes.append(module)
+
+    counting = register_module_forward_hook(count)
+    try:
+        _, record = plan(given).load()
+    finally:
+        counting.remove()
+    return len(passes), record
+
+
 def test_another_strength_needs_no_new_measurement(erasing):
-    plan(erasing).load()
-    kept = sorted(part.path for part in StatisticsCache.default().parts())
-    assert len(kept) == 4
-    _, record = plan({**erasing, "keep": 1}).load()
-    assert sorted(part.path for part in StatisticsCache.default().parts()) == kept
-    assert record.label == "erase keep 1"
+    measured, _ = passes_of(erasing)
+    assert measured > 4
+    for strength in ({"keep": 1}, {"ridge": 0.1}, {"keep": 1, "target": "retain_mean"}):
+        passes, record = passes_of({**erasing, **strength})
+        assert passes == 0
+        assert {name: value for name, value in record.settings.items() if name in strength} == strength
+    assert passes_of({**erasing, "tokens": "answer"})[0] == measured
 
 
 def test_the_edited_model_is_written_as_a_plain_checkpoint(erasing, tmp_path):

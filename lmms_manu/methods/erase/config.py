@@ -38,6 +38,12 @@ class EraseSettings(PassSettings):
         minimum=0,
         maximum=_LARGEST_KEEP,
     )
+    directions: int = setting(
+        0,
+        "Along how many directions of a block's inputs is erased at most: those in which those to forget stand out "
+        "most from the others; 0 for all.",
+        minimum=0,
+    )
     target: Literal["zero", "retain_mean"] = setting(
         "zero", "What the outputs for those to forget become: nothing, or the mean output for those to retain."
     )

@@ -10,9 +10,10 @@ edit
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import time
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,31 +56,50 @@ def edit(checkpoint: Checkpoint, examples: Parts, settings: EraseSettings) -> Ed
         raise SettingError("towers=vision: without pictures the vision tower never runs. Use towers=language.")
     if settings.random_control:
         examples = retained_people_as_forgotten(examples, settings.seed)
-    started, solving = time.perf_counter(), 0.0
-    tensors: dict[str, Tensor] = {}
-    told: list[dict[str, Any]] = []
-    unseen: list[str] = []
-    budget = int(settings.memory_gib * _GIB)
-    for moments in measure_second_moments(checkpoint, blocks, examples, settings, budget=budget):
-        began = time.perf_counter()
-        found = {group: _of_set(moments, group) for group in ("forget", "retain")}
-        if found["forget"] is None or found["retain"] is None:
-            # The vision tower without pictures, or experts that one of the sets is never routed to.
-            unseen.append(moments.block.name)
-            continue
-        (slot,) = moments.block.slots
-        tensors[slot.parameter], about = _shared(checkpoint, moments.block, found["forget"], found["retain"], settings)
-        told.append({"block": moments.block.name, **about})
-        solving += time.perf_counter() - began
-    measuring = time.perf_counter() - started - solving
-    edited = {entry["block"] for entry in told}
+    started = time.perf_counter()
+    measured = measure_second_moments(checkpoint, blocks, examples, settings, budget=int(settings.memory_gib * _GIB))
+    # By map, which holds no moments while those of the next blocks are measured.
+    found = list(map(functools.partial(_solved, checkpoint, settings), measured))
+    solving = sum(one.seconds for one in found)
+    tensors = {one.block.slots[0].parameter: one.weight for one in found if one.weight is not None}
     return Edit(
         ChangedTensors(tensors) if tensors else None,
-        counts=_counts(blocks, edited),
+        counts=_counts(found),
         unit="down projections",
-        seconds={"measuring": measuring, "solving": solving},
-        details={"blocks": told, "unseen": unseen},
+        seconds={"measuring": time.perf_counter() - started - solving, "solving": solving},
+        details={
+            "blocks": [{"block": one.block.name, **one.about} for one in found if one.weight is not None],
+            "unseen": [one.block.name for one in found if one.weight is None],
+        },
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Solved:
+    """What became of a block.
+
+    Args:
+        block: the block.
+        weight: the new one of its down projection; None where the block stays as it is.
+        about: what is worth recording of the solutions.
+        seconds: what they took.
+    """
+
+    block: MlpBlock
+    weight: Tensor | None
+    about: dict[str, float]
+    seconds: float
+
+
+def _solved(checkpoint: Checkpoint, settings: EraseSettings, moments: SecondMoments) -> _Solved:
+    began = time.perf_counter()
+    forget, retain = (_of_set(moments, group) for group in ("forget", "retain"))
+    weight: Tensor | None = None
+    about: dict[str, float] = {}
+    # The vision tower without pictures, or experts that one of the sets is never routed to, stay as they are.
+    if forget is not None and retain is not None:
+        weight, about = _shared(checkpoint, moments.block, forget, retain, settings)
+    return _Solved(moments.block, weight, about, time.perf_counter() - began)
 
 
 def _of_set(moments: SecondMoments, group: str) -> Moments | None:
@@ -121,9 +141,19 @@ def _solve(
         if not forget.second[inside, inside].any():
             continue
         before = own.to(place, torch.float64)
-        sets = [Moments(one.second[inside, inside].to(place), one.mean[inside].to(place)) for one in (forget, retain)]
+        own_forget, own_retain = (
+            Moments(one.second[inside, inside].to(place), one.mean[inside].to(place)) for one in (forget, retain)
+        )
         try:
-            solved = erasure(before, sets[0], sets[1], settings.keep, penalty, to_mean=settings.target == "retain_mean")
+            solved = erasure(
+                before,
+                own_forget,
+                own_retain,
+                settings.keep,
+                penalty,
+                to_mean=settings.target == "retain_mean",
+                directions=settings.directions,
+            )
         except SingularError as error:
             raise ModelError(
                 f"The system that says what {block.name} is to forget cannot be solved ({error}): there are too few "
@@ -141,8 +171,8 @@ def _solve(
     }
 
 
-def _counts(blocks: Iterable[MlpBlock], edited: set[str]) -> dict[str, tuple[int, int]]:
+def _counts(found: Iterable[_Solved]) -> dict[str, tuple[int, int]]:
     towers: dict[str, list[bool]] = {tower: [] for tower in TOWERS}
-    for block in blocks:
-        towers[block.tower].append(block.name in edited)
+    for one in found:
+        towers[one.block.tower].append(one.weight is not None)
     return {tower: (sum(own), len(own)) for tower, own in towers.items() if own}

@@ -38,7 +38,7 @@ class Erase(Method[EraseSettings]):
         """The settings of the label, and those that differ from the defaults."""
         config, default = self.config, EraseSettings()
         found: dict[str, Value] = {"keep": config.keep}
-        for name in ("ridge", "tokens", "target", "towers", "layers"):
+        for name in ("directions", "ridge", "tokens", "target", "towers", "layers"):
             if getattr(config, name) != getattr(default, name):
                 value = getattr(config, name)
                 found[name] = f"{name}={value}" if isinstance(value, str) else value
@@ -76,7 +76,8 @@ class Erase(Method[EraseSettings]):
         config = self.config
         blocks = [sizes.blocks[number] for number in places_chosen(sizes.blocks, config.towers, config.layers)]
         budget = int(config.memory_gib * 1024**3)
-        return second_moments(blocks, samples.all, config.statistics_batch_size, budget)
+        few = bool(config.directions)
+        return second_moments(blocks, samples.all, config.statistics_batch_size, budget, eigenvectors=few)
 
     def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
         from lmms_manu.methods.erase.edit import edit
