@@ -130,5 +130,4 @@ def test_on_the_embedded_subject_untouched_is_0_gold_is_100_and_a_destroyed_mode
     assert "| 1 | gold | 100.0 |" in ranking
     for mine, other in (CONTROLS, CONTROLS[::-1]):
         random = dataclasses.replace(rows[mine], controls=(other,))
-        said = "neurons drawn at random go no further than others drawn at random at the same cost"
-        assert beyond_control(random, list(rows.values())) == "no", said
+        assert beyond_control(random, list(rows.values())) == "no", "no further than another draw at the same cost"
