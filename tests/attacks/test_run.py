@@ -21,7 +21,7 @@ from lmms_manu.attacks.results import FILE, AttackResults
 from lmms_manu.attacks.run import run
 from lmms_manu.benchmarks.mllmu.synthetic.population import make_background, make_population
 from lmms_manu.benchmarks.registry import get_benchmark
-from lmms_manu.errors import DataError, SettingError
+from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.methods.data import load_data
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.loading import load_checkpoint
@@ -178,6 +178,14 @@ def other_tokenizer(folder):
 def other_architecture(folder):
     LlamaConfig(hidden_size=8, num_attention_heads=1).save_pretrained(folder)
     AutoProcessor.from_pretrained(embedded.model_folder("gold_10")).tokenizer.save_pretrained(folder)
+
+
+def test_a_gold_that_is_not_there_is_refused_before_the_edited_model_is_attacked(dataset, tmp_path):
+    gold = {**arguments("gold_10"), "pretrained": "nobody/gold"}
+    models = {"vanilla": arguments("vanilla"), "edited": arguments("vanilla", method="prompting"), "gold": gold}
+    with pytest.raises(ModelError, match="pretrained='nobody/gold' is neither a folder here nor reachable"):
+        run(models, [], tmp_path / "out", print)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("make", [other_tokenizer, other_architecture])
