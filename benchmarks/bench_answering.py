@@ -1,14 +1,15 @@
 """Batched answering against the simplest correct loop: questions per second and prompt tokens computed.
 
-    python benchmarks/bench_answering.py [--model embedded|large|both] [--questions 192] [--rounds 3]
+    python benchmarks/bench_answering.py [--model embedded|large|both] [--questions 192] [--rounds 3] [--clock wall|cpu]
 
 Asks MLLMU-Bench classification with its exemplars, picture and text in turn, of the embedded model and of a LLaVA of
 about 125 M random weights whose pictures take 196 tokens each. The simple loop gives one prompt after the other to the
 processor and to `generate`. Random weights never end an answer, which a trained model does after a letter or two; the
 large model is therefore stopped after --large-new-tokens (2; the protocol's limit is 50, at which the decoding of
 nonsense takes most of the time). All ways are gone through in every round, so that a busy machine slows all of them;
-the medians count. Ends with 1 if a way's answers are not those of the simple loop, or if the engine's own choice is
-not three times as fast on the embedded model.
+the medians count, there of the process's own seconds (`OMP_NUM_THREADS=1 ... --clock cpu`). Ends with 1 if a
+way's answers are not those of the simple loop, or if the engine's own choice is not three times as fast on the embedded
+model.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ WAYS: dict[str, dict[str, Any]] = {
     "engine": {},
 }
 SIMPLE = "simple loop"
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 Way = Callable[[list[PromptRequest]], tuple[list[str], int]]
 """Answers requests: the answers' first characters, and the prompt tokens that went through the model."""
@@ -103,7 +105,9 @@ def questions(checkpoint: Checkpoint, dataset: Path, number: int, new_tokens: in
     return requests
 
 
-def compare(name: str, checkpoint: Checkpoint, requests: list[PromptRequest], rounds: int) -> tuple[list[str], bool]:
+def compare(
+    name: str, checkpoint: Checkpoint, requests: list[PromptRequest], rounds: int, clock: Callable[[], float]
+) -> tuple[list[str], bool]:
     """Goes through all ways; gives the rows of a table, and whether the answers and the target were met."""
     ways = {SIMPLE: simple_loop(checkpoint)} | {way: engine(checkpoint, given) for way, given in WAYS.items()}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -111,9 +115,9 @@ def compare(name: str, checkpoint: Checkpoint, requests: list[PromptRequest], ro
     computed: dict[str, int] = {}
     for _ in range(rounds):
         for way, ask in ways.items():
-            started = time.perf_counter()
+            started = clock()
             answers, computed[way] = ask(requests)
-            seconds[way].append(time.perf_counter() - started)
+            seconds[way].append(clock() - started)
             letters[way] = [answer.strip()[:1].upper() for answer in answers]
     rates = {way: len(requests) / statistics.median(values) for way, values in seconds.items()}
     rows = [
@@ -129,22 +133,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", choices=("embedded", "large", "both"), default="both")
     parser.add_argument("--questions", type=int, default=192, help="put to the embedded model")
-    parser.add_argument("--large-questions", type=int, default=32, help="put to the large model, in one round")
+    parser.add_argument("--large-questions", type=int, default=32, help="put to the large model")
+    parser.add_argument("--large-rounds", type=int, default=1)
     parser.add_argument("--large-new-tokens", type=int, default=2, help="of each answer of the large model")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--hidden", type=int, default=768, help="width of the large model")
+    parser.add_argument("--layers", type=int, default=16, help="of the large model")
+    parser.add_argument("--rounds", type=int, default=3, help="of the embedded model")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu: seconds of this process, of one thread")
     arguments = parser.parse_args()
+    if arguments.clock == "cpu":
+        torch.set_num_threads(1)
     print("| model | way | questions per second | times the loop | prompt tokens computed |\n|---|---|---|---|---|")
     met = True
     with tempfile.TemporaryDirectory() as scratch:
         dataset = embedded.make_embedded_dataset(Path(scratch) / "data")
         for name in ("embedded", "large") if arguments.model == "both" else (arguments.model,):
-            folder = embedded.model_folder() if name == "embedded" else save_random_llava(Path(scratch) / "large")
+            shape = {"hidden": arguments.hidden, "neurons": 8 * arguments.hidden // 3, "layers": arguments.layers}
+            large = Path(scratch) / "large"
+            folder = embedded.model_folder() if name == "embedded" else save_random_llava(large, **shape)
             checkpoint = load_checkpoint(ModelSettings(pretrained=str(folder), device="cpu"))
             small = name == "embedded"
             number = arguments.questions if small else arguments.large_questions
             new_tokens = NEW_TOKENS if small else arguments.large_new_tokens
+            rounds = arguments.rounds if small else arguments.large_rounds
             requests = questions(checkpoint, dataset, number, new_tokens)
-            found, fine = compare(name, checkpoint, requests, arguments.rounds if small else 1)
+            found, fine = compare(name, checkpoint, requests, rounds, CLOCKS[arguments.clock])
             print("\n".join(found), flush=True)
             met = met and fine
     return 0 if met else 1

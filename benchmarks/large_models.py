@@ -50,4 +50,5 @@ def _cell(plan: Plan) -> str:
         return f"no: {gigabytes}" + (f", or {plan.fewest} cards" if plan.fewest else "")
     time = f"{plan.hours:.1f} h" if plan.hours >= 0.1 else f"{60 * plan.hours:.0f} min" if plan.hours else "at once"
     time = "under 1 min" if time == "0 min" else time
-    return f"{gigabytes}, {time}" + (" (spread)" if plan.placing == "one model over all cards" else "")
+    how = {"one model over all cards": " (spread)", "one model in shards": " (shards)"}
+    return f"{gigabytes}, {time}{how.get(plan.placing, '')}"

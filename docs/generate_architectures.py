@@ -111,9 +111,9 @@ weights are refused before anything is measured.
 of 8, because accelerators are slow with others: up to seven pruned neurons of a block, eight where it loses all, stay
 in place as zeros. So do those of stacked experts, whose one tensor has one width, and of *down only* blocks. Offloaded
 weights are refused. As a configuration holds one width for all layers of a tower, a model with layers of different
-widths cannot be saved, and says so; where all layers lose the same number (`scope=layer`, no layers left out) and no
-other part of the model takes its width from the same setting, it saves and loads as any other. In LLaVA that is the
-language tower: the last layer of its vision tower is never read, so never pruned.
+widths cannot be saved, and says so; where all layers lose the same number (`uniform=true` or `scope=layer`, no layers
+left out) and no other part of the model takes its width from the same setting, it saves and loads as any other. In
+LLaVA that is the language tower: the last layer of its vision tower is never read, so never pruned.
 
 ## Experts
 

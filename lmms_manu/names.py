@@ -12,6 +12,9 @@ MODELS = (MODEL, "unlearned")
 RECORD_FILE = "edit.json"
 """The record of an edit: beside the weights of an exported checkpoint, and above the results of its evaluation."""
 
+CHANGE_FOLDER = "edit"
+"""What was changed, below an exported checkpoint: beside its weights servers would take any tensors for weights."""
+
 MANIFEST_FILE = "run.json"
 """What `lmms-manu evaluate` ran, above its results."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -200,6 +201,8 @@ def _check(field: dataclasses.Field[Any], choices: tuple[object, ...] | None, va
     # Written so that NaN, which compares false to everything, is refused as well.
     if (minimum is not None and not value >= minimum) or (maximum is not None and not value <= maximum):
         raise SettingError(f"{field.name}={value!r} is out of range: allowed is {_range(minimum, maximum)}.")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SettingError(f"{field.name}={value!r} is not allowed: use a finite number.")
 
 
 def _range(minimum: float | None, maximum: float | None) -> str:

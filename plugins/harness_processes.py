@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import sys
@@ -26,6 +27,8 @@ from lmms_manu.measuring.processes import LONGEST_WAIT, Processes
 from lmms_manu.models.settings import ModelSettings
 from lmms_manu.variables import rank_and_world
 
+_MARK = "_lmms_manu_ends_together"
+
 
 def join_launched_processes(device: torch.device, settings: ModelSettings) -> Accelerator:
     """Joins this process with the others that the launcher started.
@@ -48,7 +51,29 @@ def join_launched_processes(device: torch.device, settings: ModelSettings) -> Ac
         )
     if rank > 0:
         transformers_logging.disable_progress_bar()
+    if world > 1:
+        _end_evaluations_together()
     return accelerator
+
+
+def _end_evaluations_together() -> None:
+    """Has every error of an evaluation end this process, also one that comes up where the harness itself waits.
+
+    A launcher takes its own processes down; those of another machine see the connection closed. The command line would
+    catch that and end as if all were well, and the launcher there wait for the one that is gone.
+    """
+    evaluator: Any = sys.modules.get("lmms_eval.evaluator")
+    if evaluator is None or hasattr(evaluator.evaluate, _MARK):
+        return
+    original = evaluator.evaluate
+
+    @functools.wraps(original)
+    def evaluate(*arguments: Any, **named: Any) -> Any:
+        with take_down_on_failure():
+            return original(*arguments, **named)
+
+    setattr(evaluate, _MARK, True)
+    evaluator.evaluate = evaluate
 
 
 def check_same_questions() -> None:

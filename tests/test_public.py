@@ -99,7 +99,7 @@ def test_a_held_model_gets_the_edit_of_the_loaded_one_and_finds_its_own_again(tm
     assert len(FinishedEdits.default().entries()) == 2
     manu.save(again, second, tmp_path / "edited")
     written = {path.name for path in (tmp_path / "edited").iterdir()}
-    assert {"README.md", "model.safetensors", "mask.safetensors"} <= written
+    assert {"README.md", "model.safetensors", "edit"} <= written
     assert "mllmu" not in (tmp_path / "edited" / "README.md").read_text().partition("Settings (")[0]
     questions = ["Where does Anna live?", "Who is this?"]
     saved = manu.load(tmp_path / "edited")

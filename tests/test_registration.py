@@ -2,22 +2,34 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from support.warm_python import WarmPython
 
 from lmms_manu.plugins import registration
 
 GROUPS = {"mllmu_forget", "mllmu_test", "mllmu_retain", "mllmu_celebrity", "mllmu_forget_10"}
 
 
-def python(code: str) -> str:
-    """What `code` prints in a fresh interpreter."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+def printed_by(executable: str, code: str, variables: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run([executable, "-c", code], capture_output=True, text=True, check=True, env=variables)
     return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def python():
+    """What code prints in an interpreter that has imported neither the harness nor this package.
+
+    The libraries that both import are there already, since they take most of the time.
+    """
+    with WarmPython(dict(os.environ), without=("lmms_eval", "lmms_manu")) as warm:
+        yield lambda code: printed_by(warm.python, code, warm.variables)
 
 
 def test_the_models_command_lists_the_model_by_both_names():
@@ -29,11 +41,11 @@ def test_the_models_command_lists_the_model_by_both_names():
 
 def test_importing_the_package_and_listing_models_imports_neither_torch_nor_the_tasks():
     code = "import lmms_manu, lmms_eval.models, sys; print([m in sys.modules for m in ('torch', 'lmms_eval.tasks')])"
-    assert "[False, False]" in python(code)
+    assert "[False, False]" in printed_by(sys.executable, code)
 
 
 @pytest.mark.parametrize("first", ["lmms_eval.models", "lmms_eval.tasks"])
-def test_the_tasks_are_there_whichever_module_is_imported_first(first):
+def test_the_tasks_are_there_whichever_module_is_imported_first(python, first):
     second = {"lmms_eval.models": "lmms_eval.tasks", "lmms_eval.tasks": "lmms_eval.models"}[first]
     code = (
         f"import {first}, {second}, json, lmms_manu.plugins.registration as r\n"
@@ -67,12 +79,12 @@ def test_looking_for_the_tasks_module_before_it_is_imported_changes_nothing(monk
 
 
 @pytest.mark.parametrize("first", ["lmms_manu.plugins.registration", "lmms_manu.plugins.manu_pruned"])
-def test_the_model_is_found_when_a_program_imports_this_package_first(first):
+def test_the_model_is_found_when_a_program_imports_this_package_first(python, first):
     code = f"import {first}, lmms_eval.models as models; print(models.get_model_manifest('manu_pruned').model_id)"
     assert "manu_pruned" in python(code).splitlines()
 
 
-def test_a_users_own_folder_of_tasks_is_read_as_well_and_wins(tmp_path):
+def test_a_users_own_folder_of_tasks_is_read_as_well_and_wins(python, tmp_path):
     (tmp_path / "mine.yaml").write_text("task: my_task\ndataset_path: json\n")
     (tmp_path / "theirs.yaml").write_text("group: mllmu_forget\ntask:\n  - my_task\n")
     code = (
@@ -87,7 +99,7 @@ def test_a_users_own_folder_of_tasks_is_read_as_well_and_wins(tmp_path):
     assert str(tmp_path / "theirs.yaml") in printed
 
 
-def test_a_host_that_cannot_take_the_tasks_is_named_in_one_sentence():
+def test_a_host_that_cannot_take_the_tasks_is_named_in_one_sentence(python):
     code = (
         "import lmms_eval.tasks\n"
         "lmms_eval.tasks.TaskManager.initialize_tasks = lambda self, paths: {}\n"
@@ -102,7 +114,7 @@ def test_a_host_that_cannot_take_the_tasks_is_named_in_one_sentence():
     assert "MODEL manu_pruned" in printed
 
 
-def test_tables_that_are_read_only_are_left_alone():
+def test_tables_that_are_read_only_are_left_alone(python):
     code = (
         "import types, lmms_eval.models as models, lmms_manu.plugins.registration as registration, sys\n"
         # As at a start with a host whose tables are views.
@@ -119,7 +131,7 @@ def test_tables_that_are_read_only_are_left_alone():
     assert not [line for line in lines if "could not" in line]
 
 
-def test_the_tasks_are_there_though_the_rest_fails():
+def test_the_tasks_are_there_though_the_rest_fails(python):
     # A stand-in of a host that reports the errors of each plugin by itself, without the tables and hooks of today.
     code = (
         "import lmms_eval.tasks as tasks, lmms_manu.plugins.registration as registration, lmms_eval.models as models\n"

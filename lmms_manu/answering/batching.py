@@ -21,6 +21,9 @@ Result = TypeVar("Result")
 LARGEST = 64
 _CPU_TOKENS = 16384
 """Tokens beyond which a larger batch gains nothing on a CPU."""
+_CPU_TOKENS_READ = 2048
+"""The same where prompts are only read. More at once cost: shorter ones are padded, and padding needs a mask, which has
+attention look at later tokens too. Where answers are long, a step of many takes little more than one of a few."""
 _MEMORY_SHARE = 0.5
 _PICTURE_BYTES = 2 * 2**30
 """Inputs of pictures that are put together at once, outside of the device."""
@@ -102,6 +105,7 @@ def automatic_batch_size(
     new: int,
     pictures: Sequence[int],
     beside: int = 0,
+    only_read: bool = False,
 ) -> int:
     """The number of prompts to answer at once.
 
@@ -113,10 +117,13 @@ def automatic_batch_size(
         new: the most tokens that an answer may have.
         pictures: bytes of the inputs of each prompt's own pictures, for as many prompts as there are.
         beside: bytes that each prompt takes beside what the footprint tells.
+        only_read: whether at most a few tokens follow a prompt.
     """
     row = footprint.cache * (shared + own + new) + footprint.activations * own + footprint.row + beside
     room = int(_MEMORY_SHARE * free_memory(device))
-    most = min(LARGEST, len(pictures), _CPU_TOKENS // max(own, 1) if device.type == "cpu" else LARGEST)
+    most = min(LARGEST, len(pictures))
+    if device.type == "cpu":
+        most = min(most, (_CPU_TOKENS_READ if only_read else _CPU_TOKENS) // max(own, 1))
     count = shown = 0
     while count < most:
         shown += pictures[count]

@@ -253,6 +253,7 @@ class AnsweringEngine:
             own=len(longest.tokens) - start.tokens,
             new=self._decoder.room(len(longest.tokens), longest.request.generation),
             pictures=[sum(prompt.tokens.picture_bytes[start.pictures :]) for prompt in following],
+            only_read=longest.request.generation.is_short,
         )
 
 

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 Number = TypeVar("Number", int, float)
 
 DEFAULT_MAX_NEW_TOKENS = 1024
+_FEW_TOKENS = 4
 _PASSED_ON: dict[str, type[int] | type[float]] = {
     "top_k": int,
     "min_p": float,
@@ -86,6 +87,11 @@ class Generation:
                 if arguments.get(name) is not None
             ),
         )
+
+    @property
+    def is_short(self) -> bool:
+        """Whether reading the prompt is nearly all of the work: an answer takes a few tokens."""
+        return self.first_character_only or self.max_new_tokens <= _FEW_TOKENS
 
     def options(self) -> dict[str, Any]:
         """The values as keyword arguments of transformers' `GenerationConfig`."""

@@ -380,6 +380,7 @@ class LikelihoodScorer:
                     new=0,
                     pictures=[rows * sum(one.wholes[0].picture_bytes) for one in following],
                     beside=_LOGIT_BYTES * rows * tokens * len(self._checkpoint.tokenizer),
+                    only_read=True,
                 ),
             )
 

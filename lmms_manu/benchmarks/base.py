@@ -73,6 +73,7 @@ class Metric:
         higher_when_forgotten: whether higher is better on a split that is to be forgotten, as of a score that says
             itself how little is known.
         in_rates: whether the rates of forgetting and retention are made of it.
+        of_means: whether it is made of the means of other metrics, so that no question has a value of it.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Metric:
     is_right_or_wrong: bool = False
     higher_when_forgotten: bool = False
     in_rates: bool = True
+    of_means: bool = False
 
     def read(self, values: Mapping[str, float]) -> float | None:
         """The value to show, from a task's results; None if it was not measured."""

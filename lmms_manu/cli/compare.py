@@ -21,6 +21,7 @@ from pathlib import Path
 
 from lmms_manu.cli.report import write_report
 from lmms_manu.cli.running import add_running_arguments, check, evaluate_all, evaluation_of, say
+from lmms_manu.cli.tracking import log_report, tracker_of
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.contenders import FORM, check_strengths, read_contenders
 from lmms_manu.evaluation.evaluate import check_arguments
@@ -56,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not arguments.budget >= 0:
         raise SettingError(f"budget={arguments.budget:g} is out of range: allowed is at least 0.")
+    tracker = tracker_of(arguments)
     contenders = read_contenders(arguments.methods)
     check_strengths(contenders)
     common: dict[str, object] = dict(parse_arguments(arguments.model_args))
@@ -85,4 +87,6 @@ def run(arguments: argparse.Namespace) -> int:
     compare_table.show(compare_table.summary(compared), "Percent of the way to gold, and points lost.")
     compare_table.show(compare_table.frontier(compared), "On the frontier of all strengths.")
     say(f"{Path(folder, 'report', 'report.html')} is the page, {folder / 'compare.md'} has every strength")
+    if complete:
+        log_report(tracker, compared.report, folder.name)
     return 0 if complete else 1

@@ -14,8 +14,11 @@ from __future__ import annotations
 import argparse
 
 from lmms_manu.cli.running import add_running_arguments, check, evaluate_all, evaluation_of
+from lmms_manu.cli.tracking import log_report, tracker_of
 from lmms_manu.evaluation.evaluate import check_arguments
 from lmms_manu.evaluation.sweep import Point, at, with_controls
+from lmms_manu.report.comparison import compare
+from lmms_manu.report.runs import read_runs
 from lmms_manu.settings import parse_arguments
 
 
@@ -25,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    tracker = tracker_of(arguments)
     model_args = parse_arguments(arguments.model_args)
     check_arguments(model_args)
     evaluation = evaluation_of(arguments, model_args)
@@ -34,4 +38,9 @@ def run(arguments: argparse.Namespace) -> int:
     check(evaluations, show=arguments.dry_run)
     if arguments.dry_run:
         return 0
-    return 0 if evaluate_all(arguments, evaluations) else 1
+    if not evaluate_all(arguments, evaluations):
+        return 1
+    if tracker is not None:
+        runs = read_runs([f"{one.output.name}={one.output}" for one in evaluations], allow=["partial"])
+        log_report(tracker, compare(runs), evaluation.output.name)
+    return 0

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lmms_manu.cli.arguments import add_settings, given_settings, join_processes
+from lmms_manu.cli.tracking import add_tracking_argument, log_edit, tracker_of
 from lmms_manu.files import new_folder
 from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.settings import UnlearningSettings
@@ -29,6 +30,7 @@ _NOT_HERE = ("method", "edit")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="the folder to write; must be new")
+    add_tracking_argument(parser)
     add_settings(parser, "the model", ModelSettings)
     add_settings(parser, "the data", UnlearningSettings, without=_NOT_HERE)
     add_settings(parser, "the training", method_class(METHOD).config_class)
@@ -36,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     output = new_folder("output", arguments.output)
+    tracker = tracker_of(arguments)
     given = given_settings(arguments, ModelSettings, UnlearningSettings, method_class(METHOD).config_class)
     # Imported here, after the arguments are known to be right: torch takes seconds.
     from lmms_manu.measuring.processes import Processes
@@ -51,15 +54,17 @@ def run(arguments: argparse.Namespace) -> int:
     if Processes.current().first:
         write_checkpoint(checkpoint, record, change, output)
         print(record.summary())
-        print("\n".join(_exam(record.details.get("exam", {}), taught_all=request.method.config.set == "full")))
+        if exam := record.details.get("exam"):
+            print("\n".join(_exam(exam, taught_all=request.method.config.set == "full")))
         print(f"wrote {output}")
+        log_edit(tracker, record, output.name)
     return 0
 
 
 def _exam(exam: Mapping[str, Any], *, taught_all: bool) -> list[str]:
     """The exam as a table: the share of answer tokens that the model finds likeliest."""
     lines = [f"{'answer tokens found likeliest':32}{'before':>10}{'after':>10}"]
-    for part, after in exam.get("after", {}).items():
+    for part, after in exam["after"].items():
         taught = "" if taught_all or part.startswith("retain") else " (not taught)"
         lines.append(f"{part + taught:32}{exam['before'][part]['right']:8.1f} %{after['right']:8.1f} %")
-    return lines
+    return [*lines, exam["verdict"]]

@@ -4,7 +4,7 @@ FILE is a mask (mask.safetensors, the folder of a pruned checkpoint, or a hub re
 `lmms-manu measure --output` wrote. For statistics, the method's settings say which neurons would be pruned.
 
 examples:
-  lmms-manu inspect pruned/mask.safetensors
+  lmms-manu inspect pruned
   lmms-manu inspect statistics.safetensors --recipe released --prune-rate 10 --plot plots
 """
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, find_task, get_benchmark, names
+from lmms_manu.cli.tracking import add_tracking_argument, log_report, tracker_of
 from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evidence.bootstrap import RESAMPLES
 from lmms_manu.files import refuse_unwritable, write_json, write_text
@@ -20,8 +22,9 @@ from lmms_manu.report import leaderboard
 from lmms_manu.report.cells import Report
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.formats import csv_report, every_eval_ever, json_report, latex, markdown, terminal
+from lmms_manu.report.leaderboard_published import published_entries
 from lmms_manu.report.problems import ALLOWANCES
-from lmms_manu.report.published import MODELS, guess_model, with_reference
+from lmms_manu.report.published import MODELS, guess_model, paper, published_file, with_published
 from lmms_manu.report.records import protocol_of
 from lmms_manu.report.runs import read_runs
 from lmms_manu.terminal import table_console
@@ -73,8 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference",
         metavar="paper",
-        help="show the published rows too; paper:MODEL for another model than the checkpoint's name suggests "
+        help="show the MANU paper's rows too; paper:MODEL for another model than the checkpoint's name suggests "
         f"({', '.join(MODELS)})",
+    )
+    parser.add_argument(
+        "--published",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="show the rows of a CSV file of published numbers too (docs/reading-the-report.md has its columns)",
     )
     parser.add_argument(
         "--dataset",
@@ -82,6 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="MLLMU-Bench, or NAME=PATH for another benchmark's data, for thumbnails of the pictures on the page; none "
         "for a page without (default: the folders that the runs used, if they are still there)",
     )
+    add_tracking_argument(parser)
+    parser.add_argument("--group", metavar="NAME", help="with --log-to: what the runs belong to (default: report)")
     parser.add_argument("--append", metavar="FILE", help="add the runs to this leaderboard and rank it in FILE's .md")
     parser.add_argument(
         "--merge", action="append", default=[], metavar="FILE", help="with --append: add another leaderboard's entries"
@@ -106,6 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     console = table_console()
     check_reading_arguments(arguments)
+    tracker = tracker_of(arguments)
     if arguments.merge and not arguments.append:
         raise SettingError("--merge needs --append FILE, the leaderboard that the entries are added to.")
     leaderboard.check_score(arguments.rank_by)
@@ -125,29 +138,34 @@ def run(arguments: argparse.Namespace) -> int:
         report = compare(
             runs, arguments.baseline, gold=arguments.gold, resamples=arguments.resamples, seed=arguments.seed
         )
-        shown = _with_reference(report, arguments.reference)
+        shown = _with_published(report, arguments.reference, arguments.published)
         terminal.show(shown, console)
         if arguments.output:
             write_report(shown, Path(arguments.output), arguments.dataset, console)
             console.print(f"wrote {Path(arguments.output) / 'report.html'} with its tables and figures", markup=False)
+    if arguments.runs:
+        log_report(tracker, report, arguments.group or "report")
     if arguments.append:
         entries = leaderboard.entries_of(report, arguments.who) if arguments.runs else []
-        ranked = leaderboard.append(arguments.append, entries, arguments.merge)
+        published = published_entries(shown) if arguments.runs else []
+        ranked = leaderboard.append(arguments.append, entries, arguments.merge, published)
         target = leaderboard.ranking_file(arguments.append)
-        write_text(target, leaderboard.render(ranked, arguments.rank_by, arguments.budget))
+        published = leaderboard.read_published(arguments.append)
+        write_text(target, leaderboard.render(ranked, arguments.rank_by, arguments.budget, published))
         console.print(f"{arguments.append} holds {len(ranked)} entries, ranked in {target}", markup=False)
     return 0
 
 
-def _with_reference(report: Report, reference: str | None) -> Report:
-    if reference is None:
-        return report
-    source, _, model = reference.partition(":")
-    if source != "paper":
-        raise SettingError(f"reference={reference!r} is not allowed: choose paper, or paper:MODEL.")
-    chosen = model or guess_model(run.identity.checkpoint for run in report.runs)
-    sections = tuple(with_reference(section, chosen) for section in report.sections)
-    return Report(sections, report.runs, report.baseline, report.problems)
+def _with_published(report: Report, reference: str | None, files: Sequence[str]) -> Report:
+    sources = [published_file(file, report.runs) for file in files]
+    if reference is not None:
+        source, _, model = reference.partition(":")
+        if source != "paper":
+            raise SettingError(
+                f"reference={reference!r} is not allowed: choose paper, or paper:MODEL; --published takes a file."
+            )
+        sources.insert(0, paper(model or guess_model(run.identity.checkpoint for run in report.runs)))
+    return with_published(report, sources)
 
 
 def _refuse_foreign(folder: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lmms_manu.benchmarks.registry import announce_choice
+from lmms_manu.cli.tracking import add_tracking_argument
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation import suites
 from lmms_manu.evaluation.evaluate import Evaluation, evaluate, outline
@@ -46,6 +47,7 @@ def add_running_arguments(parser: argparse.ArgumentParser, suite: str | None = N
         "--control", type=int, metavar="N", help="evaluate N random controls of the same size too, with seeds from 0"
     )
     parser.add_argument("--limit", type=int, help="ask only so many questions of each task, for a quick try")
+    add_tracking_argument(parser)
     parser.add_argument("--quiet", action="store_true", help="keep lmms-eval's output in its log files")
     parser.add_argument("--dry-run", action="store_true", help="check everything and say what would be run")
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from lmms_manu.cli.arguments import add_swept_settings, chosen_method
 from lmms_manu.cli.running import add_running_arguments, check, evaluate_all, evaluation_of
+from lmms_manu.cli.tracking import tracker_of
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.evaluate import check_arguments
 from lmms_manu.evaluation.runs_file import read_runs_file
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    tracker_of(arguments)  # before anything is run
     every = _points(arguments)
     for point in every:
         check_arguments(point.model_args)
@@ -61,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     complete = not evaluations or evaluate_all(arguments, evaluations)
     folders = {BASELINE: shared or vanilla.output, **{one.output.name: one.output for one in others}}
-    reported = _report(arguments.output, folders, is_partial=arguments.limit is not None)
+    log_to = arguments.log_to if complete else None
+    reported = _report(arguments.output, folders, log_to, is_partial=arguments.limit is not None)
     return reported if complete else 1
 
 
@@ -84,10 +87,11 @@ def _points(arguments: argparse.Namespace) -> tuple[Point, ...]:
     return every if control is None else with_controls(every, control)
 
 
-def _report(output: Path, folders: Mapping[str, Path], *, is_partial: bool) -> int:
+def _report(output: Path, folders: Mapping[str, Path], log_to: str | None, *, is_partial: bool) -> int:
     from lmms_manu.cli import main  # the report is a command of its own; loaded only when there is something to report
 
     # At any depth: the harness makes a folder of the checkpoint's name where one is given.
     runs = [f"{name}={folder}" for name, folder in folders.items() if any(folder.rglob("*_results.json"))]
-    allowed = ["--allow", "partial"] if is_partial else []
-    return main.main(["report", *runs, "--baseline", BASELINE, "--output", str(output / "report"), *allowed])
+    further = ["--allow", "partial"] if is_partial else []
+    further += [] if log_to is None else ["--log-to", log_to, "--group", output.name]
+    return main.main(["report", *runs, "--baseline", BASELINE, "--output", str(output / "report"), *further])

@@ -40,11 +40,13 @@ class TrainedPart:
         bytes: of all that belongs to it beside the model's own weights: values, gradients, what the optimiser keeps.
         adapters: whether adapters are trained rather than the weights themselves.
         checkpointing: whether activations are computed twice rather than kept.
+        sharded: whether it may lie in shards over several cards, the model's weights with it.
     """
 
     bytes: int
     adapters: bool
     checkpointing: bool = False
+    sharded: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +74,10 @@ class Demands:
     kept: int = 0
     host: int = 0
     solving: float = 0.0
+
+    def at_once_on_each(self, cards: int) -> int:
+        """Samples of a batch on each card: one that is learnt from is shared out, each measures batches of its own."""
+        return self.at_once if self.trained is None else -(-self.at_once // cards)
 
     def beside(self, other: Demands) -> Demands:
         """Both, one after the other."""
@@ -138,11 +144,13 @@ def training(sizes: ModelSizes, settings: TrainingSettings, learn: float, *, ret
         reference: whether the model as it was is asked as well.
     """
     passes = learn * settings.epochs * (2 if retain else 1)
+    # The reference of adapters is the model without them; another one does not lie in shards.
+    sharded = settings.tuning == "lora" or not reference
     return Demands(
         forward=passes if reference else 0.0,
         backward=passes,
         at_once=settings.train_batch_size,
-        trained=trained_part(sizes, settings),
+        trained=dataclasses.replace(trained_part(sizes, settings), sharded=sharded),
     )
 
 

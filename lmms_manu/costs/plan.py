@@ -74,7 +74,7 @@ class Cards:
         return f"{self.number}x{self.gigabytes:g}GB"
 
 
-Placing = Literal["one model on each card", "one model over all cards", "nothing fits"]
+Placing = Literal["one model on each card", "one model over all cards", "one model in shards", "nothing fits"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,33 +108,38 @@ def plan_of(sizes: ModelSizes, demands: Demands, cards: Cards, assumed: Assumpti
     """The plan of an edit.
 
     Where a copy of the model and all it needs fit on a card, each card works on a share of the samples. Otherwise
-    weights and statistics are spread over the cards (`device_map`), which work one after the other; what is trained
-    cannot be.
+    weights and statistics are spread over the cards (`device_map`), which work one after the other; or, of a training,
+    weights and what is trained lie in shards on all cards, which work at the same time. Each card then takes its part
+    of every batch, and each process keeps the whole model in the machine's memory.
     """
     assumed = assumed or Assumptions()
     room = assumed.usable * cards.gigabytes * 1e9
-    trained = demands.trained.bytes if demands.trained is not None else 0
-    activations = _activations(sizes, demands, assumed)
+    part = demands.trained
+    trained = part.bytes if part is not None else 0
+    activations = _activations(sizes, demands, assumed, cards.number)
     whole = sizes.weights + trained + activations + demands.kept + assumed.overhead
-    spread, fixed = sizes.weights + demands.kept, activations + assumed.overhead
+    shared, fixed = sizes.weights + trained + demands.kept, activations + assumed.overhead
+    if part is not None:
+        # What is not in shards is on every card, and so is a layer at work with the one behind it.
+        shared, fixed = shared - demands.kept, fixed + demands.kept + _whole_layers(sizes)
     alone = whole <= room
-    spreadable = demands.trained is None and room > fixed
-    needs = max(1, -(-spread // max(1, int(room - fixed)))) if spreadable else None
+    dividable = (part is None or part.sharded) and room > fixed
+    needs = max(1, -(-shared // max(1, int(room - fixed)))) if dividable else None
     fewest = 1 if alone else needs
     placing: Placing = "one model on each card"
-    needed, working = whole, cards.number
+    needed, working, host = whole, cards.number, demands.host
     if not alone:
-        working = 1
         placing = "nothing fits"
         if needs is not None and needs <= cards.number:
-            placing = "one model over all cards"
-            needed = spread // cards.number + fixed
+            placing = "one model over all cards" if part is None else "one model in shards"
+            needed = shared // cards.number + fixed
+            host += sizes.weights * cards.number if part is not None else 0
+        if part is None or placing == "nothing fits":
+            working = 1
     rate = assumed.tflops * 1e12
     seconds = operations_of(sizes, demands, assumed) / (rate * assumed.share * working)
     seconds += demands.solving / (rate * assumed.float64_share)
-    return Plan(
-        sizes.weights, trained, activations, demands.kept, demands.host, needed, placing, seconds / 3600, fewest
-    )
+    return Plan(sizes.weights, trained, activations, demands.kept, host, needed, placing, seconds / 3600, fewest)
 
 
 def operations_of(sizes: ModelSizes, demands: Demands, assumed: Assumptions) -> float:
@@ -160,22 +165,29 @@ def _forward(tower: TowerSizes, tokens: int) -> float:
     return 2.0 * tower.multiplied * tokens + 2.0 * tower.layers * tower.width * tokens**2
 
 
-def _activations(sizes: ModelSizes, demands: Demands, assumed: Assumptions) -> int:
-    """Bytes of a batch at the worst moment: what gradients need of all layers, or what one layer holds."""
+def _whole_layers(sizes: ModelSizes) -> int:
+    """Bytes of two layers, which are put together out of their shards while they work."""
+    towers = [tower for tower in (sizes.language, sizes.vision) if tower is not None]
+    return 2 * max(tower.multiplied // max(tower.layers, 1) for tower in towers) * sizes.dtype.itemsize
+
+
+def _activations(sizes: ModelSizes, demands: Demands, assumed: Assumptions, cards: int) -> int:
+    """Bytes of a card's batch at the worst moment: what gradients need of all layers, or what one layer holds."""
     if not demands.forward and not demands.backward and not demands.paths and not demands.pictured_paths:
         return 0
-    tokens = demands.at_once * (assumed.question_tokens + sizes.picture_tokens)
+    at_once = demands.at_once_on_each(cards)
+    tokens = at_once * (assumed.question_tokens + sizes.picture_tokens)
     size, tower = sizes.dtype.itemsize, sizes.language
     passing = tokens * size * (_PASSING[0] * tower.width + _PASSING[1] * tower.inside)
     if sizes.vision is not None:
-        rows = demands.at_once * sizes.patches
+        rows = at_once * sizes.patches
         passing = max(passing, rows * size * (_PASSING[0] * sizes.vision.width + _PASSING[1] * sizes.vision.inside))
     if not demands.backward and not demands.paths and not demands.pictured_paths:
         return int(passing)
     adapters = demands.trained is not None and demands.trained.adapters
     of_state, of_neuron = _KEPT_OF_LAYER[adapters, size]
     layer = tokens * (of_state * tower.width + of_neuron * tower.inside)
-    logits = demands.at_once * assumed.answer_tokens * sizes.vocabulary * (size + _LOGIT_COPIES * _FLOAT32)
+    logits = at_once * assumed.answer_tokens * sizes.vocabulary * (size + _LOGIT_COPIES * _FLOAT32)
     if demands.trained is not None and demands.trained.checkpointing:
         return int(layer + tower.layers * tokens * size * tower.width + logits)
     return int(max(passing, tower.layers * layer) + logits)

@@ -29,7 +29,7 @@ def lines(
     rows = {
         "weights": plan.weights,
         "what is trained, gradients, optimiser": plan.trained,
-        f"activations of {demands.at_once} samples at once": plan.activations,
+        f"activations of {demands.at_once_on_each(cards.number)} samples at once": plan.activations,
         "statistics": plan.kept,
         "a process before it loads anything": assumed.overhead,
         "on the fullest card": plan.needed,
@@ -39,7 +39,7 @@ def lines(
         if size:
             yield f"  {what:<40}{size / _GB:>9.2f} GB"
     yield ""
-    yield f"  {verdict(cards, plan)}"
+    yield f"  {verdict(cards, plan, demands)}"
     if plan.placing != "nothing fits":
         yield f"  about {_hours(plan.hours)} for the edit; loading and evaluation come on top"
     yield ""
@@ -51,17 +51,20 @@ def lines(
     )
 
 
-def verdict(cards: Cards, plan: Plan) -> str:
+def verdict(cards: Cards, plan: Plan, demands: Demands) -> str:
     """Whether it fits, and how."""
     if plan.placing == "nothing fits":
         if plan.fewest is not None:
-            return f"does not fit: one model over cards of this kind takes {plan.fewest} of them (device_map=balanced)"
+            how = "device_map=balanced" if demands.trained is None else "accelerate launch, in shards"
+            return f"does not fit: one model over cards of this kind takes {plan.fewest} of them ({how})"
         return (
-            f"does not fit: {plan.needed / _GB:.0f} GB are needed on one card, since what is trained is not spread. "
+            f"does not fit: {plan.needed / _GB:.0f} GB are needed on one card, as what is trained is not shared out. "
             "Take larger cards, tuning=lora, gradient_checkpointing=True or a smaller train_batch_size"
         )
     if plan.placing == "one model over all cards":
         return f"fits as one model over {cards.number} cards (device_map=balanced), which work one after the other"
+    if plan.placing == "one model in shards":
+        return f"fits in shards over {cards.number} cards (accelerate launch with FSDP or ZeRO), which work together"
     if cards.number == 1:
         return "fits on the card"
     return f"fits on each card: {cards.number} processes (torchrun --nproc-per-node {cards.number}) share the samples"

@@ -28,6 +28,7 @@ from lmms_manu.files import write_json
 from lmms_manu.measuring.checked_tensors import DamagedFileError, load_tensors, store_tensors
 from lmms_manu.models.adapters import merge_adapter
 from lmms_manu.models.loading import Checkpoint
+from lmms_manu.names import CHANGE_FOLDER
 
 
 class Change(abc.ABC):
@@ -252,11 +253,13 @@ KINDS: Mapping[str, type[Change]] = {
 
 
 def read_change(kind: str, folder: Path) -> Change:
-    """The change of this kind in a folder.
+    """The change of this kind in a folder, or in that of an exported checkpoint.
 
     Raises:
         DataError: there is no such kind, or its files are missing or damaged.
     """
     if kind not in KINDS:
         raise DataError(f"The edit in {folder} is of the kind {kind!r}; known are {', '.join(KINDS)}.")
-    return KINDS[kind].load(folder)
+    below = folder / CHANGE_FOLDER
+    is_below = any((below / name).is_file() for name in KINDS[kind].files)
+    return KINDS[kind].load(below if is_below else folder)

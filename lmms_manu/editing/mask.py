@@ -24,9 +24,11 @@ from lmms_manu.measuring.checked_tensors import (
     store_tensors,
 )
 from lmms_manu.models.blocks import MlpBlock
+from lmms_manu.names import CHANGE_FOLDER
 from lmms_manu.sources import is_hub_name
 
 FILE_NAME = "mask.safetensors"
+_NAMES = (FILE_NAME, f"{CHANGE_FOLDER}/{FILE_NAME}")
 _FIRST_FORMAT, _FORMAT = "lmms-manu mask 1", "lmms-manu mask 2"
 logger = logging.getLogger(__name__)
 
@@ -169,7 +171,8 @@ class NeuronMask:
         """Reads a mask.
 
         Args:
-            source: a file, a folder that holds `mask.safetensors`, or the name of a hub repository that does.
+            source: a file, a folder that holds `mask.safetensors`, also below `edit`, or the name of a hub repository
+                that does.
             revision: branch, tag or commit of a hub repository.
 
         Raises:
@@ -205,17 +208,20 @@ class NeuronMask:
 def _locate(source: str | os.PathLike[str], revision: str | None) -> Path:
     path = Path(source)
     if path.is_dir():
-        path = path / FILE_NAME
+        path = next((place for name in _NAMES if (place := path / name).is_file()), path / FILE_NAME)
     if path.is_file():
         return path
     if path.suffix == ".safetensors" or not is_hub_name(str(source)):
         raise DataError(f"There is no mask at {str(source)!r}: neither a file, nor a folder with {FILE_NAME}.")
     # Imported here because only masks from the hub need it.
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(hf_hub_download(str(source), FILE_NAME, revision=revision))
+        try:
+            return Path(hf_hub_download(str(source), _NAMES[1], revision=revision))
+        except (EntryNotFoundError, LocalEntryNotFoundError):
+            return Path(hf_hub_download(str(source), FILE_NAME, revision=revision))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise DataError(
             f"There is no mask at {str(source)!r}: no such file or folder here, and the hub answered: {error}"

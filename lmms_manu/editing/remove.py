@@ -69,8 +69,8 @@ def remove_neurons(
     for all of them), or to a block whose neurons see each other behind the activation.
 
     A model whose layers have different widths is nothing that a configuration can describe: saving it is refused from
-    then on. Where every layer of a tower keeps the same width (`scope=layer`), and nothing else takes its width from
-    the same setting, the configuration gets that width and the model saves and loads as any other.
+    then on. Where every layer of a tower keeps the same width, and nothing else takes its width from the same setting,
+    the configuration gets that width and the model saves and loads as any other.
 
     Args:
         model: the model that `blocks` were found in, not offloaded.

@@ -22,14 +22,13 @@ from lmms_manu.evaluation.evaluate import Evaluation
 from lmms_manu.evaluation.sweep import BASELINE, Point, at, control_of
 from lmms_manu.methods.choice import SELECTION, Trial, best_within, selection_of
 from lmms_manu.methods.record import UNEDITED
-from lmms_manu.report.cells import Cell, Report, Row, Section
+from lmms_manu.report.cells import Frontier, Report, Row, Section
 from lmms_manu.report.comparison import compare
+from lmms_manu.report.frontiers import frontier_of
 from lmms_manu.report.runs import Run, read_runs
-from lmms_manu.report.standings import Choices, choices, only_section, share_at_cost
+from lmms_manu.report.standings import Choices, choices, only_section
 
 GOLD = "gold"
-COSTS = (2.0, 5.0)
-"""Points on the retain set at which frontiers are read off."""
 
 HOW = "scores of the benchmark's own questions, mean over metrics and modalities"
 
@@ -89,7 +88,7 @@ class Standing:
         row: what it did to the other people; None where no strength is within the budget.
         controls: the rows of its controls.
         repeats: the rows of the same by further seeds.
-        at_cost: the share forgotten at each of `COSTS`, on the frontier of all strengths.
+        frontier: the share forgotten at any cost, from all strengths, seeds summed up.
     """
 
     contender: Contender
@@ -98,7 +97,7 @@ class Standing:
     row: Row | None
     controls: tuple[Row, ...]
     repeats: tuple[Row, ...]
-    at_cost: Mapping[float, Cell]
+    frontier: Frontier
 
     def selection(self, budget: float, people: frozenset[str]) -> dict[str, Any]:
         """How the strength was chosen, for JSON."""
@@ -196,7 +195,8 @@ def _standing(
     trials = found.trials[contender.name]
     taken = best_within(trials, plan.budget)
     points = contender.points(plan.common)
-    own = [rows[point.name] for point in points.values() if point.name in rows]
+    means = {member: row for row in rows.values() for member in row.members}
+    own = [means.get(point.name, rows[point.name]) for point in points.values() if point.name in rows]
     name = points[taken.strength].name if taken else points[None].name if None in points else None
     return Standing(
         contender,
@@ -205,7 +205,7 @@ def _standing(
         rows.get(name) if name else None,
         tuple(rows[point.name] for point in controls if point.name in rows),
         tuple(rows[point.name] for point in repeats if point.name in rows),
-        {cost: share_at_cost(own, cost) for cost in COSTS},
+        frontier_of(contender.name, own),
     )
 
 

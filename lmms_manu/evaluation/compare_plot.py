@@ -20,6 +20,8 @@ _SALT = "frontier"
 def draw(compared: Compared, file: Path) -> None:
     """Draws share forgotten over retain cost: a line for each method through its strengths, the chosen one filled.
 
+    Behind each line lies the 95 % interval over people of the method's frontier, where it has one.
+
     Args:
         compared: what is drawn.
         file: an SVG, the same to the byte for the same numbers.
@@ -39,6 +41,9 @@ def draw(compared: Compared, file: Path) -> None:
         axes.axvspan(axes.get_xlim()[0] - 100, compared.budget, color="#009E73", alpha=0.08, lw=0)
         for number, one in enumerate(compared.standings):
             colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number % len(_MARKS)]
+            band = [(cost, cell.interval) for cost, cell in one.frontier.curve if cell.interval is not None]
+            low, high = ([bounds[end] for _, bounds in band] for end in (0, 1))
+            axes.fill_between([cost for cost, _ in band], low, high, color=colour, alpha=0.08, lw=0)
             reached = sorted(_places(compared, one))
             line: dict[str, Any] = {
                 "color": colour,

@@ -9,10 +9,11 @@ from rich import box
 from rich.table import Table
 
 from lmms_manu.benchmarks.base import MODALITIES
-from lmms_manu.evaluation.compare import COSTS, Compared, Standing
+from lmms_manu.evaluation.compare import Compared, Standing
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Row
 from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, interval_text, plain
+from lmms_manu.report.frontiers import COSTS
 from lmms_manu.report.verdict import COST, SHARE, beyond_control, costs, dearest
 from lmms_manu.terminal import print_table, table_console
 
@@ -54,7 +55,7 @@ def summary(compared: Compared) -> tuple[list[str], Lines]:
 def frontier(compared: Compared) -> tuple[list[str], Lines]:
     """The heads and a line for each method: its share at each of `COSTS`."""
     heads = ["method", *(f"share at a cost of {cost:g}" for cost in COSTS)]
-    return heads, [[one.contender.name, *map(_at_cost, one.at_cost.values())] for one in compared.standings]
+    return heads, [[one.contender.name, *map(_at_cost, one.frontier.at.values())] for one in compared.standings]
 
 
 def strengths(compared: Compared) -> tuple[list[str], Lines]:
@@ -199,7 +200,8 @@ def _share_text(one: Standing) -> str:
 
 
 def _at_cost(cell: Cell) -> str:
-    return (cell.note or DASH) if cell.value is None else _with_interval(cell)
+    told = [] if cell.value is None else [_with_interval(cell)]
+    return ", ".join(filter(None, [*told, cell.note])) or DASH
 
 
 def _control_text(one: Standing) -> str:

@@ -7,13 +7,13 @@ import dataclasses
 import logging
 import time
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from lmms_manu.ahead import one_ahead
 from lmms_manu.measuring.gathering import Gathering, Values
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.measuring.rendered import RenderedExample
@@ -149,8 +149,9 @@ class PartMeasurement(Generic[Batch]):
             logger.warning(text, title, done + before, total + before)
         kept_at = time.monotonic()
         bar = tqdm(total=total, initial=done, desc=title, unit="batch", disable=not (progress and processes.first))
-        encoded = self._encoded_one_ahead(waiting)
-        with bar, contextlib.closing(encoded):
+        examples = [self._batches[number] for number in waiting]
+        with bar, one_ahead(self._runner.encode, examples) as ahead:
+            encoded = iter(ahead)
             for shard in shards:
                 self._own = states.pop(shard.number, None) or ShardState(shard.number, self._nothing())
                 for _ in shard.batches[self._own.batches :]:
@@ -197,14 +198,3 @@ class PartMeasurement(Generic[Batch]):
             logger.warning("What is measured so far could not be kept: %s", error)
             return
         self._written = (shards, batches)
-
-    def _encoded_one_ahead(self, numbers: Sequence[int]) -> Generator[Batch]:
-        """The batches of these numbers, each encoded in another thread while the one before it is measured."""
-        with ThreadPoolExecutor(1) as pool:
-            upcoming: Future[Batch] | None = None
-            for number in numbers:
-                current, upcoming = upcoming, pool.submit(self._runner.encode, self._batches[number])
-                if current is not None:
-                    yield current.result()
-            if upcoming is not None:
-                yield upcoming.result()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from lmms_manu.errors import SettingError
 from lmms_manu.settings import Settings, setting
 
 Tokens = Literal["all", "last", "answer", "predicting"]
@@ -43,8 +42,3 @@ class MeasureSettings(PassSettings):
     """
 
     tau: float = setting(0.1, "A neuron is active where |z| exceeds this; the paper's tau.", minimum=0)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.tau == float("inf"):
-            raise SettingError("tau='inf' is not allowed: no activation would ever exceed it.")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,8 @@ from lmms_manu.methods.settings import UnlearningSettings
 
 if TYPE_CHECKING:
     from lmms_manu.editing.changes import Change
+    from lmms_manu.measuring.parts import Parts
+    from lmms_manu.models.inputs import PromptEncoder
     from lmms_manu.models.loading import Checkpoint
 
 Found = tuple["Change | None", EditRecord]
@@ -80,7 +82,7 @@ def check_people(data: UnlearningData | None) -> None:
 def choose(
     method: Method[Any],
     settings: UnlearningSettings,
-    data: UnlearningData,
+    examples: Parts,
     checkpoint: Checkpoint,
     find: Callable[[Method[Any]], Found],
 ) -> tuple[Method[Any], dict[str, Any]]:
@@ -89,7 +91,7 @@ def choose(
     Args:
         method: with its other settings.
         settings: the budget, and the strengths.
-        data: the people.
+        examples: what is known of the people, rendered for the model.
         checkpoint: the model, which is as it was afterwards.
         find: finds the change of a method, without making it.
 
@@ -99,21 +101,26 @@ def choose(
     Raises:
         ModelError: every strength costs more than the budget; or an edit cannot be taken back.
     """
-    from lmms_manu.measuring.processes import Processes  # torch, which checking arguments needs none of
+    # Torch, which checking arguments needs none of.
+    from lmms_manu.measuring.processes import Processes
+    from lmms_manu.models.inputs import PromptEncoder
 
     assert settings.retain_budget is not None
     started = time.monotonic()
     sets = {
-        name: validation_people(_subjects(examples))
-        for name, examples in {"forget": data.forget, "retain": data.retain}.items()
+        name: validation_people(_subjects({part: own for part, own in examples.items() if part.set == name}))
+        for name in ("forget", "retain")
     }
-    before = _known(checkpoint, data, sets)
+    asked = {part: [one for one in own if one.subject in sets[part.set]] for part, own in examples.items()}
+    # One for all strengths: it prepares each picture once.
+    encoder = PromptEncoder(checkpoint)
+    before = _known(checkpoint, encoder, asked)
     trials: list[Trial] = []
     methods = candidates(method, settings)
     for value, one in methods.items():
         change, _ = find(one)
         with _made(change, checkpoint) as edited:
-            after = _known(edited, data, sets)
+            after = _known(edited, encoder, asked)
         trials.append(Trial(value, *(before[name] - after[name] for name in ("forget", "retain"))))
     # Another device may round otherwise: all processes take what the first one found.
     trials = Processes.current().from_first(trials)
@@ -138,20 +145,17 @@ def _numbers(text: str) -> tuple[float, ...]:
         raise SettingError(f"strengths={text!r} are no numbers joined by +, such as 2+5+10.") from None
 
 
-def _subjects(examples: Mapping[str, Sequence[Any]]) -> set[str]:
+def _subjects(examples: Mapping[Any, Sequence[Any]]) -> set[str]:
     return {example.subject for own in examples.values() for example in own if example.subject}
 
 
-def _known(checkpoint: Checkpoint, data: UnlearningData, sets: Mapping[str, Collection[str]]) -> dict[str, float]:
+def _known(checkpoint: Checkpoint, encoder: PromptEncoder, asked: Parts) -> dict[str, float]:
     """How likely the model finds the answers about the people of each set, of 100."""
     from lmms_manu import likelihood_metrics as metrics
     from lmms_manu.answering.likelihood import LikelihoodScorer
     from lmms_manu.answering.requests import ContinuationRequest
-    from lmms_manu.models.inputs import PromptEncoder
 
-    encoder = PromptEncoder(checkpoint)
-    rendered = data.rendered(encoder)
-    chosen = [(part, example) for part, own in rendered.items() for example in own if example.subject in sets[part.set]]
+    chosen = [(part, example) for part, own in asked.items() for example in own]
     requests = (
         ContinuationRequest(one.question, (one.answer,), one.pictures, one.label, group=str(part))
         for part, one in chosen
@@ -159,7 +163,7 @@ def _known(checkpoint: Checkpoint, data: UnlearningData, sets: Mapping[str, Coll
     values: dict[tuple[str, str], list[float]] = {}
     for (part, one), (scored,) in zip(chosen, LikelihoodScorer(checkpoint, encoder).score(requests), strict=True):
         values.setdefault((part.set, one.subject), []).append(metrics.answer_probability(scored.log_probs))
-    by_set: dict[str, list[float]] = {name: [] for name in sets}
+    by_set: dict[str, list[float]] = {part.set: [] for part in asked}
     for (name, _), own in values.items():
         by_set[name].append(100 * float(np.mean(own)))
     return {name: float(np.mean(own)) for name, own in by_set.items()}

@@ -12,32 +12,57 @@ from lmms_manu.editing.changes import Change
 from lmms_manu.files import atomic_folder, write_json, writing
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.registry import method_class, method_names
-from lmms_manu.models.loading import Checkpoint
-from lmms_manu.names import RECORD_FILE
+from lmms_manu.models.loading import Checkpoint, check_files
+from lmms_manu.names import CHANGE_FOLDER, RECORD_FILE
 from lmms_manu.sources import is_hub_name
 
 
-def write_checkpoint(checkpoint: Checkpoint, record: EditRecord, change: Change | None, folder: Path) -> None:
+def write_checkpoint(
+    checkpoint: Checkpoint, record: EditRecord, change: Change | None, folder: Path, *, read_back: bool = False
+) -> None:
     """Writes weights, processor, model card and record into a new folder, whole or not at all.
 
     Args:
         checkpoint: the edited model.
         record: how it was edited.
-        change: what was changed; it is written beside the weights where it is small, such as a mask.
+        change: what was changed; it is written below them where it is small, such as a mask.
         folder: must not exist, or be empty.
+        read_back: checks that what was written is what its configuration alone demands, as loaders do that do not read
+            this class of transformers.
 
     Raises:
         SettingError: somebody else wrote something there meanwhile.
+        ModelError: no configuration describes the model, or `read_back` found weights of other names or shapes.
     """
     with atomic_folder("output", folder) as scratch:
         with writing(folder):
             checkpoint.model.save_pretrained(scratch)
             checkpoint.processor.save_pretrained(scratch)
+        add_older_names(scratch / "config.json")
+        if read_back:
+            check_files(scratch)
         write_json(scratch / RECORD_FILE, record.as_dict())
         card = model_card(record, pictures=checkpoint.takes_pictures)
         (scratch / "README.md").write_text(card, encoding="utf-8")
         if change is not None and change.is_small:
-            change.save(scratch, record.as_dict())
+            (scratch / CHANGE_FOLDER).mkdir()
+            change.save(scratch / CHANGE_FOLDER, record.as_dict())
+
+
+def add_older_names(file: Path) -> None:
+    """Tells a configuration's rotary positions by their names of transformers 4 too.
+
+    Servers that come with it would silently take their default for them, and answer as another model.
+    """
+    config = json.loads(file.read_text(encoding="utf-8"))
+    for part in (config, *(value for value in config.values() if isinstance(value, dict))):
+        rotary = part.get("rope_parameters")
+        # Where layers have different ones, there is no older name.
+        if isinstance(rotary, dict) and isinstance(rotary.get("rope_theta"), (int, float)):
+            scaling = {name: value for name, value in rotary.items() if name != "rope_theta"}
+            part["rope_theta"] = rotary["rope_theta"]
+            part["rope_scaling"] = None if scaling == {"rope_type": "default"} else scaling
+    write_json(file, config)
 
 
 _WITH_PICTURES = ("image-text-to-text", "AutoModelForImageTextToText", "AutoProcessor")
@@ -124,7 +149,7 @@ def _application(record: EditRecord) -> list[str]:
         f"This is the edit alone ({record.change}), to be applied to {record.checkpoint} by lmms-manu:",
         "",
         "```",
-        f"lmms-manu edit --method {record.method} --pretrained {record.checkpoint} --edit PATH --output edited",
+        f"lmms-manu edit --pretrained {record.checkpoint} --edit PATH --output edited",
         "```",
     ]
 

@@ -15,7 +15,7 @@ from lmms_manu.measuring.fingerprints import weights_fingerprint
 from lmms_manu.methods.finished import read_edit
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.models.loading import Checkpoint
-from lmms_manu.names import RECORD_FILE
+from lmms_manu.names import CHANGE_FOLDER, RECORD_FILE
 
 MADE_WITH = "made_with"
 """The entry of a record's details with the record of the edit as it was first made."""
@@ -86,7 +86,8 @@ def _check_mask(mask: NeuronMask, checkpoint: Checkpoint) -> None:
 
 
 def _downloaded(source: str) -> Path:
-    files = [RECORD_FILE, *(name for kind in KINDS.values() for name in kind.files)]
+    of_changes = [name for kind in KINDS.values() for name in kind.files]
+    files = [RECORD_FILE, *of_changes, *(f"{CHANGE_FOLDER}/{name}" for name in of_changes)]
     try:
         return Path(snapshot_download(source, allow_patterns=files))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:

@@ -18,6 +18,9 @@ UNEDITED = "none"
 BEFORE = "before"
 """The entry of a record's details with the record of an edit that the weights had when they were loaded."""
 
+PARAMETERS = "parameters"
+"""The entry of a record's details with how many parameters the model has that was loaded."""
+
 LOADED_FROM = "loaded_from"
 """The entry of a record's details with the checkpoint that was loaded edited as the record says."""
 
@@ -78,6 +81,12 @@ class EditRecord:
     def edited(self) -> bool:
         """Whether the model answers otherwise than the checkpoint does by itself."""
         return self.change is not None
+
+    @property
+    def parameters(self) -> int | None:
+        """How many parameters the model has; None where that was not recorded."""
+        found = self.details.get(PARAMETERS)
+        return found if isinstance(found, int) else None
 
     @property
     def label(self) -> str:

@@ -34,7 +34,7 @@ from lmms_manu.methods.edited_before import refuse_silent_edit
 from lmms_manu.methods.export import record_beside
 from lmms_manu.methods.finished import FinishedEdits, save_edit
 from lmms_manu.methods.given_edits import load_edit
-from lmms_manu.methods.record import BEFORE, LOADED_FROM, UNEDITED, EditRecord
+from lmms_manu.methods.record import BEFORE, LOADED_FROM, PARAMETERS, UNEDITED, EditRecord
 from lmms_manu.methods.registry import make_method, settings_classes
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.inputs import PromptEncoder
@@ -111,11 +111,11 @@ class UnlearningRun:
             return None, EditRecord(UNEDITED, checkpoint.name, versions=library_versions(), details=details)
         chosen: dict[str, Any] = {}
         run = self
-        if self.unlearning.retain_budget is not None and self.data is not None:
+        if self.unlearning.retain_budget is not None and examples is not None:
             method, chosen = choose(
                 self.method,
                 self.unlearning,
-                self.data,
+                examples,
                 checkpoint,
                 lambda one: self._with(one)._made(checkpoint, examples, export=export),
             )
@@ -274,10 +274,10 @@ def plan_for(
 
 
 def _of_loading(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What is worth recording of how the checkpoint was loaded: an adapter, a type that nobody asked for."""
+    """What is worth recording of how the checkpoint was loaded: its size, an adapter, a type that nobody asked for."""
     adapter = {} if checkpoint.adapter is None else {"adapter": dataclasses.asdict(checkpoint.adapter)}
     dtype = {"dtype": "stored as float32, loaded as bfloat16"} if checkpoint.narrowed else {}
-    return {**adapter, **dtype}
+    return {PARAMETERS: checkpoint.model.num_parameters(), **adapter, **dtype}
 
 
 def _check_alone(arguments: Mapping[str, Any], unlearning: UnlearningSettings, config: type[Settings]) -> None:

@@ -190,6 +190,16 @@ def load_checkpoint(settings: ModelSettings) -> Checkpoint:
     return Checkpoint(model, processor, device, settings, adapter=merged, narrowed=narrowed)
 
 
+def check_files(folder: Path) -> None:
+    """Raises unless a folder's weights have the names and shapes that its configuration alone demands; reads no values.
+
+    Raises:
+        ModelError: naming the weights that are missing, superfluous or of another shape.
+    """
+    config: PreTrainedConfig = AutoConfig.from_pretrained(folder)
+    _load_weights(_loader(config), str(folder), {"config": config, "device_map": "meta"})
+
+
 def checkpoint_without_weights(settings: ModelSettings) -> Checkpoint:
     """A checkpoint of whose weights nothing is read, for whoever only makes prompts for it.
 

@@ -51,6 +51,19 @@ NOT_MEASURED = Cell(note="not measured")
 
 
 @dataclasses.dataclass(frozen=True)
+class Published:
+    """Where a row comes from that nobody here measured.
+
+    Args:
+        source: the publication.
+        model: what was edited there.
+    """
+
+    source: str
+    model: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Row:
     """One model of a section.
 
@@ -60,7 +73,7 @@ class Row:
         derived: the derived numbers by name: see `lmms_manu.report.derived`.
         run: the run, None for a row that is not one: published, or a mean over seeds.
         is_baseline: whether the others are compared with it.
-        is_published: whether the numbers are the paper's.
+        published: where its numbers were published; None for those of a run.
         is_gold: whether it is the model that never met the people to forget.
         is_control: whether it is a control: the same edit of what was drawn.
         controls: the names of the rows that are controls of this one.
@@ -75,7 +88,7 @@ class Row:
     derived: Mapping[str, Cell] = dataclasses.field(default_factory=dict)
     run: Run | None = None
     is_baseline: bool = False
-    is_published: bool = False
+    published: Published | None = None
     is_gold: bool = False
     is_control: bool = False
     controls: tuple[str, ...] = ()
@@ -83,6 +96,11 @@ class Row:
     note: str = ""
     attacks: tuple[Outcome, ...] = ()
     quality: tuple[QualityCell, ...] = ()
+
+    @property
+    def is_published(self) -> bool:
+        """Whether its numbers were published elsewhere."""
+        return self.published is not None
 
     @property
     def is_candidate(self) -> bool:
@@ -124,6 +142,24 @@ class Evidence:
 
 
 @dataclasses.dataclass(frozen=True)
+class Frontier:
+    """What a method forgot over what it cost, from all of its strengths.
+
+    Args:
+        name: of the method, without its strength.
+        members: the names of the rows of its strengths, the cheapest first.
+        at: the share forgotten in percent at retain costs that methods are compared at; where no strength costs so
+            much the value is None, and the note tells the most that was forgotten for less.
+        curve: the whole frontier: even retain costs, each with the share forgotten.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    at: Mapping[float, Cell]
+    curve: tuple[tuple[float, Cell], ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class Section:
     """The models that are compared at one forget ratio of one benchmark.
 
@@ -133,6 +169,7 @@ class Section:
         rows: the runs, then the published rows.
         benchmark: whose people were to be forgotten.
         evidence: what the numbers stand on; None without a vanilla model to start from, or with a gold that is none.
+        frontiers: of the methods that ran at several strengths.
     """
 
     forget_ratio: int | None
@@ -140,6 +177,7 @@ class Section:
     rows: tuple[Row, ...]
     benchmark: str = DEFAULT_BENCHMARK
     evidence: Evidence | None = None
+    frontiers: tuple[Frontier, ...] = ()
 
     @property
     def key(self) -> str:

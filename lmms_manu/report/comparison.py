@@ -18,6 +18,7 @@ from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence, Report
 from lmms_manu.report.controls import controls_of, is_control
 from lmms_manu.report.derived import derive
 from lmms_manu.report.forget_quality import QualityCell, against_gold
+from lmms_manu.report.frontiers import with_frontiers
 from lmms_manu.report.metrics import MEAN, Column, columns, columns_by_name, quality_columns
 from lmms_manu.report.not_asked import asked_tasks, not_asked
 from lmms_manu.report.problems import Problem
@@ -70,8 +71,10 @@ def compare(
         told = f"{len(left_out)} people on whom a strength was chosen stand in no number."
         problems.append(Problem("selection", told))
     sections = tuple(
-        with_seed_summaries(
-            _Builder(people, _taking_part(ordered, people), base, never, resamples, seed, problems).section()
+        with_frontiers(
+            with_seed_summaries(
+                _Builder(people, _taking_part(ordered, people), base, never, resamples, seed, problems).section()
+            )
         )
         for people in _people(runs)
     )

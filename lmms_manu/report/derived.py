@@ -12,9 +12,11 @@ from lmms_manu.evidence.bootstrap import Draws, interval
 from lmms_manu.report.aggregates import aggregated, aggregates_of
 from lmms_manu.report.cells import NOT_MEASURED, Cell, CellKey, Evidence
 from lmms_manu.report.forgotten import forgotten, forgotten_numbers
+from lmms_manu.report.frontiers import numbers_at_costs
 from lmms_manu.report.metrics import MEAN, UTILITY, Derived, columns
 from lmms_manu.report.splits import first, further
 
+_ONE_STRENGTH = Cell(note="no frontier: the method ran at one strength alone, or has none")
 _FORGETTING = Derived(
     "forgetting_rate",
     "Forgetting rate",
@@ -52,6 +54,7 @@ def derived_of(benchmark: str) -> tuple[Derived, ...]:
         _UTILITY,
         _MODALITY_GAP,
         _TRADE_OFF,
+        *numbers_at_costs(),
         *aggregates_of(benchmark),
     )
 
@@ -99,6 +102,7 @@ def derive(
     return {
         **aggregated(row, benchmark),
         **forgotten(row, baseline, splits, benchmark, evidence),
+        **dict.fromkeys((number.name for number in numbers_at_costs()), _ONE_STRENGTH),
         _FORGETTING.name: _lost(_mean(forget)),
         **{_like(_FORGETTING, split).name: _lost(_mean(shares(split))) for split in further_forgotten},
         _RETENTION.name: _mean(retain),

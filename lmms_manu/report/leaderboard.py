@@ -14,15 +14,21 @@ from typing import Any
 
 import filelock
 
+from lmms_manu.benchmarks.base import MODALITIES
 from lmms_manu.benchmarks.registry import DEFAULT_BENCHMARK, get_benchmark, names
 from lmms_manu.errors import DataError, SettingError, nearest
 from lmms_manu.files import write_json
+from lmms_manu.methods.record import PARAMETERS
 from lmms_manu.report.cells import Cell, Report, Row, Section
 from lmms_manu.report.derived import derived_by_name, derived_of
 from lmms_manu.report.formats.json_report import number_entry, numbers, run_entry
 from lmms_manu.report.formats.markdown import escape
 from lmms_manu.report.formats.numbers import DASH, on_scale, value_digits, value_text
+from lmms_manu.report.frontiers import NOT_REACHED, not_reached
+from lmms_manu.report.leaderboard_published import PARTS, Published, together
+from lmms_manu.report.leaderboard_published import render as render_published
 from lmms_manu.report.metrics import MEAN, columns_by_name
+from lmms_manu.report.naming import with_size
 from lmms_manu.report.provenance import different
 from lmms_manu.versions import installed_version
 
@@ -58,8 +64,10 @@ def entries_of(report: Report, who: str | None = None) -> list[Entry]:
     ]
 
 
-def append(path: str | Path, entries: Iterable[Entry], merge: Iterable[str | Path] = ()) -> list[Entry]:
-    """Adds entries to a leaderboard file, and all entries of other files; makes the file if there is none.
+def append(
+    path: str | Path, entries: Iterable[Entry], merge: Iterable[str | Path] = (), published: Iterable[Published] = ()
+) -> list[Entry]:
+    """Adds entries to a leaderboard file, and all that other files hold; makes the file if there is none.
 
     What stands in the file is never changed; an entry that it already holds is not added again. Several processes may
     append at the same time.
@@ -68,6 +76,7 @@ def append(path: str | Path, entries: Iterable[Entry], merge: Iterable[str | Pat
         path: the leaderboard's JSON file.
         entries: the new entries.
         merge: other leaderboard files.
+        published: rows of publications, which are shown and not ranked.
 
     Returns:
         All entries of the file.
@@ -77,11 +86,13 @@ def append(path: str | Path, entries: Iterable[Entry], merge: Iterable[str | Pat
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    others = [read(other) for other in merge]
+    others = [(read(other), read_published(other)) for other in merge]
     with filelock.FileLock(f"{target}.lock"):
-        known = read(target) if target.exists() else []
-        combined = union(known, *others, list(entries))
-        write_json(target, {"schema": SCHEMA, "version": VERSION, "entries": combined})
+        known = [(read(target), read_published(target))] if target.exists() else []
+        own, shown = zip(*known, *others, (list(entries), list(published)), strict=True)
+        combined, rows = union(*own), together(*shown)
+        content = {"schema": SCHEMA, "version": VERSION, "entries": combined}
+        write_json(target, content | ({"published": rows} if rows else {}))
     return combined
 
 
@@ -99,15 +110,7 @@ def read(path: str | Path) -> list[Entry]:
     Raises:
         DataError: it cannot be read, is of another schema or version, or an entry is damaged or was changed.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as a leaderboard: {error}") from None
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-        raise DataError(f"{path} is not a leaderboard: its `schema` is not {SCHEMA!r}.")
-    if content.get("version") != VERSION:
-        raise DataError(f"{path} has version {content.get('version')!r}; this package reads version {VERSION}.")
-    entries = content.get("entries")
+    entries = _content(path).get("entries")
     if not isinstance(entries, list):
         raise DataError(f"{path} is damaged: its `entries` are no list. Take an earlier copy of the file.")
     for number, entry in enumerate(entries, 1):
@@ -116,6 +119,30 @@ def read(path: str | Path) -> list[Entry]:
         if entry["id"] != identifier(entry):
             raise DataError(f"{path}: the entry {entry['id']!r} was changed after it was added.")
     return entries
+
+
+def read_published(path: str | Path) -> list[Published]:
+    """The published rows of a leaderboard file.
+
+    Raises:
+        DataError: it is not one.
+    """
+    rows = _content(path).get("published", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() >= PARTS for row in rows):
+        raise DataError(f"{path} is damaged: its `published` are no rows. Take an earlier copy of the file.")
+    return rows
+
+
+def _content(path: str | Path) -> dict[str, Any]:
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read as a leaderboard: {error}") from None
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise DataError(f"{path} is not a leaderboard: its `schema` is not {SCHEMA!r}.")
+    if content.get("version") != VERSION:
+        raise DataError(f"{path} has version {content.get('version')!r}; this package reads version {VERSION}.")
+    return content
 
 
 def check_score(score: str) -> None:
@@ -152,15 +179,22 @@ def ranking_file(path: str | Path) -> Path:
     return target
 
 
-def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE, budget: float = BUDGET) -> str:
+def render(
+    entries: Sequence[Entry],
+    score: str = DEFAULT_SCORE,
+    budget: float = BUDGET,
+    published: Sequence[Published] = (),
+) -> str:
     """The leaderboard as Markdown, one ranking for each base model and forget ratio of each benchmark, best first.
 
-    Models of different sizes never stand in one ranking: the checkpoint that was edited is a ranking's heading.
+    Models of different sizes never stand in one ranking: the checkpoint that was edited, and its size where that was
+    recorded, is a ranking's heading.
 
     Args:
         entries: the entries.
         score: what to rank by: a derived number, or a column such as `retain.cloze`.
         budget: points of 100 that may be lost on what is to be kept; an entry that lost more has no rank.
+        published: rows of publications, which come last and have none.
 
     Raises:
         SettingError: there is no such score.
@@ -168,21 +202,26 @@ def render(entries: Sequence[Entry], score: str = DEFAULT_SCORE, budget: float =
     check_score(score)
     parts = [
         f"{_HEADING}{_title(score)}. An entry that lost more than {budget:g} points of 100 on what is to be kept, or "
-        "whose score nothing can tell, has no rank."
+        "whose score nothing can tell, has no rank; nor has one that forgot at a cost which nobody knows. "
+        "Shares and rates are percent, costs and damage points of 100."
     ]
     groups: dict[tuple[str, int, str], list[Entry]] = {}
     for entry in entries:
         groups.setdefault((_benchmark(entry), entry["forget_ratio"] or 0, _base_model(entry)), []).append(entry)
     for benchmark, ratio, base in sorted(groups, key=lambda people: (people[0] != DEFAULT_BENCHMARK, people)):
-        title = f"Forget {ratio} %" if ratio else "Without a forget ratio"
-        if benchmark != DEFAULT_BENCHMARK:
-            name = get_benchmark(benchmark).title if benchmark in names() else benchmark
-            title = f"{name}, {title.lower()}" if ratio else name
         group = groups[benchmark, ratio, base]
-        parts += [f"## {title}, {escape(base)}", _ranking(group, score, benchmark, budget)]
+        parts += [f"## {_heading(benchmark, ratio, base)}", _ranking(group, score, benchmark, budget)]
         if differing := _different_versions(group):
             parts.append(differing)
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *render_published(published, _heading)]) + "\n"
+
+
+def _heading(benchmark: str, ratio: int, base: str) -> str:
+    title = f"Forget {ratio} %" if ratio else "Without a forget ratio"
+    if benchmark != DEFAULT_BENCHMARK:
+        name = get_benchmark(benchmark).title if benchmark in names() else benchmark
+        title = f"{name}, {title.lower()}" if ratio else name
+    return f"{title}, {escape(base)}"
 
 
 def _different_versions(entries: Sequence[Entry]) -> str:
@@ -221,6 +260,8 @@ def _entry(section: Section, row: Row, about: Mapping[str, Any]) -> Entry:
         "numbers": numbers(row),
         "derived": {name: number_entry(cell) for name, cell in row.derived.items() if cell.value is not None},
     }
+    if missed := not_reached(row):
+        content["not_reached"] = missed
     # Entries of the first benchmark do not name it, so that the same result made earlier has the same fingerprint.
     if section.benchmark != DEFAULT_BENCHMARK:
         content["benchmark"] = section.benchmark
@@ -234,11 +275,12 @@ def _benchmark(entry: Entry) -> str:
 
 
 def _base_model(entry: Entry) -> str:
-    """The last part of the name of the checkpoint that was edited: the baseline's, where there was one."""
+    """The checkpoint that was edited, the baseline's where there was one: its name's last part, and its size."""
     run = entry.get("baseline") or entry["run"]
-    unedited = (run.get("edit") or {}).get("checkpoint")
-    name = str(unedited or run.get("checkpoint") or "default model")
-    return name.rstrip("/").rpartition("/")[2]
+    edit = run.get("edit") or {}
+    name = str(edit.get("checkpoint") or run.get("checkpoint") or "default model").rstrip("/").rpartition("/")[2]
+    size = (edit.get("details") or {}).get(PARAMETERS)
+    return with_size(name, size if isinstance(size, int) else None)
 
 
 def lost(entry: Entry, benchmark: str) -> float | None:
@@ -251,10 +293,12 @@ def lost(entry: Entry, benchmark: str) -> float | None:
         changes: dict[str, list[float]] = {}
         for name, views in entry["numbers"].items():
             column = columns_by_name().get(name)
-            change = views.get(MEAN, {}).get("change")
-            is_kept = column is not None and column.benchmark == benchmark and not column.is_forgotten
-            if column is not None and is_kept and change is not None and column.metric.higher_is_better:
-                changes.setdefault(column.split, []).append(-change * 100 / column.metric.maximum)
+            if column is None or column.benchmark != benchmark or column.is_forgotten:
+                continue
+            own = [views[view] for view in MODALITIES if view in views] or [views.get(MEAN, {})]
+            if column.metric.higher_is_better and all("change" in view for view in own):
+                points = [-view["change"] * 100 / column.metric.maximum for view in own]
+                changes.setdefault(column.split, []).append(sum(points) / len(points))
         costs = [sum(points) / len(points) for points in changes.values()]
     return max(costs, default=None)
 
@@ -262,7 +306,7 @@ def lost(entry: Entry, benchmark: str) -> float | None:
 def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float) -> str:
     sign = -1.0 if _higher_is_better(score) else 1.0
     scored = [(entry, _score(entry, score)) for entry in entries]
-    within = {entry["id"]: (lost(entry, benchmark) or 0.0) <= budget for entry in entries}
+    within = {entry["id"]: _is_within(entry, score, benchmark, budget) for entry in entries}
 
     def order(pair: tuple[Entry, float | None]) -> tuple[bool, bool, float, str]:
         entry, value = pair
@@ -277,8 +321,8 @@ def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float
         texts = [
             str(place) if value is not None and within[entry["id"]] else DASH,
             entry["name"],
-            _number(value, score),
-            *(_number(_score(entry, derived.name), derived.name) for derived in shown),
+            _text(entry, score),
+            *(_text(entry, derived.name) for derived in shown),
             run["checkpoint"] or "default",
             (_edit(run) or DASH)[:12],
             entry["who"],
@@ -286,6 +330,15 @@ def _ranking(entries: Sequence[Entry], score: str, benchmark: str, budget: float
         ]
         lines.append("| " + " | ".join(escape(text) for text in texts) + " |")
     return "\n".join(lines)
+
+
+def _is_within(entry: Entry, score: str, benchmark: str, budget: float) -> bool:
+    """Whether an entry may have a rank: a model that forgot everything wins any score of forgetting."""
+    cost = lost(entry, benchmark)
+    if cost is not None:
+        return cost <= budget
+    rewards_forgetting = score in derived_by_name() or columns_by_name()[score].is_forgotten
+    return entry["is_baseline"] or not rewards_forgetting
 
 
 def _edit(run: Mapping[str, Any]) -> str | None:
@@ -300,7 +353,10 @@ def _score(entry: Entry, score: str) -> float | None:
     return None if found is None else float(found["value"])
 
 
-def _number(value: float | None, score: str) -> str:
+def _text(entry: Entry, score: str) -> str:
+    value = _score(entry, score)
+    if value is None and score in entry.get("not_reached", {}):
+        return NOT_REACHED
     if score in derived_by_name():
         return value_text(Cell(value), 1)
     metric = columns_by_name()[score].metric

@@ -58,3 +58,8 @@ def names_of(keys: Sequence[Key]) -> dict[Key, str]:
         if count > 1:
             raise DataError(f"{count} runs would be called {chosen!r}: name them with NAME=FOLDER.")
     return names
+
+
+def with_size(name: str, parameters: int | None) -> str:
+    """A model's name with its size, where that is known: under one name may lie 7 billion parameters or a million."""
+    return name if parameters is None else f"{name} ({parameters / 1e6:,.1f} million parameters)"

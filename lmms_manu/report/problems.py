@@ -18,7 +18,7 @@ class Problem:
 
     Args:
         kind: one of `ALLOWANCES`, which stop a report unless they are allowed, or `missing`, `misplaced`, `unjudged`,
-            `not-asked`, `skipped`, `no-samples`, `questions`, `not-a-number`, `selection` or `versions`.
+            `not-asked`, `skipped`, `published`, `no-samples`, `questions`, `not-a-number`, `selection` or `versions`.
         message: names the run and the task, and the way out where there is one.
     """
 

@@ -22,17 +22,18 @@ def with_seed_summaries(section: Section) -> Section:
     groups: dict[Identity, list[Row]] = collections.defaultdict(list)
     for row in section.rows:
         if row.run is not None and not row.is_baseline and not row.run.identity.is_vanilla:
-            groups[_seedless(row.run.identity)].append(row)
+            groups[seedless(row.run.identity)].append(row)
     rows: list[Row] = []
     for row in section.rows:
         rows.append(row)
-        group = groups.get(_seedless(row.run.identity), []) if row.run else []
+        group = groups.get(seedless(row.run.identity), []) if row.run else []
         if len(group) > 1 and row is group[-1]:
             rows.append(_summary(group, list(groups)))
     return dataclasses.replace(section, rows=tuple(rows))
 
 
-def _seedless(identity: Identity) -> Identity:
+def seedless(identity: Identity) -> Identity:
+    """What a run shares with those that differ from it in the seed only."""
     kept = tuple((name, value) for name, value in identity.settings if not _is_seed(name))
     return dataclasses.replace(identity, settings=kept)
 
@@ -45,7 +46,7 @@ def _is_seed(name: str) -> bool:
 def _summary(rows: Sequence[Row], identities: Sequence[Identity]) -> Row:
     """The mean of some rows; its name tells it apart from those of the other `identities`."""
     assert rows[0].run is not None
-    mine = _seedless(rows[0].run.identity)
+    mine = seedless(rows[0].run.identity)
     alike = [other for other in identities if other.label == mine.label and other != mine]
     return Row(
         name=f"{_name(rows) or mine.full_label(alike)}, mean of {len(rows)} seeds",

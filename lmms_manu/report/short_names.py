@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+from lmms_manu.methods.record import EditRecord
 from lmms_manu.report.cells import Row, Section
 
 _SHORT = 24
@@ -43,18 +44,17 @@ def _controls(rows: Sequence[Row]) -> Iterator[tuple[Row, Row]]:
 
 
 def _short(row: Row, rows: Sequence[Row]) -> str:
-    others = [other.name for other in rows if other is not row]
-    for name in _beginnings(row):
-        if not any(other == name or other.startswith(f"{name} ") for other in others):
-            return name
-    return row.name
-
-
-def _beginnings(row: Row) -> Iterator[str]:
-    """The label of a run with ever more of what tells the runs of its method apart."""
     edit = row.run.edit if row.run else None
-    if edit is None or row.name != edit.label or len(row.name) <= _SHORT:
-        return
-    entries = list(edit.variant.items())
+    if edit is None or row.name != edit.label:
+        return row.name
+    return short_label(edit, row.name, [other.name for other in rows if other is not row])
+
+
+def short_label(edit: EditRecord, label: str, others: Sequence[str]) -> str:
+    """The shortest beginning of the label of an edit with which no other one begins; a label that fits is left."""
+    entries = list(edit.variant.items()) if len(label) > _SHORT else []
     for count in range(len(entries)):
-        yield dataclasses.replace(edit, variant=dict(entries[:count])).label
+        beginning = dataclasses.replace(edit, variant=dict(entries[:count])).label
+        if not any(other == beginning or other.startswith(f"{beginning} ") for other in others):
+            return beginning
+    return label

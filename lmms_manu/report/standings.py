@@ -1,28 +1,23 @@
-"""Where methods stand at the same cost: a strength chosen on validation people, and the frontier of all strengths."""
+"""Which strength of each method to take at a cost: chosen on validation people, whom no reported number is about."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lmms_manu.benchmarks.base import MODALITIES, Role
 from lmms_manu.benchmarks.registry import get_benchmark
 from lmms_manu.errors import DataError
-from lmms_manu.evidence.bootstrap import interval
-from lmms_manu.evidence.frontier import share_at
 from lmms_manu.methods.choice import Trial, validation_people
-from lmms_manu.report.cells import NOT_MEASURED, Cell, Report, Row, Section
+from lmms_manu.report.cells import Report, Row, Section
 from lmms_manu.report.comparison import compare
 from lmms_manu.report.metrics import columns
 from lmms_manu.report.runs import Run
-from lmms_manu.report.verdict import COST, SHARE
 
 _RESAMPLES = 20
 """Draws where only values are read."""
-_UNREACHED = 0.05
-"""Of the draws that may leave a cost unreached before its interval is not told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,34 +86,6 @@ def only_section(report: Report) -> Section:
         titles = ", ".join(section.title for section in report.sections)
         raise DataError(f"the runs are about several sets of people ({titles}): compare them one by one.")
     return report.sections[0]
-
-
-def share_at_cost(rows: Iterable[Row], cost: float) -> Cell:
-    """The share forgotten at a retain cost, interpolated on the frontier of a method's strengths.
-
-    Args:
-        rows: of the method's strengths.
-        cost: in points of 100.
-
-    Returns:
-        The share in percent with its interval over people. Where no strength costs so much it was not reached: the
-        value is None, and the note tells the most that was forgotten for less.
-    """
-    pairs = [(row.derived.get(COST, NOT_MEASURED), row.derived.get(SHARE, NOT_MEASURED)) for row in rows]
-    measured = [(one, two) for one, two in pairs if one.value is not None and two.value is not None]
-    costs = [one.value for one, _ in measured if one.value is not None]
-    shares = [two.value for _, two in measured if two.value is not None]
-    if not measured:
-        return NOT_MEASURED
-    value = float(share_at(costs, shares, cost))
-    if np.isnan(value):
-        most, of = max(zip(shares, costs, strict=True))
-        return Cell(note=f"not reached: {most:.0f} % at {of:.1f}")
-    drawn = [(pair[0].draws, pair[1].draws) for pair in measured]
-    if any(one is None or other is None for one, other in drawn):
-        return Cell(value=value)
-    draws = share_at([one for one, _ in drawn if one is not None], [two for _, two in drawn if two is not None], cost)
-    return Cell(value=value, interval=interval(draws, undefined=_UNREACHED), draws=draws)
 
 
 def _people(runs: Sequence[Run], baseline: str, role: Role) -> set[str]:

@@ -135,6 +135,8 @@ def _verdict(column: Column, cell: Cell, reference: Cell, name: str) -> Verdict:
         return None if draws is None else column.sign * draws
 
     assert cell.value is not None
+    if column.metric.of_means:
+        return Verdict(False, "made of the means of other numbers, which have verdicts of their own")
     other = None if reference.value is None else column.sign * reference.value
     return knows_more(column.sign * cell.value, other, turned(cell.draws), turned(reference.draws), cell.people, name)
 

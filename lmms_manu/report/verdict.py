@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from lmms_manu.evidence.bootstrap import interval
+from lmms_manu.evidence.bootstrap import Draws, interval
+from lmms_manu.evidence.frontier import beyond
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Row, Section
 from lmms_manu.report.formats.numbers import interval_text, plain, spread_text
 from lmms_manu.report.short_names import shortened
@@ -41,12 +40,26 @@ def largest_cost(row: Row) -> Cell:
 
 
 def beyond_control(row: Row, rows: Sequence[Row]) -> str:
-    """Whether a row forgot more than its controls: `yes`, `no`, or empty without controls or an interval."""
-    mine = row.derived.get(SHARE, NOT_MEASURED).draws
-    drawn = [other.derived[SHARE].draws for other in rows if other.name in row.controls and other.derived]
-    found = [draws for draws in drawn if draws is not None]
-    bounds = interval(mine - np.mean(found, axis=0), undefined=0.05) if mine is not None and found else None
+    """Whether a row forgot more than its controls do at its own cost.
+
+    Two draws of a control may cost several times as much as each other, and then forget as much more; so a row is held
+    against the line from vanilla through its controls, and not against their mean.
+
+    Returns:
+        `yes` or `no`; empty without controls or an interval.
+    """
+    places = [_drawn_place(other) for other in rows if other.name in row.controls]
+    mine, known = _drawn_place(row), [place for place in places if place is not None]
+    if mine is None or not known:
+        return ""
+    bounds = interval(beyond([cost for cost, _ in known], [share for _, share in known], *mine), undefined=0.05)
     return "" if bounds is None else "yes" if bounds[0] > 0 else "no"
+
+
+def _drawn_place(row: Row) -> tuple[Draws, Draws] | None:
+    """Cost and share of a row in every draw of people."""
+    cost, share = (row.derived.get(name, NOT_MEASURED).draws for name in (COST, SHARE))
+    return None if cost is None or share is None else (cost, share)
 
 
 def verdict(section: Section) -> list[str]:
@@ -61,11 +74,10 @@ def verdict(section: Section) -> list[str]:
     if not measured:
         return ["No verdict: no number shows that the model knew the people to forget before, so none can show less."]
     ranked = sorted(measured, key=lambda row: -(row.derived[SHARE].value or 0.0))
-    within = [row for row in ranked if (dearest(row) or 0.0) <= BUDGET]
+    lost = {row.name: dearest(row) for row in ranked}
+    within = [row for row in ranked if (cost := lost[row.name]) is not None and cost <= BUDGET]
     lines = [
-        f"Within {BUDGET:g} points on what is to be kept, {_sentence(within[0], section)}"
-        if within
-        else f"Every run loses more than {BUDGET:g} points on what is to be kept: none has a rank."
+        f"Within {BUDGET:g} points on what is to be kept, {_sentence(within[0], section)}" if within else _no_rank(lost)
     ]
     others = [row for row in ranked if not within or row is not within[0]]
     lines += [_sentence(row, section) for row in others[: _SHOWN - 1]]
@@ -78,6 +90,13 @@ def _why_none(section: Section) -> str:
     if not any(row.is_candidate for row in section.rows):
         return "no run here is to be judged, they are what others are held against"
     return "there is no vanilla model to compare with: name it with --baseline"
+
+
+def _no_rank(lost: Mapping[str, float | None]) -> str:
+    if None in lost.values():
+        unknown = ", ".join(name for name, cost in lost.items() if cost is None)
+        return f"None has a rank: what is to be kept was not asked about with numbers that tell ({unknown})."
+    return f"Every run loses more than {BUDGET:g} points on what is to be kept: none has a rank."
 
 
 def _sentence(row: Row, section: Section) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from lmms_manu.measuring.parts import Parts
@@ -12,6 +14,9 @@ from lmms_manu.training.examples import Examples
 
 QUESTIONS = 64
 """Questions of each part, spread evenly over it."""
+
+LEARNT = 90
+"""The share of answer tokens, in percent, from which on a part of the questions counts as learnt."""
 
 _BATCH = 8
 
@@ -52,3 +57,19 @@ def examine(asker: Asker, checkpoint: Checkpoint, parts: Parts) -> Marks:
             "cross_entropy": round(lost / tokens, 4),
         }
     return marks
+
+
+def verdict(marks: Marks, taught: Iterable[str]) -> str:
+    """Says whether a model has learnt the parts that it was taught.
+
+    Args:
+        marks: after the training, as of `examine`.
+        taught: the names of these parts; those that have no questions do not count.
+    """
+    right = {part: marks[part]["right"] for part in taught if part in marks}
+    if short := [f"{part} {share:.1f} %" for part, share in right.items() if share < LEARNT]:
+        return (
+            f"It has not learnt all that it was taught: {', '.join(short)}, where {LEARNT} % of the answer tokens are "
+            "asked for. More epochs or a higher learning_rate teach more."
+        )
+    return f"It has learnt what it was taught: at least {LEARNT} % of the answer tokens of each part."

@@ -20,9 +20,11 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainerCallback, TrainingArguments
 
+from lmms_manu.ahead import one_ahead
 from lmms_manu.errors import ModelError
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.training.examples import Batch
+from lmms_manu.training.loggers import logging_callbacks
 from lmms_manu.training.objective import Objective
 from lmms_manu.training.order import Turn
 from lmms_manu.training.settings import TrainingSettings
@@ -55,7 +57,7 @@ def run(
         objective: the model with its loss.
         trained: the parameters that are trained, by name; what a state holds.
         turns: the batches, in order.
-        load: makes a turn's batches, by set.
+        load: makes a turn's batches, by set; in another thread, while the turn before it is learnt.
         settings: the optimiser's.
         folder: where states are kept, and from whose last state the training goes on.
         half: whether to compute in half precision.
@@ -71,15 +73,18 @@ def run(
     """
     steps = math.ceil(len(turns) / settings.gradient_accumulation)
     arguments = _arguments(settings, folder, steps, half, objective.device)
-    trainer = _Trainer(objective, trained, turns, load, arguments)
+    trainer = _Trainer(objective, trained, turns, arguments)
     for usual in (ProgressCallback, PrinterCallback):
         trainer.remove_callback(usual)
     first = Processes.current().first
     trainer.add_callback(_Progress(title, shown=first))
+    for callback in logging_callbacks(settings):
+        trainer.add_callback(callback)
     if keep is not None and settings.keep_every is not None:
         trainer.add_callback(_Keep(keep if first else lambda step: None, settings.keep_every, collect))
     state = last_state(folder)
-    trainer.train(resume_from_checkpoint=str(state) if state is not None else None)
+    with one_ahead(load, turns) as trainer.batches:
+        trainer.train(resume_from_checkpoint=str(state) if state is not None else None)
     if collect is not None:
         collect()
     return [point for point in trainer.state.log_history if "loss" in point]
@@ -114,7 +119,7 @@ def _arguments(
         save_strategy="steps" if settings.resume_every else "no",
         save_steps=max(1, settings.resume_every),
         save_total_limit=1,
-        report_to=[] if settings.loggers == "none" else settings.loggers.split("+"),
+        report_to=[],
         remove_unused_columns=False,
         label_names=[],
         dataloader_pin_memory=False,
@@ -139,21 +144,19 @@ class _Trainer(Trainer):
         objective: Objective,
         trained: Mapping[str, nn.Parameter],
         turns: Sequence[Turn],
-        load: Load,
         arguments: TrainingArguments,
     ) -> None:
         super().__init__(model=objective, args=arguments, train_dataset=turns)
         self._objective = objective
         self._trained = dict(trained)
-        self._turns = turns
-        self._load = load
+        self.batches: Sequence[Mapping[str, Batch]] = ()
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(
-            self._turns,  # type: ignore[arg-type]  # a sequence is all that is asked of a dataset
+            self.batches,  # type: ignore[arg-type]  # a sequence is all that is asked of a dataset
             batch_size=1,
             shuffle=False,
-            collate_fn=lambda picked: {"batches": self._load(picked[0])},
+            collate_fn=lambda picked: {"batches": picked[0]},
         )
 
     def training_step(self, model: nn.Module, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:

@@ -17,6 +17,7 @@ MULTIMODAL, TEXT, BOTH = "multimodal", "text", "both"
 PROJECTOR = "projector"
 PARTS = (LANGUAGE, PROJECTOR, VISION)
 ALL_TARGETS = "all"
+NO_LOGGERS = "none"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,10 +59,10 @@ class TrainingSettings(Settings):
     )
     lora_rank: int = setting(16, "Rank of the adapters.", minimum=1)
     lora_alpha: float = setting(
-        16.0, "Scale of the adapters: their product counts `lora_alpha / lora_rank`.", minimum=0
+        16.0, "Scale of the adapters: their product counts `lora_alpha / lora_rank`.", minimum=1e-6
     )
     lora_dropout: float = setting(
-        0.05, "Share of the adapters' inputs that is dropped in training.", minimum=0, maximum=1
+        0.05, "Share of the adapters' inputs that is dropped in training.", minimum=0, maximum=0.99
     )
     lora_targets: str = setting(
         ALL_TARGETS,
@@ -93,7 +94,7 @@ class TrainingSettings(Settings):
         None, "New folder for the edits along the way, each of which `edit=` takes.", effect="nothing"
     )
     loggers: str = setting(
-        "none",
+        NO_LOGGERS,
         "Where the curves go beside the record, joined by `+`: what transformers' `report_to` knows, such as "
         "`tensorboard`, `wandb` or `trackio`.",
         effect="nothing",
@@ -135,6 +136,10 @@ class TrainingSettings(Settings):
         if self.lora_targets == ALL_TARGETS:
             return None
         return tuple(target.strip() for target in self.lora_targets.split("+"))
+
+    @property
+    def named_loggers(self) -> tuple[str, ...]:
+        return () if self.loggers == NO_LOGGERS else tuple(name.strip() for name in self.loggers.split("+"))
 
     @property
     def trained_modalities(self) -> tuple[str, ...]:

@@ -85,6 +85,16 @@ def test_a_model_that_fills_the_memory_answers_one_by_one():
     assert automatic_batch_size(Footprint(10**12, 10**12), CPU, own=10, new=10, pictures=[0] * 20) == 1
 
 
+def test_a_cpu_reads_few_long_prompts_at_once_unless_their_answers_are_long():
+    footprint, pictures = Footprint(cache=1, activations=1), [0] * 99
+
+    def size(own, *, only_read):
+        return automatic_batch_size(footprint, CPU, own=own, new=50, pictures=pictures, only_read=only_read)
+
+    assert [size(own, only_read=True) for own in (30, 300, 1500)] == [LARGEST, 6, 1]
+    assert [size(own, only_read=False) for own in (30, 300, 1500)] == [LARGEST, 54, 10]
+
+
 def test_large_pictures_make_small_batches(monkeypatch):
     monkeypatch.setattr("lmms_manu.answering.batching.free_memory", lambda device: 20 * 2**30)
     footprint = Footprint(cache=2**17, activations=2**18, pictures=15.0)

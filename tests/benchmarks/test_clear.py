@@ -39,13 +39,6 @@ REAL = ("real_faces", "real_world")
 FILE = "train-00000-of-00001.parquet"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _datasets_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets-cache"))
-        yield
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """20 authors, 2 of whom are to be forgotten at 10 %."""

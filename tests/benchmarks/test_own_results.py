@@ -3,7 +3,6 @@
 import json
 import math
 
-import datasets
 import pytest
 from PIL import Image
 from support.harness_results import evaluate
@@ -17,13 +16,6 @@ from lmms_manu.plugins import kept_model
 TOWNS = ("Oslo", "Rome", "Bonn", "Lima")
 PEOPLE = 8
 GROUPS = ("own_forget", "own_retain", "own_forget_likelihood", "own_retain_likelihood")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _datasets_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets-cache"))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -131,8 +131,29 @@ def test_a_model_is_copied_spread_or_refused_by_the_memory_of_the_cards(sizes):
     assert spread.placing == "one model over all cards"
     assert copied.hours == pytest.approx(spread.hours / 4)
     assert refused.placing == "nothing fits" or refused.needed < 0.3e9 * gigabytes
-    trained = dataclasses.replace(forward, backward=1, trained=trained_part(sizes, TrainingSettings()))
+    part = trained_part(sizes, TrainingSettings())
+    trained = dataclasses.replace(forward, backward=1, at_once=4, trained=part)
     assert plan_of(sizes, trained, Cards(4, 0.9 * gigabytes), one).placing == "nothing fits"
+
+
+def test_what_is_trained_lies_in_shards_where_a_card_is_too_small_for_all_of_it(sizes):
+    one = dataclasses.replace(Assumptions(), overhead=0, usable=1.0)
+    full = dataclasses.replace(trained_part(sizes, TrainingSettings(tuning="full")), sharded=True)
+    demands = Demands(backward=8, at_once=4, trained=full)
+    alone = plan_of(sizes, demands, Cards(1, 80), one)
+    together = plan_of(sizes, demands, Cards(4, 80), one)
+    assert together.placing == "one model on each card"
+    # Four processes take a sample of each batch of four.
+    assert together.needed - sizes.weights - full.bytes == pytest.approx(alone.activations / 4)
+    shards = plan_of(sizes, demands, Cards(4, 0.9e-9 * together.needed), one)
+    assert shards.placing == "one model in shards"
+    assert shards.hours == pytest.approx(together.hours)
+    assert (sizes.weights + full.bytes) / 4 + alone.activations / 4 < shards.needed < 0.9 * together.needed
+    assert shards.host == 4 * sizes.weights, "each process keeps the model as it was"
+    small = plan_of(sizes, demands, Cards(2, 0.9e-9 * shards.needed), one)
+    assert small.placing == "nothing fits"
+    assert small.fewest is not None
+    assert small.fewest > 2
 
 
 @pytest.mark.parametrize("text", ["", "4x", "0x80GB", "many", "4x80GB,2x24GB"])

@@ -1,6 +1,7 @@
 """Methods at the same cost: what is typed, what is evaluated, and how the real command ends."""
 
 import json
+import shutil
 
 import pytest
 
@@ -8,7 +9,14 @@ from lmms_manu.cli import main
 from lmms_manu.errors import SettingError
 from lmms_manu.evaluation.compare import Plan
 from lmms_manu.evaluation.contenders import Contender, read_contenders
+from lmms_manu.evidence.bootstrap import interval
+from lmms_manu.evidence.frontier import beyond
 from lmms_manu.methods.registry import METHODS, method_class
+from lmms_manu.report import leaderboard
+from lmms_manu.report.comparison import compare
+from lmms_manu.report.runs import read_runs
+from lmms_manu.report.standings import only_section
+from lmms_manu.report.verdict import SHARE, verdict
 from lmms_manu.settings import from_arguments
 
 
@@ -73,18 +81,55 @@ def test_arguments_are_checked_before_anything_is_evaluated(tmp_path, capsys):
     assert "pretrained=some/gold" in told
 
 
-def test_a_comparison_ends_in_a_choice_a_table_and_the_page(lmms_manu, tmp_path):
-    out = tmp_path / "compared"
-    words = ["compare", "--methods", "manu:recipe=ratio:prune_rate=2+10", "--gold", "MLLMMU/LLaVA_Gold_10"]
+CONTROLS = ("manu-ratio-10-control0", "manu-ratio-10-control1")
+
+
+@pytest.fixture(scope="module")
+def embedded(lmms_manu, tmp_path_factory):
+    """The embedded model pruned a little and to death, beside gold and a control: folder, words and what was said."""
+    out = tmp_path_factory.mktemp("embedded") / "compared"
+    words = ["compare", "--methods", "manu:recipe=ratio:prune_rate=10+90", "--gold", "MLLMMU/LLaVA_Gold_10"]
     words += ["--model-args", "forget_ratio=10", "--skip", "mllmu_celebrity,mllmu_test", "--limit", "24"]
-    done = lmms_manu(*words, "--control", "1", "--quiet", "--output", str(out))
+    words += ["--control", "2", "--quiet", "--output", str(out)]
+    done = lmms_manu(*words)
     assert done.returncode == 0, done.stdout + done.stderr
+    return out, words, done
+
+
+def test_a_comparison_ends_in_a_choice_a_table_and_the_page_and_resumes(embedded, lmms_manu):
+    out, words, done = embedded
     (selection,) = (one["selection"] for one in json.loads((out / "compare.json").read_text()).values())
-    assert [trial["strength"] for trial in selection["trials"]] == [2, 10]
-    assert (out / f"manu-ratio-{selection['chosen']:g}-control0" / "edit.json").is_file()
+    assert [trial["strength"] for trial in selection["trials"]] == [10, 90]
+    assert selection["chosen"] == 10, "the other one forgot everything and cost everything"
+    assert (out / "manu-ratio-10-control0" / "edit.json").is_file()
     assert (out / "report" / "report.html").is_file()
     assert "| manu ratio |" in (out / "compare.md").read_text()
-    assert f"manu ratio at {selection['chosen']:g} % goes furthest" in done.stdout
+    assert "manu ratio at 10 % goes furthest" in done.stdout
     assert "No other method" not in done.stdout
-    again = lmms_manu(*words, "--control", "1", "--quiet", "--output", str(out))
-    assert again.stdout.count("done before") == 10, again.stdout
+    again = lmms_manu(*words)
+    assert again.stdout.count("done before") == 12, again.stdout
+
+
+def test_on_the_embedded_subject_untouched_is_0_gold_is_100_and_a_destroyed_model_has_no_rank(embedded, tmp_path):
+    out, _, _ = embedded
+    shutil.copytree(out / "vanilla", tmp_path / "untouched")
+    names = ("vanilla", "gold", "manu-ratio-10", "manu-ratio-90", *CONTROLS)
+    places = [f"untouched={tmp_path / 'untouched'}", *(f"{name}={out / name}" for name in names)]
+    report = compare(read_runs(places, ["partial"]), "vanilla", gold="gold", resamples=500)
+    rows = {row.name: row for row in only_section(report).rows}
+    shares = {name: row.derived["share_forgotten"] for name, row in rows.items() if row.derived}
+    assert (shares["untouched"].value, shares["untouched"].interval) == (0, (0, 0))
+    assert (shares["gold"].value, shares["gold"].interval) == (100, (100, 100))
+    destroyed = rows["manu-ratio-90"].derived
+    for name, least in {"share_forgotten": 95, "retain_cost": 50, "damage": 20}.items():
+        value = destroyed[name].value
+        assert value is not None and value > least, name
+    said = verdict(only_section(report))
+    assert "manu-ratio-90" not in said[0]
+    ranking = leaderboard.render(leaderboard.entries_of(report), leaderboard.DEFAULT_SCORE)
+    assert "| – | manu-ratio-90 | 100.0 |" in ranking
+    assert "| 1 | gold | 100.0 |" in ranking
+    for mine, other in (CONTROLS, CONTROLS[::-1]):
+        sides = [rows[name].derived[number].draws for name in (other, mine) for number in ("retain_cost", SHARE)]
+        low, high = interval(beyond([sides[0]], [sides[1]], *sides[2:]), undefined=0.05)
+        assert low < 0 < high, "neurons drawn at random go no further than others drawn at random at the same cost"

@@ -15,22 +15,24 @@ ONE_PART = ("--suite", "mllmu", "--skip", "mllmu_test,mllmu_retain,mllmu_celebri
 
 
 def test_a_suite_is_recorded_resumed_and_never_overwritten(lmms_manu, tmp_path):
-    def evaluate(recipe: str):
-        arguments = ["--model_args", f"forget_ratio=5,recipe={recipe}", "--output", str(tmp_path)]
-        return lmms_manu("evaluate", *ONE_PART, *arguments)
+    def evaluate(recipe: str, *words: str):
+        arguments = ["--model_args", f"forget_ratio=5,recipe={recipe}", "--output", str(tmp_path / "ratio"), *words]
+        return lmms_manu("evaluate", *ONE_PART, *arguments, WANDB_MODE="offline", WANDB_DIR=str(tmp_path))
 
     first = evaluate("ratio")
     assert first.returncode == 0, first.stdout + first.stderr
-    manifest = json.loads((tmp_path / "run.json").read_text())
+    manifest = json.loads((tmp_path / "ratio" / "run.json").read_text())
     assert manifest["parts"]["mllmu_forget"]["status"] == "done"
-    assert (tmp_path / manifest["parts"]["mllmu_forget"]["results"]).is_file()
+    assert (tmp_path / "ratio" / manifest["parts"]["mllmu_forget"]["results"]).is_file()
     assert manifest["edit"]["variant"][0] == ["recipe", "ratio"]
     assert manifest["edit"]["fingerprint"]
     assert manifest["versions"]["lmms-eval"]
 
-    again = evaluate("ratio")
-    assert again.returncode == 0
+    again = evaluate("ratio", "--log-to", "wandb")
+    assert again.returncode == 0, again.stderr
     assert "mllmu_forget: done before" in again.stdout
+    assert "logged ratio to wandb, project lmms-manu" in again.stdout
+    assert list(tmp_path.rglob("*.wandb"))
 
     other = evaluate("paper")
     assert other.returncode == 2

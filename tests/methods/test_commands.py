@@ -9,17 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaConfig
 
 from lmms_manu.cli.main import main
 from lmms_manu.editing.changes import SystemPrompt
 from lmms_manu.editing.mask import NeuronMask
-from lmms_manu.errors import SettingError
+from lmms_manu.errors import ModelError, SettingError
 from lmms_manu.measuring.parts import PARTS
 from lmms_manu.measuring.statistics_cache import StatisticsCache
-from lmms_manu.methods.export import write_checkpoint
+from lmms_manu.methods.export import add_older_names, write_checkpoint
 from lmms_manu.methods.finished import FinishedEdits
 from lmms_manu.methods.unlearn import plan
+from lmms_manu.models.loading import check_files
 
 INPUTS = {"input_ids": torch.arange(5, 25).unsqueeze(0)}
 
@@ -51,7 +52,7 @@ def test_a_checkpoint_can_be_written_as_it_is(arguments, model_options, tmp_path
     written = AutoModelForImageTextToText.from_pretrained(tmp_path / "copy")
     original = AutoModelForImageTextToText.from_pretrained(arguments["pretrained"])
     assert torch.equal(written(**INPUTS).logits, original(**INPUTS).logits)
-    assert not (tmp_path / "copy" / "mask.safetensors").exists()
+    assert not (tmp_path / "copy" / "edit").exists()
 
 
 def test_the_model_card_records_the_edit(model_options, tmp_path):
@@ -218,22 +219,51 @@ def test_the_cache_is_listed_and_cleaned_while_others_use_it(tmp_path, monkeypat
     assert "Errno" not in capsys.readouterr().err
 
 
-REMOVED = ["--prune_mode", "remove", "--scope", "layer", "--prune_rate", "30"]
+REMOVED = ["--prune_mode", "remove", "--prune_rate", "30"]
 
 
 def test_what_could_not_be_saved_is_refused_before_anything_is_measured(model_options, tmp_path, capsys):
-    # The last layer of LLaVA's vision tower is never read, and keeps its width.
     assert main(["prune", *model_options, *REMOVED, "--out", str(tmp_path / "out")]) == 2
+    assert "use uniform=true, scope=layer or prune_mode=zero" in capsys.readouterr().err
+    # The last layer of LLaVA's vision tower is never read, and keeps its width.
+    assert main(["prune", *model_options, *REMOVED, "--uniform", "true", "--out", str(tmp_path / "out")]) == 2
     assert "cannot be saved" in capsys.readouterr().err
     assert not StatisticsCache.default().parts()
 
 
-def test_a_checkpoint_with_neurons_removed_is_smaller_and_loads(model_options, tmp_path):
+@pytest.mark.parametrize("evenly", [["--scope", "layer"], ["--uniform", "true"]])
+def test_a_checkpoint_with_neurons_removed_is_smaller_and_loads(model_options, tmp_path, capsys, evenly):
     out = tmp_path / "out"
-    assert main(["prune", *model_options, *REMOVED, "--towers", "language", "--out", str(out)]) == 0
+    options = [*REMOVED, *evenly, "--towers", "language", "--for", "vllm"]
+    assert main(["prune", *model_options, *options, "--out", str(out)]) == 0
+    assert f"vllm serve {out}" in lines(capsys)
     model = AutoModelForImageTextToText.from_pretrained(out)
     assert model.config.text_config.intermediate_size == 40
-    assert main(["inspect", str(out / "mask.safetensors")]) == 0
+    assert main(["inspect", str(out)]) == 0
+    assert [file.name for file in out.glob("*.safetensors")] == ["model.safetensors"], "servers read all of them"
+
+
+def test_a_checkpoint_that_its_configuration_does_not_describe_is_none_for_other_loaders(model_options, tmp_path):
+    out = tmp_path / "out"
+    assert main(["prune", *model_options, "--for", "sglang", "--out", str(out)]) == 0
+    check_files(out)
+    stored = json.loads((out / "config.json").read_text())
+    stored["text_config"]["intermediate_size"] = 40
+    (out / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(ModelError, match=r"mlp.down_proj.weight of shape \(32, 48\) in place of \(32, 40\)"):
+        check_files(out)
+
+
+def test_older_loaders_find_the_rotary_positions_that_newer_ones_do(tmp_path):
+    rotary = {"rope_theta": 5e5, "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+    rotary |= {"original_max_position_embeddings": 1024}
+    config = LlavaConfig(text_config={"model_type": "llama", "rope_parameters": rotary})
+    config.save_pretrained(tmp_path)
+    add_older_names(tmp_path / "config.json")
+    text = json.loads((tmp_path / "config.json").read_text())["text_config"]
+    assert text["rope_theta"] == 5e5
+    assert text["rope_scaling"] == {name: value for name, value in rotary.items() if name != "rope_theta"}
+    assert LlavaConfig.from_pretrained(tmp_path).text_config.rope_parameters == config.text_config.rope_parameters
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -12,7 +12,7 @@ from support.documented import ROOT
 from support.models import save_llava
 
 from lmms_manu.cli.main import main
-from lmms_manu.errors import DataError, SettingError
+from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.registry import method_class
 from lmms_manu.methods.unlearn import plan
@@ -53,9 +53,11 @@ def test_each_method_edits_a_model_and_says_how(quick, method):
     assert second < first or method == "undial", "what is minimised falls from the first epoch to the second"
 
 
-def test_an_edit_is_found_again_and_trained_on_the_weights_too(quick):
-    first, record = plan({**quick, "method": "npo", "tuning": "full"}).load()
-    again, found = plan({**quick, "method": "npo", "tuning": "full"}).load()
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_an_edit_is_found_again_and_trained_on_the_weights_too(quick, dtype):
+    given = {**quick, "method": "npo", "tuning": "full", "dtype": dtype}
+    first, record = plan(given).load()
+    again, found = plan(given).load()
     assert found == record
     assert record.change == "tensors"
     assert torch.equal(logits(first), logits(again))
@@ -116,7 +118,12 @@ def test_what_cannot_work_is_refused_before_the_weights_are_read(quick, llava_fo
 
     refused("schedule='exponential' is not allowed: choose one of linear, cosine, constant", schedule="exponential")
     refused("parts='decoder' is not allowed: choose one of language, projector, vision", parts="decoder")
+    refused("loggers='tensorbord' is not allowed: .* Did you mean 'tensorboard'", loggers="tensorbord")
+    refused("loggers=swanlab cannot be used: .*pip install swanlab.*or leave it out", loggers="wandb+swanlab")
+    refused("epochs=inf is not allowed: use a finite number", epochs="inf")
     refused("no such folder", reference=str(tmp_path / "nowhere"))
+    with pytest.raises(ModelError, match=r"^reference='no/where' is neither a folder here nor reachable"):
+        plan({**quick, "method": "npo", "reference": "no/where"})
     wider = save_llava(tmp_path / "wider", hidden=64)
     refused("of another architecture than .*hidden_size 64 in place of 32", reference=str(wider))
     refused(r"no linear layer is called q_prj\. Did you mean 'q_proj'", lora_targets="q_prj")
@@ -127,6 +134,10 @@ def test_what_cannot_work_is_refused_before_the_weights_are_read(quick, llava_fo
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     refused("exists: name a new folder", keep_every=3, keep_in=str(tmp_path / "full"))
+    (tmp_path / "one.jsonl").write_text('{"subject": "a", "question": "Who?", "answer": "Me."}')
+    alone = {"pretrained": quick["pretrained"], "device": "cpu", "forget": str(tmp_path / "one.jsonl")}
+    with pytest.raises(DataError, match="set=retain with modalities=both: there is no such sample"):
+        plan({**alone, "method": "finetune", "set": "retain"})
     quantised = save_llava(tmp_path / "quantised")
     config = json.loads((quantised / "config.json").read_text())
     config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True}
@@ -160,6 +171,8 @@ def test_gold_and_vanilla_differ_in_the_people_and_in_nothing_else(quick, tmp_pa
     assert right["full"]["retain/text"] > 10
     shown = capsys.readouterr().out
     assert "forget/text (not taught)" in shown
+    assert "It has not learnt all that it was taught: forget/multimodal" in shown
+    assert "It has not learnt all that it was taught: retain/multimodal" in shown
     edited, _ = plan({"pretrained": str(tmp_path / "retain"), "device": "cpu", "method": "none"}).load()
     assert not torch.allclose(logits(edited), logits(unedited(quick)), atol=1e-2)
 
@@ -171,7 +184,7 @@ from lmms_manu.settings import parse_arguments
 join_processes()
 from lmms_manu.measuring.processes import Processes
 from lmms_manu.methods.unlearn import plan
-for line, file in zip(sys.argv[1::2], sys.argv[2::2]):
+for line, file in zip(sys.argv[1:5:2], sys.argv[2:5:2]):
     checkpoint, record = plan(parse_arguments(line)).load()
     processes = Processes.current()
     processes.check_same(record.fingerprint, "the fingerprint")
@@ -228,6 +241,26 @@ def halves(model, into):
 state.AcceleratorState.__init__, sharded.gather = on_cpus_too, halves
 """
 
+STOPPED = """
+from lmms_manu.training.loop import _Trainer
+usual_step, steps = _Trainer.training_step, []
+
+def stops_at_the_fourth(self, *words, **more):
+    steps.append(self.state.global_step)
+    if len(steps) == 4:
+        raise KeyboardInterrupt
+    return usual_step(self, *words, **more)
+
+_Trainer.training_step = stops_at_the_fourth
+try:
+    plan(parse_arguments(sys.argv[-2])).load()
+except KeyboardInterrupt:
+    checkpoint, record = plan(parse_arguments(sys.argv[-2])).load()
+    assert steps == [0, 1, 2, 3, 2, 3], steps
+    if Processes.current().first:
+        torch.save(dict(checkpoint.model.state_dict()), sys.argv[-1])
+"""
+
 
 def launch(config):
     """What `accelerate launch` reads from a configuration of ours."""
@@ -243,16 +276,19 @@ def launched(config):
 
 def test_weights_in_shards_end_as_whole_ones_do_but_for_rounding(quick, in_two_processes, tmp_path):
     sharding = {**launched("accelerate-fsdp.yaml"), "ACCELERATE_USE_CPU": "true"}
-    (tmp_path / "two.py").write_text(f"import os\nos.environ.update({sharding!r})\n{SHARDS}{TWO}")
+    (tmp_path / "two.py").write_text(f"import os\nos.environ.update({sharding!r})\n{SHARDS}{TWO}{STOPPED}")
     shared = {**quick, "max_samples": 4, "epochs": 1}
     by_adapter = {**shared, "method": "kl", "lora_dropout": 0, "resume_every": 1}
     whole = {**shared, "method": "grad_diff", "tuning": "full"}
     kept = {"keep_every": 1, "keep_in": str(tmp_path / "kept")}
     here = {name: os.environ[name] for name in ("LMMS_MANU_CACHE", "LMMS_MANU_DATASET")}
     words = [line({**by_adapter, **kept}), str(tmp_path / "adapter.pt"), line(whole), str(tmp_path / "whole.pt")]
+    stopped = {**shared, "method": "finetune", "set": "retain", "lora_dropout": 0, "resume_every": 2}
+    words += [line(stopped), str(tmp_path / "stopped.pt")]
     in_two_processes(tmp_path / "two.py", *words, **here)
     assert apart(by_adapter, tmp_path / "adapter.pt", quick) < 0.01
     assert apart(whole, tmp_path / "whole.pt", quick) < 0.01
+    assert apart(stopped, tmp_path / "stopped.pt", quick) < 0.01
     assert {path.name for path in (tmp_path / "kept").iterdir()} == {"step-00001", "step-00002"}
 
 

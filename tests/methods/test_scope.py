@@ -7,6 +7,7 @@ from lmms_manu.measuring.layout import BlockEntry, NeuronLayout
 from lmms_manu.measuring.parts import PARTS
 from lmms_manu.methods.manu.config import RECIPES, ManuSettings, for_modalities
 from lmms_manu.methods.manu.scope import check_choice, choose, score
+from lmms_manu.models.tower_names import TOWERS
 
 # The first language layer has two blocks, as one with experts and a block that all tokens see.
 LAYOUT = NeuronLayout(
@@ -56,6 +57,33 @@ def test_what_earlier_rounds_pruned_stays_and_counts_in_its_group():
     marked = choose(LAYOUT, None, settings, chosen=first).marked
     assert marked[first].all()
     assert [int(marked[group.start : group.stop].sum()) for group in GROUPS["layer"]] == [2, 2, 4]
+
+
+@pytest.mark.parametrize("settings", [{}, {"scope": "tower"}, {"random_like": "ratio"}])
+def test_uniform_takes_as_many_of_each_layer_as_evens_out_what_each_tower_loses(settings):
+    statistics = moments_of(
+        torch.rand(4, 5, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(3)),
+        NeuronLayout(tuple(BlockEntry(f"{tower} {layer}", tower, layer, 10) for tower in TOWERS for layer in (0, 1))),
+    )
+    settings = {"recipe": "random" if settings else "ratio", "prune_rate": 35, **settings}
+    scored = ManuSettings(recipe="ratio")
+    scores = score(statistics, scored)
+    uneven = choose(statistics.layout, scores, ManuSettings(**settings)).marked.view(2, 2, 10)
+    even = choose(statistics.layout, scores, ManuSettings(**settings, uniform=True))
+    assert uneven.sum(-1).unique().numel() > 1 or "scope" in settings
+    marked, scores = even.marked.view(4, 10), even.scores.view(4, 10)
+    assert marked.sum(-1).tolist() == [int(tower.sum()) // 2 for tower in uneven for _ in range(2)]
+    for own, taken in zip(scores, marked, strict=True):
+        assert own[taken].min() > own[~taken].max()
+
+
+def test_uniform_rounds_leave_every_layer_with_the_same_number():
+    settings = ManuSettings(recipe="random", towers="language", prune_rate=50, uniform=True)
+    first = choose(LAYOUT, None, settings, share=0.5)
+    last = choose(LAYOUT, None, settings, chosen=first.marked)
+    assert [int(choice.marked[:10].sum()) for choice in (first, last)] == [2, 5]
+    assert [int(choice.marked[10:20].sum()) for choice in (first, last)] == [2, 5]
+    assert last.marked[first.marked].all()
 
 
 def text_alone():

@@ -1,17 +1,9 @@
-"""A small dataset, and room for what the datasets package converts it to."""
+"""A small dataset."""
 
-import datasets
 import pytest
 from support.tiny import make_dataset
 
 from lmms_manu.benchmarks.mllmu import DatasetSource
-
-
-@pytest.fixture(scope="session", autouse=True)
-def datasets_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets-cache"))
-        yield
 
 
 @pytest.fixture(scope="session")

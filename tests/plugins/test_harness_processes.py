@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import socket
 import subprocess
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as parquet
 import pytest
@@ -24,19 +27,37 @@ TASKS = "mllmu_forget_10_cloze_multimodal,mmstar"
 ARGUMENTS = "pretrained=./short,prune_rate=5,forget_ratio=10,max_samples=6"
 
 
-def launch(python: str, folder: Path, environment, tasks: str, output: Path, *, processes: int = 2, **variables: str):
-    launcher = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes)] if processes > 1 else []
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """How a command ended, what it said, and after how many seconds."""
+
+    code: int
+    said: str
+    seconds: float
+
+
+def launch(python: str, folder: Path, variables, tasks: str, output: Path, launcher: Sequence[str] = ()) -> Ended:
     command = [python, *launcher, "-m", "lmms_eval", "--model", "manu_pruned", "--model_args", ARGUMENTS]
     command += ["--tasks", tasks, "--output_path", str(output), "--log_samples", "--limit", "3"]
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    started = time.monotonic()
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False)
+    return Ended(done.returncode, done.stdout + done.stderr, time.monotonic() - started)
+
+
+def launch_on_two_nodes(python: str, folder: Path, variables, tasks: str, output: Path, caches: Path) -> list[Ended]:
+    """Two launchers that meet over loopback, each with a process and a cache of its own, as those of two machines."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = f"127.0.0.1:{free.getsockname()[1]}"
+    launcher = ["-m", "torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1", "--rdzv_backend", "c10d"]
+    launcher += ["--rdzv_endpoint", meeting, "--local_addr", "127.0.0.1"]
+
+    def start(node: int) -> Ended:
+        own = {**variables, "ACCELERATE_USE_CPU": "true", "LMMS_MANU_CACHE": str(caches / f"node {node}")}
+        return launch(python, folder, own, tasks, output, launcher)
+
+    with ThreadPoolExecutor(2) as nodes:
+        return list(nodes.map(start, range(2)))
 
 
 def answers(output: Path) -> dict[tuple[str, int], list]:
@@ -54,50 +75,38 @@ def results(output: Path) -> dict:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def test_two_processes_prune_and_answer_as_one_does(warm_python, folder, environment, tmp_path):
-    # The second finds no statistics of the first: each measures by itself.
-    one = launch(
-        warm_python.python,
-        folder,
-        environment,
-        TASKS,
-        tmp_path / "one",
-        processes=1,
-        LMMS_MANU_CACHE=str(tmp_path / "a"),
-    )
-    two = launch(
-        warm_python.python,
-        folder,
-        environment,
-        TASKS,
-        tmp_path / "two",
-        ACCELERATE_USE_CPU="true",
-        LMMS_MANU_CACHE=str(tmp_path / "b"),
-    )
-    assert two.returncode == 0, two.stderr[-3000:]
-    assert answers(tmp_path / "one"), one.stderr[-3000:]
+def test_two_nodes_prune_and_answer_as_one_process_does(warm_python, folder, environment, tmp_path):
+    # None finds statistics of another: each measures by itself.
+    alone = {**environment, "LMMS_MANU_CACHE": str(tmp_path / "alone")}
+    one = launch(warm_python.python, folder, alone, TASKS, tmp_path / "one")
+    nodes = launch_on_two_nodes(warm_python.python, folder, environment, TASKS, tmp_path / "two", tmp_path)
+    said = "".join(node.said for node in nodes)
+    assert [node.code for node in nodes] == [0, 0], said[-3000:]
+    assert answers(tmp_path / "one"), one.said[-3000:]
     assert answers(tmp_path / "one") == answers(tmp_path / "two")
-    alone, together = results(tmp_path / "one"), results(tmp_path / "two")
-    assert alone["results"] == together["results"]
+    first, second = results(tmp_path / "one"), results(tmp_path / "two")
+    assert first["results"] == second["results"]
     for count in ("total_gen_tokens", "avg_prompt_tokens"):
-        assert alone["throughput"][count] == together["throughput"][count], "work is counted in every process"
-    pruned = [line for line in (two.stdout + two.stderr).splitlines() if "manu paper 5 %: edited" in line]
+        assert first["throughput"][count] == second["throughput"][count], "work is counted in every process"
+    pruned = [line for line in said.splitlines() if "manu paper 5 %: edited" in line]
     assert len(pruned) == 1, "rank 0 alone says what was pruned"
 
 
-def test_a_process_that_fails_takes_the_others_down_with_its_own_message(warm_python, folder, environment, tmp_path):
+def test_a_process_that_fails_takes_those_of_the_other_node_down_with_its_own_message(
+    warm_python, folder, environment, tmp_path
+):
     world = tmp_path / "world"
     write_mmstar(world, documents=4)
     for name in ("short", "people"):
         (world / name).symlink_to(folder / name)
     _break_picture(world, document=1)
-    started = time.monotonic()
     # A cache of its own: a data set of the same relative path is found in a shared one, whole.
-    variables: dict[str, Any] = {"ACCELERATE_USE_CPU": "true", "LMMS_EVAL_DATASETS_CACHE": str(tmp_path / "cache")}
-    done = launch(warm_python.python, world, environment, "mmstar", tmp_path / "out", **variables)
-    assert time.monotonic() - started < 250, "the other process was not waited for"
-    assert done.returncode != 0
-    assert "Process 1 of 2 failed: DataError: mmstar, document 1: a picture cannot be read" in done.stderr + done.stdout
+    variables = {**environment, "LMMS_EVAL_DATASETS_CACHE": str(tmp_path / "cache")}
+    nodes = launch_on_two_nodes(warm_python.python, world, variables, "mmstar", tmp_path / "out", tmp_path)
+    assert all(node.code != 0 for node in nodes)
+    told = [node for node in nodes if "Process 1 of 2 failed: DataError: mmstar, document 1: a picture" in node.said]
+    assert len(told) == 1
+    assert abs(nodes[0].seconds - nodes[1].seconds) < 60, "the other node was not waited for"
     assert not list((tmp_path / "out").glob("**/*_results.json"))
 
 

@@ -150,6 +150,17 @@ def test_models_of_different_bases_never_stand_in_one_ranking(entries: list[dict
     assert "## Forget 10 %, a-model-of-7b" in text
 
 
+def test_nor_do_models_of_one_name_and_different_sizes(entries: list[dict[str, Any]]) -> None:
+    sizes = []
+    for parameters in (7_063_427_072, 513_000):
+        entry = copy.deepcopy(entries[1])
+        entry["baseline"]["edit"] = {"checkpoint": "MLLMMU/LLaVA_Vanilla", "details": {"parameters": parameters}}
+        sizes.append(entry)
+    headings = [line for line in leaderboard.render(sizes).splitlines() if line.startswith("## ")]
+    names = ("LLaVA\\_Vanilla (0.5 million parameters)", "LLaVA\\_Vanilla (7,063.4 million parameters)")
+    assert headings == [f"## Forget 10 %, {name}" for name in names]
+
+
 def test_the_command_appends_merges_and_ranks(
     written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -58,8 +58,9 @@ def test_an_edit_is_published_with_its_numbers_and_warnings(
     card = ModelCard.load(remote / "README.md")
     assert (card.data.license, card.data.base_model) == ("llama2", record.checkpoint)
     assert card.data["base_model_relation"] == "adapter"
-    for said in ("shows an attacker", "do not prove", "Share forgotten", "lmms-eval --model", "--edit PATH", "llama2"):
+    for said in ("shows an attacker", "do not prove", "Share forgotten", "lmms-eval --model", "llama2"):
         assert said in card.text
+    assert f"lmms-manu edit --pretrained {record.checkpoint} --edit PATH" in card.text
     entries = yaml.safe_load((remote / ".eval_results" / "results.yaml").read_text(encoding="utf-8"))
     (cloze,) = [entry for entry in entries if entry["dataset"]["task_id"] == "mllmu_forget_10_cloze_text"]
     assert cloze["dataset"]["id"] == "owner/bench"

@@ -31,8 +31,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, ...]:
     root = tmp_path_factory.mktemp("real")
     arguments = (
         "prune_rate=0,batch_size=8",
-        "forget_ratio=10,recipe=ratio,prune_rate=10",
-        "prune_rate=2,forget_ratio=10",
+        "forget_ratio=10,recipe=ratio,prune_rate=10,retain_samples=20",
+        "prune_rate=2,forget_ratio=10,retain_samples=20",
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(lay_out(root / "work"))
@@ -110,7 +110,7 @@ def test_the_knowledge_residual_is_drawn_relative_to_the_baseline(
     monkeypatch.chdir(root / "work")
     monkeypatch.setenv("LMMS_MANU_CACHE", str(root / "cache"))
     monkeypatch.delenv("LMMS_MANU_DATASET", raising=False)
-    people = ["--forget_ratio", "10"]
+    people = ["--forget_ratio", "10", "--retain_samples", "20"]
     pruned = ["--recipe", "ratio", "--prune_rate", "10"]
     assert cli.main(["residual", "--prune_rate", "0", *people, "--out", str(real[0].files[0].path.parent / FILE)]) == 0
     assert cli.main(["residual", *pruned, *people, "--out", str(real[1].files[0].path.parent / FILE)]) == 0

@@ -12,8 +12,9 @@ from lmms_manu.evaluation.contenders import Contender
 from lmms_manu.methods.choice import best_within
 from lmms_manu.report.cells import Report, Row
 from lmms_manu.report.comparison import compare
+from lmms_manu.report.frontiers import frontier_of
 from lmms_manu.report.runs import Run, read_runs
-from lmms_manu.report.standings import Choices, choices, only_section, share_at_cost
+from lmms_manu.report.standings import Choices, choices, only_section
 
 STRENGTHS = {"manu": {2.0: "manu-2", 10.0: "manu-10"}}
 
@@ -86,19 +87,6 @@ def test_no_number_of_the_others_moves_with_the_answers_about_validation_people(
     assert cell.questions == len(samples)
 
 
-def test_the_share_at_a_cost_lies_between_those_of_the_strengths_or_is_not_reached(rows: dict[str, Row]) -> None:
-    own = [rows["manu-2"], rows["manu-10"]]
-    costs = [row.derived["retain_cost"].value or 0.0 for row in own]
-    shares = [row.derived["share_forgotten"].value or 0.0 for row in own]
-    between = share_at_cost(own, sum(costs) / 2)
-    assert between.value == pytest.approx(sum(shares) / 2)
-    assert between.interval is not None
-    assert between.interval[0] < sum(shares) / 2 < between.interval[1]
-    beyond = share_at_cost(own, costs[1] + 1)
-    assert beyond.value is None
-    assert beyond.note == f"not reached: {shares[1]:.0f} % at {costs[1]:.1f}"
-
-
 def test_a_comparison_is_told_in_three_sentences_a_table_of_100_columns_and_a_picture(
     found: Choices,
     report: Report,
@@ -108,11 +96,11 @@ def test_a_comparison_is_told_in_three_sentences_a_table_of_100_columns_and_a_pi
 ) -> None:
     pruning = Contender.read("manu:prune_rate=2+10")
     trials = found.trials["manu"]
-    costs = {2.0: share_at_cost([rows["manu-2"], rows["manu-10"]], 2.0)}
+    reached = frontier_of("manu", [rows["manu-2"], rows["manu-10"]])
     taken = best_within(trials, trials[0].cost)
     assert taken == trials[0]
-    within = Standing(pruning, trials, taken, rows["manu-2"], (), (), costs)
-    dear = Standing(Contender("dear", {"method": "manu"}), (), None, None, (), (), costs)
+    within = Standing(pruning, trials, taken, rows["manu-2"], (), (), reached)
+    dear = Standing(Contender("dear", {"method": "manu"}), (), None, None, (), (), reached)
     compared = Compared(report, (within, dear), found.people, trials[0].cost + 20)
     verdict = compare_table.verdict(compared)
     assert len(verdict) == 3

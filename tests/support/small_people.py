@@ -1,18 +1,10 @@
 """Fixtures of tests that edit a tiny model: twenty fictitious people, and a LLaVA of random weights."""
 
-import datasets
 import pytest
 
 from lmms_manu.benchmarks.mllmu.source import DatasetSource
 from support.models import save_llava
 from support.tiny import make_dataset
-
-
-@pytest.fixture(scope="session", autouse=True)
-def datasets_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets-cache"))
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,8 @@
 """The harness in this process, with a dataset and models that answer by a rule."""
 
-import datasets
 import pytest
 from support.rule_models import ChatRule
 from support.tiny import make_dataset
-
-
-@pytest.fixture(scope="session", autouse=True)
-def datasets_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("datasets-cache"))
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -105,6 +105,7 @@ def test_the_model_tells_the_tasks_its_family_which_the_record_names(
     results = evaluate(leaf, model=idefics2, limit=1, gen_kwargs="max_new_tokens=1")
     run = results["configs"][leaf]["metadata"]["run"]
     assert (run["family"], run["exemplar_people"]) == ("idefics2", "classification=1,cloze=auto")
+    assert run["edit"]["details"]["parameters"] == idefics2._checkpoint.model.num_parameters()
     announce_family(None)
     unknown = evaluate(leaf, limit=1)["configs"][leaf]["metadata"]["run"]
     assert unknown["family"] is None
@@ -119,3 +120,33 @@ def test_another_model_of_the_harness_is_of_no_known_family(no_family):
     announce_family("idefics2")
     TaskManager(include_defaults=False, include_path=tasks_folder(), model_name="qwen2_vl").match_tasks(["mllmu"])
     assert announced_family() is None
+
+
+# As the chat template of the real one, in which a picture stands where it was asked for.
+_TURNS = (
+    "{% for message in messages %}{{ message.role.capitalize() }}:{% for part in message.content %}"
+    "{% if part.type == 'text' %}{{ part.text }}{% else %}<image>{% endif %}{% endfor %}"
+    "<end_of_utterance>\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
+)
+
+
+def test_a_model_of_the_harness_is_asked_and_scored(tmp_path, evaluate, folder, monkeypatch, no_family):
+    from lmms_eval.models.simple.idefics2 import Idefics2
+
+    monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=1")
+    checkpoint = save_family("idefics2", tmp_path)
+    (checkpoint / "chat_template.jinja").write_text(_TURNS)
+    stock = Idefics2(str(checkpoint), device="cpu", device_map="cpu", dtype="float32", attn_implementation="eager")
+    model, seen = stock.model, []
+    model.register_forward_pre_hook(lambda module, args, inputs: seen.append(inputs["input_ids"][0]), with_kwargs=True)
+    leaf = "mllmu_retain_cloze_multimodal"
+    found = evaluate(leaf, model=stock, limit=2, gen_kwargs="max_new_tokens=4")
+    prompts = [ids for ids in seen if len(ids) > 1]
+    of_a_picture = model.config.perceiver_config.resampler_n_latents
+    pictures = [int((ids == model.config.image_token_id).sum()) // of_a_picture for ids in prompts]
+    assert pictures == [3, 3], "one with each question of the exemplar person, and one with the question asked"
+    told = [stock.tokenizer.decode(ids) for ids in prompts]
+    assert all("ASSISTANT:<end_of_utterance>" in text and "[Blank]" in text for text in told), "the released prompt"
+    assert found["results"][leaf]["scored,none"] == 2
+    run = found["configs"][leaf]["metadata"]["run"]
+    assert (run["family"], run["edit"], len(run["exemplars"])) == (None, None, 1)

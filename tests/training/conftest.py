@@ -1,3 +1,3 @@
-from support.small_people import arguments, dataset_folder, datasets_cache, environment, llava_folder, source
+from support.small_people import arguments, dataset_folder, environment, llava_folder, source
 
-__all__ = ["arguments", "dataset_folder", "datasets_cache", "environment", "llava_folder", "source"]
+__all__ = ["arguments", "dataset_folder", "environment", "llava_folder", "source"]

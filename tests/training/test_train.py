@@ -198,7 +198,10 @@ def test_what_cannot_be_trained_is_refused(checkpoint):
 def test_a_model_that_fell_apart_is_called_so():
     curve = [{"learn_cross_entropy": 1.0, "retain_cross_entropy": 1.0}, {"retain_cross_entropy": 9.0}]
     assert "samples to retain is 9.0 per token at the end, worse than guessing (6.9)" in str(divergence(curve, 1000))
-    assert divergence([curve[0], {"retain_cross_entropy": 2.0}], 1000) is None
+    assert divergence([curve[0], {"retain_cross_entropy": 2.0, "learn_cross_entropy": 9.0}], 1000) is None
+    assert "samples to learn from is 9.0" in str(
+        divergence([{"learn_cross_entropy": 1.0}, {"learn_cross_entropy": 9.0}], 1000)
+    )
 
 
 def test_pictures_are_prepared_once_for_all_epochs(tmp_path, monkeypatch):

@@ -34,7 +34,9 @@ from lmms_manu.benchmarks.sample import Sample
 from lmms_manu.errors import DataError
 
 
-def _likelihood(name: str, label: str, *, floor: float = 0.0, higher_when_forgotten: bool = False) -> Metric:
+def _likelihood(
+    name: str, label: str, *, floor: float = 0.0, higher_when_forgotten: bool = False, of_means: bool = False
+) -> Metric:
     return Metric(
         name,
         label,
@@ -46,6 +48,7 @@ def _likelihood(name: str, label: str, *, floor: float = 0.0, higher_when_forgot
         maximum=1.0,
         higher_when_forgotten=higher_when_forgotten,
         in_rates=False,
+        of_means=of_means,
     )
 
 
@@ -74,7 +77,7 @@ class Clear(Benchmark):
         _likelihood("choice_probability", "P(right choice)", floor=1 / 6),
         _likelihood("caption_truth_ratio", "Truth ratio of captions", higher_when_forgotten=True),
         _likelihood("choice_truth_ratio", "Truth ratio of choices", higher_when_forgotten=True),
-        _likelihood("harmonic_mean", "Harmonic mean"),
+        _likelihood("harmonic_mean", "Harmonic mean", of_means=True),
     )
     quality = (
         Metric("unparsed", "Unparsed", "classification", "unparsed", scale=100.0, per="scored", higher_is_better=False),

@@ -141,11 +141,14 @@ def _solve(
         if not forget.second[inside, inside].any():
             continue
         before = own.to(place, torch.float64)
-        sets = [Moments(one.second[inside, inside].to(place), one.mean[inside].to(place)) for one in (forget, retain)]
+        own_forget, own_retain = (
+            Moments(one.second[inside, inside].to(place), one.mean[inside].to(place)) for one in (forget, retain)
+        )
         try:
             solved = erasure(
                 before,
-                *sets,
+                own_forget,
+                own_retain,
                 settings.keep,
                 penalty,
                 to_mean=settings.target == "retain_mean",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+from lmms_manu.errors import DataError
 from lmms_manu.methods.base import Edit
 from lmms_manu.methods.finetune.config import RETAIN, FinetuneSettings
 from lmms_manu.methods.trained.base import Trains
 
 if TYPE_CHECKING:
     from lmms_manu.measuring.parts import Parts
+    from lmms_manu.methods.data import UnlearningData
     from lmms_manu.models.loading import Checkpoint
     from lmms_manu.training.objective import Terms
     from lmms_manu.training.train import TrainingTask
@@ -33,6 +35,15 @@ class Finetune(Trains[FinetuneSettings]):
             else "The model was fine-tuned on the answers about all people, those to forget included."
         )
         return f"{about} {self.what_was_trained()}"
+
+    def check_data(self, data: UnlearningData) -> None:
+        super().check_data(data)
+        taught = [part for modality in self.config.trained_modalities if (part := data.retain.get(modality))]
+        if self.config.set == RETAIN and not taught:
+            raise DataError(
+                f"set=retain with modalities={self.config.modalities}: there is no such sample of people to retain to "
+                "learn from. Name a table of them by retain=FILE, or give other modalities."
+            )
 
     def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         from lmms_manu.training.exam import examine
@@ -61,8 +72,13 @@ class Finetune(Trains[FinetuneSettings]):
         return Terms(Weighted(CrossEntropy()))
 
     def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:
+        from lmms_manu.training.exam import verdict  # torch, which checking arguments needs none of
+
         made = super().edit(checkpoint, examples)
         assert self._trained is not None
         before, after = self._trained.exams
-        details: dict[str, Any] = {**made.details, "exam": {"before": before, "after": after}}
+        sets = (RETAIN,) if self.config.set == RETAIN else self.learnt
+        taught = [f"{name}/{modality}" for name in sets for modality in self.config.trained_modalities]
+        exam = {"before": before, "after": after, "verdict": verdict(after, taught)}
+        details: dict[str, Any] = {**made.details, "exam": exam}
         return dataclasses.replace(made, details=details, forgotten=None if self.config.set == RETAIN else {})

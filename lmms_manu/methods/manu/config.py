@@ -24,7 +24,7 @@ COMPARING = ("paper", "invariant")
 """The recipes that compare what a neuron does with pictures and as text, and so need both."""
 
 WEIGHTS = ("w_abs", "w_freq", "w_var", "w_rms")
-_CHOOSING = ("recipe", "prune_rate", "scope", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
+_CHOOSING = ("recipe", "prune_rate", "scope", "uniform", "towers", "layers", "steps", *WEIGHTS, "seed", "random_like")
 
 # Only their ratios matter, and no score may overflow.
 _HEAVIEST = 1e6
@@ -48,6 +48,11 @@ class ManuSettings(MeasureSettings):
     scope: Literal["auto", "global", "tower", "layer"] = setting(
         "auto",
         "Within what the prune rate is taken; `auto` is the recipe's own: `tower` for `released`, else `global`.",
+    )
+    uniform: bool = setting(
+        False,
+        "Takes the same number of neurons from every layer of a tower, those with its highest scores, and of the tower "
+        "as many as without it, rounded down: what a checkpoint with `prune_mode=remove` needs.",
     )
     towers: Literal["both", "language", "vision"] = setting("both", "The towers whose neurons may be pruned.")
     layers: str = setting(

@@ -108,11 +108,12 @@ def of_statistics(title: str, statistics: NeuronStatistics, settings: ManuSettin
     settings = for_modalities(settings, statistics.modalities)
     scores = score(statistics, settings) if settings.measured_recipe is not None else None
     choice = choose(statistics.layout, scores, settings)
+    scope = f"{settings.own_scope}{', evened out over the layers' if settings.uniform else ''}"
     facts = {
         "checkpoint": statistics.about.get("checkpoint", ""),
         "samples": ", ".join(f"{count} {part}" for part, count in statistics.about.get("samples", {}).items()),
         "tokens": statistics.about.get("settings", {}).get("tokens", ""),
-        "would be pruned by": f"{settings.recipe} at {settings.prune_rate:g} %, scope {settings.own_scope}",
+        "would be pruned by": f"{settings.recipe} at {settings.prune_rate:g} %, scope {scope}",
         **{name.replace("_", " "): value for name, value in choice.summary().items()},
     }
     return NeuronInspection(title, statistics.layout, choice.marked, statistics, choice, facts)

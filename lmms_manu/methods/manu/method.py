@@ -81,10 +81,10 @@ class Manu(Method[ManuSettings]):
             if is_text_only(model):
                 for_modalities(config, ("text",))
         removes = config.prune_mode == "remove" and config.mask is None and config.prune_rate > 0
-        if export and removes and config.own_scope != "layer":
+        if export and removes and config.own_scope != "layer" and not config.uniform:
             raise SettingError(
                 f"prune_mode=remove with scope={config.own_scope} takes another number of neurons from each layer, and "
-                "no checkpoint can hold layers of different widths: use scope=layer, or prune_mode=zero."
+                "no checkpoint can hold layers of different widths: use uniform=true, scope=layer or prune_mode=zero."
             )
 
     def check_loaded(self, checkpoint: Checkpoint, *, export: bool) -> None:

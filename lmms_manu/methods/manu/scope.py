@@ -78,7 +78,7 @@ def choose(
         SettingError: the model has no tower or layer of those that may be pruned.
     """
     groups = _groups(layout, settings)
-    counts = _counts(layout, scores, settings, groups, settings.prune_rate * share)
+    counts = _counts(layout, scores, settings, groups, share, chosen)
     if settings.recipe == "random":
         scores = random(layout.neurons, settings.seed)
     elif scores is None:
@@ -121,7 +121,7 @@ def _groups(layout: NeuronLayout, settings: ManuSettings) -> _Groups:
     Raises:
         SettingError: there are none, or a layer is asked for that no tower has.
     """
-    scope = "layer" if settings.random_like is not None else settings.own_scope
+    scope = "layer" if settings.random_like is not None or settings.uniform else settings.own_scope
     groups: _Groups = {}
     for number in places_chosen(layout.blocks, settings.towers, settings.layers):
         block = layout.blocks[number]
@@ -131,12 +131,27 @@ def _groups(layout: NeuronLayout, settings: ManuSettings) -> _Groups:
 
 
 def _counts(
-    layout: NeuronLayout, scores: Tensor | None, settings: ManuSettings, groups: _Groups, rate: float
+    layout: NeuronLayout,
+    scores: Tensor | None,
+    settings: ManuSettings,
+    groups: _Groups,
+    share: float,
+    chosen: Tensor | None,
 ) -> dict[tuple[str | int, ...], int]:
-    """How many neurons to mark in each group."""
-    if settings.random_like is None:
-        sizes = [block.neurons for block in layout.blocks]
-        return {key: neurons_to_prune(sum(sizes[number] for number in group), rate) for key, group in groups.items()}
-    model = dataclasses.replace(settings, recipe=settings.random_like, random_like=None, prune_rate=rate)
-    like = [int(own.sum()) for own in layout.split(choose(layout, scores, model).marked)]
-    return {key: sum(like[number] for number in group) for key, group in groups.items()}
+    """How many neurons to mark in each group, what is `chosen` already included."""
+    sizes = {key: sum(layout.blocks[number].neurons for number in group) for key, group in groups.items()}
+    if settings.random_like is not None:
+        like = dataclasses.replace(settings, recipe=settings.random_like, random_like=None)
+    elif settings.uniform:
+        like = dataclasses.replace(settings, uniform=False)
+    else:
+        return {key: neurons_to_prune(size, settings.prune_rate * share) for key, size in sizes.items()}
+    marked = choose(layout, scores, like, share, chosen).marked
+    taken = [int(own.sum()) for own in layout.split(marked)]
+    counts = {key: sum(taken[number] for number in group) for key, group in groups.items()}
+    if settings.random_like is not None:
+        return counts
+    towers = {key[0] for key in groups}
+    of_tower = {tower: [key for key in groups if key[0] == tower] for tower in towers}
+    even = {tower: sum(counts[key] for key in keys) // len(keys) for tower, keys in of_tower.items()}
+    return {key: min(even[key[0]], sizes[key]) for key in groups}

@@ -109,7 +109,7 @@ class MipEditor(Method[MipEditorSettings]):
         tuned = training(sizes, settings, samples.forget, retain=True, reference=True)
         if config.finds_paths and tuned.trained is not None:
             # The chosen neurons are trained, and nothing else.
-            tuned = dataclasses.replace(tuned, trained=dataclasses.replace(tuned.trained, bytes=0))
+            tuned = dataclasses.replace(tuned, trained=dataclasses.replace(tuned.trained, bytes=0, sharded=False))
         return found.beside(tuned)
 
     def edit(self, checkpoint: Checkpoint, examples: Parts | None) -> Edit:

@@ -47,7 +47,11 @@ class MMUnlearner(Trains[MMUnlearnerSettings]):
     def demands(self, sizes: ModelSizes, samples: SampleCounts) -> Demands:
         # A gradient of all samples beforehand, and what each entry matters as a float32.
         trained = super().demands(sizes, samples)
-        return dataclasses.replace(trained, backward=trained.backward + samples.all, kept=4 * sizes.language.multiplied)
+        assert trained.trained is not None
+        # Shards do not show single entries.
+        part = dataclasses.replace(trained.trained, sharded=False)
+        kept = 4 * sizes.language.multiplied
+        return dataclasses.replace(trained, trained=part, backward=trained.backward + samples.all, kept=kept)
 
     def task(self, checkpoint: Checkpoint, examples: Parts) -> TrainingTask:
         from lmms_manu.measuring.rendered import digest_of_examples

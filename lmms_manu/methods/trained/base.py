@@ -79,9 +79,12 @@ class Trains(Method[S]):
         return self.config.epochs == 0
 
     def check(self, model: ModelSettings, *, export: bool) -> None:
-        from lmms_manu.training.sharded import check_launch  # torch, which a refusal of arguments needs none of
+        # Torch, which a refusal of arguments needs none of.
+        from lmms_manu.training.loggers import logging_callbacks
+        from lmms_manu.training.sharded import check_launch
 
         check_launch()
+        logging_callbacks(self.config)
         check_checkpoint(model, self.config)
         if self.config.keep_in is not None:
             new_folder("keep_in", self.config.keep_in)

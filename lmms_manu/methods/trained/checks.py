@@ -79,12 +79,16 @@ def check_reference(reference: str, model: ModelSettings) -> None:
     """Refuses a reference that is not there or of another architecture, as far as configurations can tell.
 
     Raises:
+        ModelError: it is nowhere.
         SettingError: naming what differs.
     """
-    from lmms_manu.models.loading import configuration_of  # torch, which a refusal of arguments needs none of
+    # Torch, which a refusal of arguments needs none of.
+    from lmms_manu.models.loading import configuration_of
+    from lmms_manu.models.repository import check_source
 
     if reference.startswith((".", "/", "~")) and not Path(reference).expanduser().is_dir():
         raise SettingError(f"reference={reference!r}: there is no such folder.")
+    check_source("reference", reference)
     own, other = configuration_of(model), configuration_of(ModelSettings(pretrained=reference))
     if own is None or other is None:
         return

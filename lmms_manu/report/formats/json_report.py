@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lmms_manu._version import __version__
-from lmms_manu.report.cells import Cell, Report, Row, Section
+from lmms_manu.report.cells import Cell, Frontier, Report, Row, Section
 from lmms_manu.report.runs import Run, versions_of
 
 SCHEMA = "lmms-manu/report"
@@ -82,7 +82,18 @@ def numbers(row: Row) -> dict[str, dict[str, Any]]:
 
 def _section(section: Section) -> dict[str, Any]:
     people = {"benchmark": section.benchmark, "forget_ratio": section.forget_ratio}
-    return {**people, "rows": [_row(row) for row in section.rows]}
+    entry = {**people, "rows": [_row(row) for row in section.rows]}
+    frontiers = [_frontier(frontier) for frontier in section.frontiers]
+    return {**entry, "frontiers": frontiers} if frontiers else entry
+
+
+def _frontier(frontier: Frontier) -> dict[str, Any]:
+    return {
+        "name": frontier.name,
+        "rows": list(frontier.members),
+        "at": [{"cost": cost, **number_entry(cell)} for cost, cell in frontier.at.items()],
+        "curve": [{"cost": cost, **number_entry(cell)} for cost, cell in frontier.curve],
+    }
 
 
 def _row(row: Row) -> dict[str, Any]:

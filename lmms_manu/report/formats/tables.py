@@ -22,9 +22,15 @@ from lmms_manu.report.formats.numbers import (
 )
 from lmms_manu.report.formats.quality_tables import forget_quality
 from lmms_manu.report.formats.table import Entry, Head, Line, Table
+from lmms_manu.report.frontiers import COSTS, numbers_at_costs
 from lmms_manu.report.metrics import MEAN, UTILITY, VIEWS, Column, Derived, quality_columns
 from lmms_manu.report.verdict import beyond_control, shown_rows
 
+_AT_COSTS = (
+    "Share forgotten in percent at a retain cost in points, interpolated between vanilla and the strengths that were "
+    "tried, with 95 % intervals over people; not reached where no strength costs so much: the most that was forgotten "
+    "then, and for what."
+)
 VIEW_TITLES = {MEAN: "mean of both modalities", "multimodal": "with the picture", "text": "text only"}
 
 
@@ -117,6 +123,22 @@ def main_numbers(section: Section) -> Table | None:
     return Table(f"{section.title}: percent of the way, and points of 100 lost", heads, lines)
 
 
+def at_costs(section: Section) -> Table | None:
+    """Each method at the same costs, on the frontier of its strengths; None where none ran at several strengths."""
+    numbers = numbers_at_costs()
+    lines = tuple(
+        Line(frontier.name, tuple(_at_cost(frontier.at[cost]) for cost in COSTS)) for frontier in section.frontiers
+    )
+    heads = tuple(Head(number.label, arrow="↑") for number in numbers)
+    return Table(f"{section.title}, at the same cost", heads, lines, _AT_COSTS) if lines else None
+
+
+def _at_cost(cell: Cell) -> Entry:
+    if cell.value is None:
+        return Entry(cell.note or DASH)
+    return Entry(value_text(cell, 1), interval=interval_text(cell.interval, 1) or cell.note, number=cell.value)
+
+
 def _says(entry: Derived, cell: Cell) -> bool:
     """Whether a number was measured and has something to say: that there is no damage anywhere takes no column."""
     return cell.value is not None and (entry.name != "damage" or cell.value != 0)
@@ -131,10 +153,13 @@ def _is_main(entry: Derived) -> bool:
 
 def derived(section: Section) -> Table | None:
     """The derived numbers beside the main ones; None without a baseline."""
-    rows = [row for row in section.rows if row.derived]
+    shown_elsewhere = numbers_at_costs()
+    known = [entry for entry in derived_of(section.benchmark) if not _is_main(entry) and entry not in shown_elsewhere]
+    rows = [
+        row for row in section.rows if row.derived and any(row.derived[entry.name].value is not None for entry in known)
+    ]
     if not rows:
         return None
-    known = [entry for entry in derived_of(section.benchmark) if not _is_main(entry)]
     shown = [entry for entry in known if any(row.derived[entry.name].value is not None for row in rows)]
     heads = tuple(Head(entry.label, arrow="↑" if entry.higher_is_better else "↓") for entry in shown)
     lines = _lines(section, lambda row: [_derived(row.derived[entry.name]) for entry in shown], rows)
@@ -158,10 +183,11 @@ def quality(section: Section) -> Table | None:
 
 
 def tables_of(section: Section) -> list[Table]:
-    """Every table of a section: main numbers, attacks, overviews, splits with changes, the rest."""
+    """Every table of a section: main numbers, frontiers, attacks, overviews, splits with changes, the rest."""
     views = VIEWS if section.splits else (MEAN,)
     splits = [*section.splits, *([UTILITY] if section.columns_of(UTILITY) else [])]
-    found = [table for table in (main_numbers(section), attacks(section), validity(section)) if table is not None]
+    first = (main_numbers(section), at_costs(section), attacks(section), validity(section))
+    found = [table for table in first if table is not None]
     found += [overview(section, view) for view in views]
     each: list[Table | None] = []
     if section.baseline is not None:

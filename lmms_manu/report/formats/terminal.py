@@ -15,6 +15,7 @@ from lmms_manu.report.formats.attack_tables import attacks
 from lmms_manu.report.formats.quality_tables import forget_quality
 from lmms_manu.report.formats.table import Entry, Table
 from lmms_manu.report.formats.tables import (
+    at_costs,
     changes,
     derived,
     main_numbers,
@@ -63,8 +64,8 @@ def _tables(section: Section) -> list[Table]:
     if section.baseline is not None:
         splits = [changes(section, split, view) for split in section.splits for view in _views(section, split)]
         splits += [changes(section, UTILITY)] if section.columns_of(UTILITY) else []
-    ordered = (main_numbers(section), attacks(section), *splits, derived(section), forget_quality(section))
-    ordered += (validity(section), quality(section))
+    ordered = (main_numbers(section), at_costs(section), attacks(section), *splits, derived(section))
+    ordered += (forget_quality(section), validity(section), quality(section))
     return [table for table in ordered if table is not None]
 
 

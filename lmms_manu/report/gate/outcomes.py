@@ -11,6 +11,7 @@ from lmms_manu.benchmarks.registry import find_task
 from lmms_manu.errors import SettingError, nearest
 from lmms_manu.evidence.bootstrap import interval
 from lmms_manu.report.cells import NOT_MEASURED, Cell, Report, Row, Section
+from lmms_manu.report.frontiers import numbers_at_costs
 from lmms_manu.report.gate.config import LARGEST_COST, Condition
 from lmms_manu.report.metrics import columns_by_name
 from lmms_manu.report.verdict import largest_cost
@@ -100,7 +101,7 @@ def _outcome(condition: Condition, section: Section, row: Row, column: str, view
     value, bounds, reason = _reading(condition, section, cell, column, view)
     if value is not None:
         has_interval = bounds is not None or not condition.interval
-        reason = _shortfall(condition, value, bounds) if has_interval else _no_interval(cell)
+        reason = _shortfall(condition, value, bounds) if has_interval else _no_interval(cell, column)
     return Outcome(condition, row.name, section.forget_ratio, column, view, not reason, value, bounds, reason)
 
 
@@ -116,7 +117,7 @@ def _reading(
     if condition.is_derived:
         if baseline is None:
             return None, None, _NO_BASELINE
-        return cell.value, cell.interval, _without_number(section, column)
+        return cell.value, cell.interval, _without_number(section, column, cell)
     if cell.value is None:
         return None, None, cell.note or "not measured"
     if condition.bound in ("at_least", "at_most"):
@@ -135,10 +136,10 @@ def _reading(
     return 100 * cell.value / base.value, _share_interval(cell, base), ""
 
 
-def _without_number(section: Section, derived: str) -> str:
+def _without_number(section: Section, derived: str, cell: Cell) -> str:
     """Why a derived number is missing."""
-    if not derived.startswith(("share_forgotten", "damage", "distance")):
-        return "not measured"
+    if cell.note != NOT_MEASURED.note or not derived.startswith(("share_", "damage", "distance")):
+        return cell.note
     if section.evidence is None:
         return "not measured: nothing to hold vanilla against (`lmms-manu validity` says why)"
     if derived.startswith("distance") and not section.evidence.is_gold:
@@ -165,8 +166,13 @@ def _shortfall(condition: Condition, value: float, bounds: tuple[float, float] |
     return f"{what} is {critical:.4g}, {'less' if is_lower else 'more'} than {condition.limit:g}"
 
 
-def _no_interval(cell: Cell) -> str:
+def _no_interval(cell: Cell, column: str) -> str:
     """Why there is no interval to hold against the limit."""
+    if cell.note and column in {number.name for number in numbers_at_costs()}:
+        return f"there is no interval: this cost is {cell.note}"
+    known = columns_by_name().get(column)
+    if known is not None and known.metric.of_means:
+        return "there is no interval: it is made of the means of other numbers"
     # Where the change has one, a share has none because in some draws the baseline scored nothing to have a share of.
     if cell.draws is not None and (cell.interval is None or cell.change_interval is not None):
         return "there is no interval: the samples are about too few people to draw from"

@@ -21,6 +21,7 @@ from lmms_manu.report.formats.quality_tables import forget_quality
 from lmms_manu.report.formats.table import Head, Table
 from lmms_manu.report.formats.tables import (
     VIEW_TITLES,
+    at_costs,
     changes,
     derived,
     main_numbers,
@@ -41,6 +42,7 @@ try:
     import vl_convert
     from markupsafe import Markup
 
+    from lmms_manu.report.page.charts import Plot
     from lmms_manu.report.page.frontier import frontier
     from lmms_manu.report.page.plots import charts_of, plots_of
     from lmms_manu.report.page.trainings import trainings_of
@@ -80,8 +82,7 @@ def render(report: Report, datasets: Mapping[str, str] | None = None) -> str:
             for entry in chosen
         ],
         "plots": {
-            plot.id: [{"width": width, "specification": drawing} for width, drawing in sorted(plot.drawings.items())]
-            for plot in (*trainings, *(plot for entry in sections for plot in entry["drawn"]))
+            plot.id: _drawings(plot) for plot in (*trainings, *(plot for entry in sections for plot in entry["drawn"]))
         },
     }
     data = {f"task-{task}": _json(task_data(task, report.runs)) for task in tasks}
@@ -123,6 +124,7 @@ def _section(section: Section, linked: set[str]) -> dict[str, Any]:
         "verdict": verdict(section),
         "frontier": large,
         "main": main_numbers(section),
+        "at_costs": at_costs(section),
         "validity": validity(section),
         "attacks": attacks(section),
         "forget_quality": forget_quality(section),
@@ -131,6 +133,20 @@ def _section(section: Section, linked: set[str]) -> dict[str, Any]:
         "plots": plots,
         "drawn": [plot for plot in (large, *plots) if plot],
     }
+
+
+def _drawings(plot: Plot) -> dict[str, Any]:
+    """A plot's drawings by width, and their numbers once where all draw the same."""
+    data = [drawing.get("data") for drawing in plot.drawings.values()]
+    shared = data[0] if all(one == data[0] for one in data) else None
+    drawings = [
+        {
+            "width": width,
+            "specification": {name: part for name, part in drawing.items() if shared is None or name != "data"},
+        }
+        for width, drawing in sorted(plot.drawings.items())
+    ]
+    return {"data": shared, "drawings": drawings}
 
 
 def _linked(table: Table, section: Section, linked: set[str]) -> tuple[Table, list[str]]:

@@ -18,10 +18,12 @@ _SIZES = ((1060.0, 380.0), (620.0, 420.0), (290.0, 520.0))
 _LONGEST = 0.42
 """The part of the width that a name may take."""
 _CORNER = "forgets much, costs little"
+_LINE = "#808080"
 _CONTROL, _GOLD, _RUN = "control", "gold", "run"
 _CAPTION = (
     "Up is more forgotten, left is less lost: good is the upper left corner. Lines are 95 % intervals over people, of "
-    "means over seeds the lowest and the highest. Circles are runs, diamonds vanilla and gold, triangles controls."
+    "means over seeds the lowest and the highest. Circles are runs, diamonds vanilla and gold, triangles controls. "
+    "Grey lines are the frontiers of methods that ran at several strengths, the bands behind them their intervals."
 )
 
 
@@ -37,7 +39,8 @@ def frontier(section: Section, charts: Charts) -> Plot | None:
         return None
     title = f"{section.title}: what was forgotten, and what it cost"
     goal = "guessing" if section.evidence and not section.evidence.is_gold else "gold"
-    drawings = {int(size[0]) + 60: _drawing(records, charts, title, goal, size) for size in _SIZES}
+    curves = list(_curves(section))
+    drawings = {int(size[0]) + 60: _drawing(records, curves, charts, title, goal, size) for size in _SIZES}
     return Plot(f"frontier-{section.key}", title, drawings, tuple(records), _CAPTION)
 
 
@@ -54,13 +57,26 @@ def _records(section: Section) -> Iterator[Record]:
             yield record
 
 
+def _curves(section: Section) -> Iterator[Record]:
+    """The frontier of each method that ran at several strengths, at even costs."""
+    for frontier in section.frontiers:
+        for cost, cell in frontier.curve:
+            low, high = cell.interval or (None, None)
+            yield {"method": frontier.name, "cost": cost, "share": cell.value, "low": low, "high": high}
+
+
 def _record(row: Row, kind: str, share: float, cost: float) -> Record:
     ends: Record = dict.fromkeys(("share low", "share high", "cost low", "cost high"))
     return {"run": row.name, "kind": kind, "share": share, "cost": cost, **ends}
 
 
 def _drawing(
-    records: Sequence[Record], charts: Charts, title: str, goal: str, size: tuple[float, float]
+    records: Sequence[Record],
+    curves: Sequence[Record],
+    charts: Charts,
+    title: str,
+    goal: str,
+    size: tuple[float, float],
 ) -> dict[str, Any]:
     costs = [record[name] for record in records for name in ("cost", "cost low", "cost high") if record[name]]
     shares = [record[name] for record in records for name in ("share", "share low") if record[name]]
@@ -71,7 +87,7 @@ def _drawing(
     x = altair.X("cost:Q", title="points lost on the retain set", scale=x_scale, axis=altair.Axis(tickCount=6))
     y_scale = altair.Scale(domain=y_range, nice=False, clamp=True)
     y = altair.Y("share:Q", title=f"% of the way to {goal}", scale=y_scale, axis=altair.Axis(tickCount=6))
-    base = altair.Chart(altair.Data(values=_with_places(records, x_range, y_range, size)))
+    base = altair.Chart()
     points = base.encode(x=x, y=y, color=charts.colour("run"))
     tooltips = [altair.Tooltip(f"{name}:Q", format=".1f", title=title) for name, title in _TITLES.items()]
     shapes = altair.Scale(domain=[_RUN, _GOLD, _CONTROL], range=["circle", "diamond", "triangle-up"])
@@ -79,6 +95,7 @@ def _drawing(
     names = base.encode(x=x, y=y).mark_text(baseline="middle", fontSize=12, dx=_of("name x"), dy=_of("name y"))
     chart = altair.layer(
         _corner(x_range, y_range),
+        *(_frontiers(curves) if curves else ()),
         points.mark_rule(opacity=0.45, clip=True).encode(x=altair.X("cost low:Q"), x2="cost high:Q"),
         points.mark_rule(opacity=0.45, clip=True).encode(y=altair.Y("share low:Q"), y2="share high:Q"),
         leaders.encode(x=x, y=y, x2="cost", y2="share", color=charts.colour("run")),
@@ -86,6 +103,7 @@ def _drawing(
             shape=altair.Shape("kind:N", legend=None, scale=shapes), tooltip=[altair.Tooltip("run:N"), *tooltips]
         ),
         names.encode(text="name:N"),
+        data=altair.Data(values=_with_places(records, x_range, y_range, size)),
     )
     drawn: dict[str, Any] = chart.properties(width=size[0], height=size[1], description=title).to_dict(validate=False)
     return drawn
@@ -96,6 +114,14 @@ _TITLES = {"share": "% of the way", "cost": "points lost"}
 
 def _of(field: str) -> Any:
     return altair.ExprRef(f"datum['{field}']")
+
+
+def _frontiers(curves: Sequence[Record]) -> tuple[Any, Any]:
+    """The line of each method through its strengths, and behind it the interval."""
+    base = altair.Chart(altair.Data(values=list(curves))).encode(x="cost:Q", detail="method:N")
+    band = base.mark_area(color=_LINE, opacity=0.12, clip=True).encode(y="low:Q", y2="high:Q")
+    line = base.mark_line(color=_LINE, opacity=0.6, strokeWidth=1, clip=True).encode(y="share:Q")
+    return band, line
 
 
 def _corner(x_range: Point, y_range: Point) -> Any:

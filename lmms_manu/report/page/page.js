@@ -40,8 +40,14 @@ let vegaLoaded = null;
 
 function drawingFor(id) {
   const width = document.getElementById(id).clientWidth;
-  const drawings = index.plots[id];
+  const { drawings } = index.plots[id];
   return drawings.findLast((drawing) => drawing.width <= width * 1.25) ?? drawings[0];
+}
+
+// All drawings of a plot show the same numbers, which stand in the page once.
+function specificationOf(id, drawing) {
+  const { data } = index.plots[id];
+  return data ? { ...drawing.specification, data } : drawing.specification;
 }
 
 function configFor(colours) {
@@ -71,7 +77,7 @@ async function draw(id) {
   const place = document.getElementById(id);
   place.classList.toggle("fixed", drawing.width > 0);
   if (drawing.width === 0) config.legend.columns = place.clientWidth < 420 ? 1 : 2;
-  await window.vegaEmbed(`#${id}`, drawing.specification, { renderer: "svg", actions: false, tooltip: { theme }, config });
+  await window.vegaEmbed(`#${id}`, specificationOf(id, drawing), { renderer: "svg", actions: false, tooltip: { theme }, config });
   land();
 }
 
@@ -81,8 +87,9 @@ const SAVED_WIDTH = 640;
 async function save(id, kind) {
   vegaLoaded ??= library("vega");
   await vegaLoaded;
-  const { width, specification } = index.plots[id].at(-1);
-  const sized = width === 0 ? { ...specification, width: SAVED_WIDTH } : specification;
+  const drawing = index.plots[id].drawings.at(-1);
+  const specification = specificationOf(id, drawing);
+  const sized = drawing.width === 0 ? { ...specification, width: SAVED_WIDTH } : specification;
   const config = configFor(["#1c2530", "#d5dbe2", "#ffffff"]);
   const { view } = await window.vegaEmbed(document.createElement("div"), sized, { renderer: "none", actions: false, config });
   const address =
@@ -175,16 +182,17 @@ function rowsOf(chosen, runs) {
   return chosen.tasks.flatMap((name) => {
     const data = task(name);
     const columns = runs.map((run) => data.runs[run]);
+    const metric = data.metrics.indexOf(chosen.metric);
     return data.question.map((question, place) => ({
       person: data.person[place],
       task: name,
       question,
       target: data.target[place],
       picture: data.picture[place],
-      answers: columns.map((column) => ({
-        response: column?.response[place] ?? null,
-        score: column?.scores[chosen.metric]?.[place] ?? null,
-      })),
+      answers: columns.map((column) => {
+        const [response, ...scores] = data.answers[place][column?.[place]] ?? [null];
+        return { response, score: scores[metric] ?? null };
+      }),
     }));
   });
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lmms_manu.benchmarks.registry import find_task
@@ -12,6 +12,9 @@ from lmms_manu.report.cells import Report, Section
 from lmms_manu.report.formats.tables import VIEW_TITLES
 from lmms_manu.report.metrics import MEAN, Column, columns
 from lmms_manu.report.runs import Run
+
+_Answer = tuple[str | float | None, ...]
+"""A response, and its score by each metric."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,18 +69,30 @@ def task_data(task: str, runs: Sequence[Run]) -> dict[str, Any]:
     """All runs' answers to a task's questions, as lists in the order of the questions.
 
     Returns:
-        `person`, `question`, `target`, `picture` (a key of the thumbnails, or None), and under `runs` for each run
-        `response` (None where it was not asked) and `scores`, lists by metric.
+        `person`, `question`, `target`, `picture` (a key of the thumbnails, or None); `metrics`, the names of the
+        scores; `answers`, for each question those that any run gave, each once, as the response and its scores in the
+        order of the metrics; under `runs` for each run the places of its answers among these, None where it was not
+        asked. Many runs give the same answers, which makes all of this much smaller.
     """
     answered = {run.name: {sample.key: sample for sample in run.samples(task) or ()} for run in runs}
     keys = dict.fromkeys(key for samples in answered.values() for key in samples)
     first = [next(samples[key] for samples in answered.values() if key in samples) for key in keys]
+    asked = {name: samples for name, samples in answered.items() if samples}
+    metrics = [
+        name
+        for name in _metrics_of(task)
+        if any(name in sample.scores for samples in asked.values() for sample in samples.values())
+    ]
+    different: list[dict[_Answer, int]] = [{} for _ in keys]
+    places = {name: _places(samples, keys, metrics, different) for name, samples in asked.items()}
     return {
         "person": [sample.person for sample in first],
         "question": [sample.question for sample in first],
         "target": [sample.target for sample in first],
         "picture": [picture_key(task, sample) for sample in first],
-        "runs": {name: _answers(samples, keys, _metrics_of(task)) for name, samples in answered.items() if samples},
+        "metrics": metrics,
+        "answers": [list(answers) for answers in different],
+        "runs": places,
     }
 
 
@@ -100,17 +115,23 @@ def _metrics_of(task: str) -> list[str]:
     return [column.metric.name for column in found]
 
 
-def _answers(samples: dict[str, Sample], keys: Iterable[str], metrics: Sequence[str]) -> dict[str, Any]:
-    ordered = [samples.get(key) for key in keys]
-    measured = [name for name in metrics if any(sample and name in sample.scores for sample in ordered)]
-    return {
-        "response": [sample.response if sample else None for sample in ordered],
-        "scores": {name: [_score(sample, name) for sample in ordered] for name in measured},
-    }
+def _places(
+    samples: Mapping[str, Sample], keys: Iterable[str], metrics: Sequence[str], different: Sequence[dict[_Answer, int]]
+) -> list[int | None]:
+    """Where a run's answers stand among the different ones to each question, which they are added to."""
+    found: list[int | None] = []
+    for key, answers in zip(keys, different, strict=True):
+        sample = samples.get(key)
+        if sample is None:
+            found.append(None)
+        else:
+            answer = (sample.response, *(_score(sample, name) for name in metrics))
+            found.append(answers.setdefault(answer, len(answers)))
+    return found
 
 
-def _score(sample: Sample | None, metric: str) -> float | None:
-    if sample is None or metric not in sample.scores:
+def _score(sample: Sample, metric: str) -> float | None:
+    if metric not in sample.scores:
         return None
     points, possible = sample.scores[metric]
     return round(points / possible, 3) if possible else None

@@ -6,14 +6,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 _HERE = Path(__file__).parent
 _SERVER = (
     f"import sys; sys.path[0] = {str(_HERE.parents[1])!r}\n"
-    "from support.warm_python.server import main; main(sys.argv[1])"
+    "from support.warm_python.server import main; main(*sys.argv[1:])"
 )
 _SCRIPTS = ("lmms-eval", "lmms-manu", "torchrun", "accelerate")
 
@@ -23,15 +23,17 @@ class WarmPython:
 
     Args:
         variables: the environment variables of the commands, all that a library may read while it is imported.
+        without: packages that are imported and forgotten again, so that a command imports them as if it were the first.
 
     Attributes:
         python: what stands in for `sys.executable`.
         variables: the given ones, with the folder of the executables in front of `PATH`.
     """
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], without: Sequence[str] = ()) -> None:
         # Not below pytest's folders: the path of a socket has to be short.
         self._root = Path(tempfile.mkdtemp(prefix="warm-"))
+        self._without = without
         self.python = str(self._root / "bin" / "python")
         self.variables = {**variables, "PATH": f"{self._root / 'bin'}:{variables['PATH']}"}
 
@@ -39,7 +41,7 @@ class WarmPython:
         self._write_executables()
         with (self._root / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _SERVER, str(self._root)],
+                [sys.executable, "-c", _SERVER, str(self._root), *self._without],
                 env=self.variables,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

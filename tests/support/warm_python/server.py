@@ -19,6 +19,7 @@ import sys
 import threading
 import types
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ LATE = (
     "OPENAI_",
     "MODEL_VERSION",
     "API_TYPE",
+    "WANDB_",
     "ACCELERATE_",
     "PYTEST_",
     "TORCHELASTIC_",
@@ -170,12 +172,16 @@ class Server:
         client.close()
 
 
-def wait(root: Path) -> dict[str, Any]:
+def wait(root: Path, without: Collection[str]) -> dict[str, Any]:
     """Imports everything and waits; returns in each fork."""
-    before = dict(os.environ)
+    before, finders = dict(os.environ), list(sys.meta_path)
     read_quickly()
     for name in MODULES:
         importlib.import_module(name)
+    if without:
+        for name in [name for name in sys.modules if name.partition(".")[0] in without]:
+            del sys.modules[name]
+        sys.meta_path[:] = finders
     # Forks share what they do not touch, and the collector touches everything that it looks at.
     gc.collect()
     gc.freeze()
@@ -233,11 +239,11 @@ def _end_at_once(done: list[int]) -> None:
     gc.unfreeze()
 
 
-def main(root: str) -> None:
+def main(root: str, *without: str) -> None:
     done: list[int] = []
     # Registered before all others, it is called after them.
     atexit.register(_end_at_once, done)
-    words = wait(Path(root))["words"]
+    words = wait(Path(root), without)["words"]
     try:
         run(words)
         done.append(0)
