@@ -41,7 +41,7 @@ class Moves(TorchDispatchMode):
 def test_no_activation_leaves_its_device_and_statistics_move_once(of_neurons, padding):
     gathering = of_neurons(NeuronLayout.of(BLOCKS))
     empty = [gathering.empty(number) for number in range(len(BLOCKS))]
-    state = ShardState(tuple(empty), 0)
+    state = ShardState(0, tuple(empty))
     attended = torch.ones(SAMPLES, TOKENS, dtype=torch.bool)
     attended[0, :padding] = False
     for batch in range(3):
