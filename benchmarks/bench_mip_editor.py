@@ -7,6 +7,7 @@ code does. Times are of one process, the ways in turn, so that a busy machine sl
 process of its own for each way, above the loaded model. Ends with 1 if the search takes more than 1.15 of bare.
 
     python benchmarks/bench_mip_editor.py [--hidden 768] [--layers 16] [--samples 1] [--points 4] [--rounds 3]
+        [--tower language] [--skip-memory]
 
 On a machine that has other work, `OMP_NUM_THREADS=1 ... --clock cpu` counts the process's own seconds.
 """
@@ -143,7 +144,8 @@ def main() -> int:
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--only", choices=WAYS, help=argparse.SUPPRESS)
-    parser.add_argument("--tower", help=argparse.SUPPRESS)
+    parser.add_argument("--tower", choices=tuple(SAMPLES), help="one of the towers alone")
+    parser.add_argument("--skip-memory", action="store_true", help="measure time alone")
     arguments = parser.parse_args()
     if arguments.only:
         return only(arguments)
@@ -154,16 +156,16 @@ def main() -> int:
         checkpoint = load_checkpoint(ModelSettings(pretrained=folder, device="cpu"))
         print(f"{checkpoint.model.num_parameters() / 1e6:.0f} M parameters, {arguments.points} points")
         slowest = 0.0
-        for tower in SAMPLES:
+        for tower in (arguments.tower,) if arguments.tower else SAMPLES:
             subject = Subject(checkpoint, tower, arguments.samples, arguments.points)
             seconds = timed(subject, arguments.rounds, arguments.clock)
-            memory = {way: peak(arguments, way, tower) for way in WAYS}
+            memory = {} if arguments.skip_memory else {way: peak(arguments, way, tower) for way in WAYS}
             for way in WAYS:
                 found = ratios(seconds, way)
                 middle = statistics.median(found)
                 print(
                     f"{tower}, {way}: {statistics.median(seconds[way]):.2f} s, {middle:.2f} of bare "
-                    f"({min(found):.2f} to {max(found):.2f}); {memory[way]:.0f} MiB"
+                    f"({min(found):.2f} to {max(found):.2f})" + (f"; {memory[way]:.0f} MiB" if memory else "")
                 )
                 slowest = max(slowest, middle if way == "searched" else 0.0)
     return int(slowest > TARGET)
