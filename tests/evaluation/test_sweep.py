@@ -208,8 +208,10 @@ def test_a_sweep_that_was_killed_goes_on_measures_once_and_ends_in_the_report(
     half.parent.mkdir(parents=True, exist_ok=True)
     half.write_text((next((out / "vanilla").rglob("*_results.json"))).read_text())
 
-    done = lmms_manu(*words, **cache)
+    tracker = {"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path)}
+    done = lmms_manu(*words, "--log-to", "wandb:sweeps", **cache, **tracker)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "logged vanilla, paper-10, ratio-10 to wandb, project sweeps" in done.stdout
     assert "vanilla/mllmu_forget: done before" in done.stdout
     assert not half.exists()
     edits = [json.loads((out / point / "edit.json").read_text()) for point in ("paper-10", "ratio-10")]
