@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from lmms_manu.attacks.outcomes import CONTROL, EDITED, GOLD, NO_GOLD, UNDEFINED, VANILLA, Outcome, Share, too_few
-from lmms_manu.evidence.bootstrap import Draws, interval
+from lmms_manu.attacks.outcomes import (
+    CONTROL,
+    EDITED,
+    GOLD,
+    HIDDEN,
+    NO_GOLD,
+    NOT_FOUND,
+    SHOWS,
+    UNDEFINED,
+    VANILLA,
+    Outcome,
+    Share,
+    means_of_people,
+    person_of,
+    too_few,
+)
+from lmms_manu.evidence.bootstrap import Draws, PeopleBootstrap, interval
 from lmms_manu.evidence.validity import MINIMUM_PEOPLE
 
 
@@ -73,6 +88,44 @@ def is_above_zero(draws: Draws) -> bool:
     """Whether the 95 % interval of draws lies above zero."""
     bounds = interval(draws, undefined=UNDEFINED)
     return bounds is not None and bounds[0] > 0
+
+
+def left_elsewhere(here: Trace, other: Mapping[str, Trace] | None, where: str) -> str:
+    """The words for what is left of something that is asked in another way too.
+
+    Args:
+        here: what is left in this way.
+        other: by model, what the other way shows; None where it cannot tell.
+        where: the other way in words, such as `in the other modality`.
+    """
+    if other is None:
+        return f"{SHOWS}: so much is left" if is_above_zero(here.draws) else f"{NOT_FOUND}: no more than the base rate"
+    there = left(other)
+    if here.draws.shape == there.draws.shape and is_above_zero(here.draws - there.draws):
+        return f"{HIDDEN}: more is left than {where}"
+    return f"{NOT_FOUND}: no more is left than {where}"
+
+
+def traces_of(sides: Mapping[str, Mapping[str, Sequence[float]]]) -> tuple[dict[str, Trace], int]:
+    """The mean over people of what was read of each model, and how many people it is about.
+
+    Args:
+        sides: by model, by modality and person (`text/12`), a value for each question.
+
+    Returns:
+        The traces, of those whom all models were asked about; none where there is nobody.
+    """
+    people = sorted(set.intersection(*({person_of(place) for place in side} for side in sides.values())))
+    if not people:
+        return {}, 0
+    # Whoever is asked about in two ways is drawn alike in both.
+    bootstrap = PeopleBootstrap(people)
+    traces = {}
+    for model, side in sides.items():
+        values = means_of_people(side, bootstrap.people, [place for place in side if person_of(place) in set(people)])
+        draws = bootstrap.ratio(bootstrap.people, values.tolist(), [1.0] * len(values))
+        traces[model] = Trace(float(values.mean()), draws)
+    return traces, len(people)
 
 
 def _reference(traces: Mapping[str, Trace], floor: float | None) -> Trace:

@@ -12,6 +12,7 @@ from lmms_manu.errors import one_of
 ATTACKS: Mapping[str, str] = {
     "quantisation": "lmms_manu.attacks.quantisation:Quantisation",
     "prompts": "lmms_manu.attacks.prompts:Prompts",
+    "choices": "lmms_manu.attacks.choices:Choices",
     "pictures": "lmms_manu.attacks.pictures:Pictures",
     "modality": "lmms_manu.attacks.modality:ModalitySwap",
     "membership": "lmms_manu.attacks.membership:Membership",

@@ -29,10 +29,10 @@ from lmms_manu.errors import DataError, SettingError
 from lmms_manu.evidence.validity import MINIMUM_PEOPLE
 from lmms_manu.methods.data import UnlearningData, load_data
 from lmms_manu.methods.unlearn import UnlearningRun, plan
-from lmms_manu.models.loading import Checkpoint, configuration_of, is_text_only, load_checkpoint
+from lmms_manu.models.loading import Checkpoint, check_sources, configuration_of, is_text_only, load_checkpoint
 from lmms_manu.models.processors import load_processor
 from lmms_manu.models.rendering import tokenizer_of
-from lmms_manu.models.settings import ModelSettings
+from lmms_manu.models.settings import HeldModelSettings, ModelSettings
 
 Say = Callable[[str], None]
 
@@ -165,6 +165,7 @@ def _check(requests: Mapping[str, UnlearningRun], data: UnlearningData) -> None:
     Raises:
         DataError: there are too few people, or a model is of another architecture or tokenizer than vanilla.
         SettingError: a model is about other people.
+        ModelError: a checkpoint is not there.
     """
     people = {example.subject for part in data.forget.values() for example in part}
     if len(people) < MINIMUM_PEOPLE:
@@ -180,6 +181,9 @@ def _check(requests: Mapping[str, UnlearningRun], data: UnlearningData) -> None:
             raise SettingError(
                 f"{name} is about {said}, the edited model about {others}: name the same people for all."
             )
+    for request in requests.values():
+        if not isinstance(request.model, HeldModelSettings):
+            check_sources(request.model)
     kinds = {name: _kind(request.model) for name, request in requests.items()}
     for name, kind in kinds.items():
         if kind != kinds[VANILLA] and kind and kinds[VANILLA]:

@@ -241,6 +241,20 @@ class Benchmark(Protocol):
         """
         return ()
 
+    def choices(
+        self, people: Sequence[str], modality: str, settings: DataChoice, dataset: str | None = None, *, turned: bool
+    ) -> Sequence[Example]:
+        """Its own multiple-choice questions about people to forget, the right letter for an answer; empty without.
+
+        Args:
+            people: whom to ask about.
+            modality: of the questions.
+            settings: who is to be forgotten.
+            dataset: the folder or hub name of the data; the one that the tasks ask about if None.
+            turned: whether the options stand in the reverse order.
+        """
+        return ()
+
     def conditions(self, task: Task, recorded: Mapping[str, Any]) -> Mapping[str, str]:
         """What has to be the same for all tasks of a run that a row puts side by side.
 

@@ -67,5 +67,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"wrote {output}")
         log_edit(tracker, record, output.name)
         if arguments.server is not None:
-            print(f"to be served by: {SERVERS[arguments.server]} {output}")
+            print(f"names and shapes are those that its configuration demands: {SERVERS[arguments.server]} {output}")
     return 0

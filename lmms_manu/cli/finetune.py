@@ -25,7 +25,7 @@ from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.settings import ModelSettings
 
 METHOD = "finetune"
-_NOT_HERE = ("method", "edit")
+_NOT_HERE = ("method", "edit", "retain_budget", "strengths")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

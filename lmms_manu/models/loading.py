@@ -220,7 +220,7 @@ def _find(settings: ModelSettings) -> tuple[str, str | None, dict[str, Any], Pre
     Raises:
         ModelError: there is no such checkpoint, or none of its configuration.
     """
-    _check_sources(settings)
+    check_sources(settings)
     base, adapter = base_and_adapter(settings)
     source: dict[str, Any] = {
         "revision": settings.revision if base == settings.checkpoint else None,
@@ -268,7 +268,7 @@ def _load_weights(loader: Any, source: str, options: Mapping[str, Any]) -> PreTr
     return model
 
 
-def _check_sources(settings: ModelSettings) -> None:
+def check_sources(settings: ModelSettings) -> None:
     """Looks for what the arguments name.
 
     Raises:

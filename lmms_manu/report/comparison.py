@@ -25,7 +25,7 @@ from lmms_manu.report.problems import Problem
 from lmms_manu.report.ranking import ranked
 from lmms_manu.report.runs import Run, chosen_on, problems_of
 from lmms_manu.report.seeds import with_seed_summaries
-from lmms_manu.report.validity import gold_of, judge
+from lmms_manu.report.validity import gold_of, judge, unfit
 
 _TOLERANCE = 1e-4
 _FORGOTTEN = "forgotten"
@@ -70,14 +70,14 @@ def compare(
     if left_out:
         told = f"{len(left_out)} people on whom a strength was chosen stand in no number."
         problems.append(Problem("selection", told))
-    sections = tuple(
-        with_frontiers(
-            with_seed_summaries(
-                _Builder(people, _taking_part(ordered, people), base, never, resamples, seed, problems).section()
-            )
-        )
-        for people in _people(runs)
-    )
+    parts = {people: _taking_part(ordered, people) for people in _people(runs)}
+    # A gold that stands in no table with vanilla is not gold for anybody else either.
+    is_used = any(base in part and never in part for part in parts.values())
+    builders = [
+        _Builder(people, part, base, never, resamples, seed, problems, has_gold_elsewhere=is_used)
+        for people, part in parts.items()
+    ]
+    sections = tuple(with_frontiers(with_seed_summaries(builder.section())) for builder in builders)
     problems += _misplaced(runs, sections)
     return Report(sections, tuple(ordered), base.name if base else None, tuple(dict.fromkeys(problems)))
 
@@ -164,14 +164,18 @@ class _Builder:
         resamples: int,
         seed: int,
         problems: list[Problem],
+        *,
+        has_gold_elsewhere: bool,
     ) -> None:
         self._benchmark, self._ratio = people
         self._runs = runs
         self._baseline = baseline
         self._gold = gold if gold in runs else None
+        self._absent_gold = gold if gold not in runs else None
         self._resamples = resamples
         self._seed = seed
         self._problems = problems
+        self._has_gold_elsewhere = has_gold_elsewhere
         self._bootstraps: dict[str, PeopleBootstrap] = {}
         self._columns = self._measured_columns()
 
@@ -214,6 +218,12 @@ class _Builder:
         """What the numbers stand on; None without a model before unlearning, or with a gold that is none."""
         if self._baseline is None or base is None or (self._baseline.identity.method not in ("", UNEDITED)):
             return None
+        if self._absent_gold is not None:
+            reason = unfit(self._absent_gold, self._baseline, self._benchmark, self._ratio)
+            told = "they are held against guessing" if self._has_gold_elsewhere else "no share forgotten is computed"
+            self._problems.append(Problem("gold", f"{self._absent_gold.name} {reason}; {told}."))
+            if not self._has_gold_elsewhere:
+                return None
         gold_cells = levels[self._gold.name] if self._gold else {}
         judged = judge(self._baseline, base, self._gold, gold_cells, self._benchmark, self._ratio, self._bootstrap)
         if judged.problem:

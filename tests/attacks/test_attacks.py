@@ -49,6 +49,18 @@ def test_every_attack_has_variants_and_leaves_the_model_as_it_was(target):
     assert tried > 8
 
 
+def test_the_scores_of_membership_take_no_pass_of_their_own(target):
+    passes = []
+    hook = target.checkpoint.model.register_forward_hook(lambda *_: passes.append(1))
+    known = read(target)
+    alone = len(passes)
+    in_full = read(target, in_full=True)
+    hook.remove()
+    assert 0 < alone == len(passes) - alone
+    assert in_full["probability"] == known["probability"]
+    assert {"loss", "min-k++ 0.4"} <= set(in_full)
+
+
 def test_an_unknown_attack_or_setting_is_named():
     with pytest.raises(SettingError, match="quantisation"):
         attacks(["quantization"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lmms_manu.attacks.choices import Choices
 from lmms_manu.attacks.membership import Membership
 from lmms_manu.attacks.modality import ModalitySwap
 from lmms_manu.attacks.outcomes import (
@@ -188,3 +189,21 @@ def test_relearning_that_brings_back_nothing_of_what_is_there_says_nothing_elsew
     first, *_, control = relearned(weakened, weakened)
     assert first.verdict == "not found: no more than the base rate; too weak to tell"
     assert control.verdict.startswith("too weak to tell")
+
+
+def formed(openly, asked, turned):
+    """What was read of a question openly, with its options, and with them turned round."""
+    forms = {"choices: as asked": asked, "choices: options turned round": turned}
+    return {BEFORE: probability(*openly), **{form: probability(*values) for form, values in forms.items()}}
+
+
+def test_an_answer_that_is_gone_behind_options_alone_is_hidden_where_it_is_asked_openly():
+    readings = {
+        VANILLA: formed(KNOWN, KNOWN, KNOWN),
+        EDITED: formed(KNOWN, UNKNOWN, UNKNOWN),
+        GOLD: formed(UNKNOWN, UNKNOWN, UNKNOWN),
+    }
+    asked, turned, openly = Choices().outcomes(Measured(readings, {}))
+    assert (asked.found.value, asked.is_hidden) == (0, False)
+    assert (turned.found.value, turned.is_hidden) == (0, False)
+    assert openly.verdict == "hidden, not gone: more is left than behind the options as they are asked"

@@ -21,7 +21,7 @@ from lmms_manu.attacks.results import FILE, AttackResults
 from lmms_manu.attacks.run import run
 from lmms_manu.benchmarks.mllmu.synthetic.population import make_background, make_population
 from lmms_manu.benchmarks.registry import get_benchmark
-from lmms_manu.errors import DataError, SettingError
+from lmms_manu.errors import DataError, ModelError, SettingError
 from lmms_manu.methods.data import load_data
 from lmms_manu.methods.settings import UnlearningSettings
 from lmms_manu.models.loading import load_checkpoint
@@ -67,8 +67,11 @@ def refusing(dataset, tmp_path_factory):
         "edited": arguments("vanilla", method="prompting"),
         "gold": arguments("gold_10"),
     }
-    suite = [*attacks(["prompts", "modality", "membership", "projector"]), Breaking()]
+    suite = [*attacks(["prompts", "choices", "modality", "membership", "projector"]), Breaking()]
     return run(models, suite, output, said.append), models, output, said
+
+
+FORMS = ("as asked", "options turned round", "asked openly")
 
 
 def outcome(results, name):
@@ -91,6 +94,34 @@ def test_membership_tells_those_whom_vanilla_met_from_new_people_and_golds_from_
     assert 0.2 < found.read["gold"] < 0.7
     assert found.shows
     assert len([one for one in results.outcomes if one.attack.startswith("membership")]) == 6
+
+
+def test_what_is_asked_with_options_is_read_beside_what_is_asked_openly(refusing):
+    results, *_ = refusing
+    asked, turned, openly = (outcome(results, f"choices: {form}") for form in FORMS)
+    assert asked.read["vanilla"] > 0.9
+    assert asked.read["gold"] < 0.5
+    assert 0 < asked.found.value <= 1
+    assert openly.found.interval[0] > 0
+    # The embedded models learnt the letter of each question, wherever its text stands.
+    assert turned.verdict == "it cannot tell: vanilla shows no more than gold does"
+
+
+def test_options_that_are_turned_round_keep_the_right_one(target):
+    people = [one.subject for one in target.data.forget["multimodal"]]
+    for modality, pictures in (("text", 0), ("multimodal", 1)):
+        both = [
+            get_benchmark("mllmu").choices(people, modality, target.data.settings, turned=turned)
+            for turned in (False, True)
+        ]
+        assert both[0]
+        for one, other in zip(*both, strict=True):
+            right = {f"\n{each.answer}: ": each.question for each in (one, other)}
+            texts = {question.partition(mark)[2].partition("\n")[0] for mark, question in right.items()}
+            assert len(texts) == 1
+            assert one.answer != other.answer
+            assert len(one.pictures()) == pictures
+            assert bool(one.digest()) == bool(pictures)
 
 
 def test_what_an_attack_cannot_do_is_told_in_words_without_a_number(refusing):
@@ -147,6 +178,14 @@ def other_tokenizer(folder):
 def other_architecture(folder):
     LlamaConfig(hidden_size=8, num_attention_heads=1).save_pretrained(folder)
     AutoProcessor.from_pretrained(embedded.model_folder("gold_10")).tokenizer.save_pretrained(folder)
+
+
+def test_a_gold_that_is_not_there_is_refused_before_the_edited_model_is_attacked(dataset, tmp_path):
+    gold = {**arguments("gold_10"), "pretrained": "nobody/gold"}
+    models = {"vanilla": arguments("vanilla"), "edited": arguments("vanilla", method="prompting"), "gold": gold}
+    with pytest.raises(ModelError, match="pretrained='nobody/gold' is neither a folder here nor reachable"):
+        run(models, [], tmp_path / "out", print)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("make", [other_tokenizer, other_architecture])

@@ -45,6 +45,8 @@ def test_a_pruned_checkpoint_loads_by_itself_and_computes_what_pruning_in_memory
     assert AutoProcessor.from_pretrained(tmp_path / "pruned").tokenizer("a").input_ids
     assert json.loads((tmp_path / "pruned" / "edit.json").read_text())["fingerprint"] == record.fingerprint
     assert NeuronMask.load(tmp_path / "pruned").fingerprint == record.fingerprint
+    again, _ = plan({"pretrained": arguments["pretrained"], "edit": str(tmp_path / "pruned")}).load()
+    assert torch.equal(written(**INPUTS).logits, again.model(**INPUTS).logits), "the edit can be taken out of it"
 
 
 def test_a_checkpoint_can_be_written_as_it_is(arguments, model_options, tmp_path):

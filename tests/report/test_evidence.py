@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -192,3 +193,17 @@ def test_an_edited_run_is_not_taken_for_gold(written: Path) -> None:
         compare(runs, gold="paper", resamples=10)
     with pytest.raises(DataError, match="gold='golden' is none of the runs"):
         compare(runs, gold="golden", resamples=10)
+
+
+def test_a_gold_of_another_benchmark_is_named_and_gives_no_number(written: Path, gold: Path) -> None:
+    vanilla, ratio, never = read_runs([*(str(written / name) for name in ("vanilla", "ratio")), f"gold={gold}"])
+    name = "clear_forget_10_generation_text"
+    result = dataclasses.replace(next(iter(never.tasks.values())), name=name, samples=None)
+    elsewhere = dataclasses.replace(never, tasks={name: result})
+    report = compare([vanilla, ratio, elsewhere], "vanilla", gold="gold", resamples=50)
+    (told,) = (problem.message for problem in report.problems if problem.kind == "gold")
+    assert told == (
+        "gold was not asked about those to forget of MLLMU-Bench at 10 %: evaluate the same tasks with it as with "
+        "vanilla; no share forgotten is computed."
+    )
+    assert row(report, ratio.name).derived["share_forgotten"].value is None

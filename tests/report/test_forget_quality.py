@@ -108,9 +108,7 @@ def test_a_destroyed_model_has_no_rank_by_likelihoods_and_neither_has_one_whose_
     """A destroyed model finds every answer least likely, and so wins any score of forgetting alone."""
     entries = leaderboard.entries_of(report, who="ada")
     of = {entry["name"]: entry for entry in entries}
-    lost = leaderboard.lost(of["destroyed"], "mllmu")
-    assert lost is not None
-    assert lost > 50
+    assert (leaderboard.lost(of["destroyed"], "mllmu") or 0) > 50
     assert leaderboard.lost(of["edited"], "mllmu") is None, "it was asked about nobody who is to be kept"
     text = leaderboard.render(entries, "forget.answer_probability")
     places = {line.split(" | ")[1]: line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")}

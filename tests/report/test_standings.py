@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,8 @@ def test_a_comparison_is_told_in_three_sentences_a_table_of_100_columns_and_a_pi
     for name in ("one.svg", "two.svg"):
         compare_plot.draw(compared, tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", (tmp_path / "one.svg").read_text(encoding="utf-8"))
+    assert {"manu", "vanilla", "gold"} <= {*texts}, "each line has its name beside it"
     selection = compared.as_dict()["manu"]["selection"]
     assert selection["chosen"] == 2
     assert selection["people"] == sorted(found.people)

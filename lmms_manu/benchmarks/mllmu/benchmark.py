@@ -16,6 +16,7 @@ from lmms_manu import variables
 from lmms_manu.benchmarks.base import Benchmark, DataChoice, Metric, Role, Split, Task
 from lmms_manu.benchmarks.example import Example
 from lmms_manu.benchmarks.mllmu import likelihoods, results
+from lmms_manu.benchmarks.mllmu.choices import choices
 from lmms_manu.benchmarks.mllmu.exemplars import ProtocolSettings
 from lmms_manu.benchmarks.mllmu.family import announce_family
 from lmms_manu.benchmarks.mllmu.fine_tuning_samples import FineTuningSample, forget_ids, load_samples, retain_ids
@@ -136,6 +137,12 @@ class Mllmu(Benchmark):
         source = DatasetSource.resolve(dataset)
         number = len(forget_ids(source, settings.forget_ratio or DEFAULT_RATIO))
         return new_people(Path(source.path), number, modality, source.image(FINE_TUNING_SET, 0).width)
+
+    def choices(
+        self, people: Sequence[str], modality: str, settings: DataChoice, dataset: str | None = None, *, turned: bool
+    ) -> Sequence[Example]:
+        ratio = settings.forget_ratio or DEFAULT_RATIO
+        return choices(DatasetSource.resolve(dataset), ratio, modality, people, turned=turned)
 
     def read_sample(self, line: Mapping[str, Any], task: Task) -> Sample:
         return likelihoods.read_sample(line) if task.reads_likelihoods else results.read_sample(line)
