@@ -158,6 +158,26 @@ def test_a_picture_is_asked_about_in_the_same_words_in_training_and_in_every_lea
     assert asked("clear_forget_05_generation_multimodal").items() < taught.items()
 
 
+def test_new_authors_are_asked_about_alike_where_the_data_was_made_here_and_there_are_none_elsewhere(made, tmp_path):
+    benchmark, settings = get_benchmark("clear"), UnlearningSettings(benchmark="clear", forget_ratio=10)
+    for modality in ("text", "multimodal"):
+        everybody = [name for role in ("forget", "retain") for name in benchmark.people(role, settings, str(made))]
+        known = benchmark.examples(everybody, modality, settings, str(made))
+        found = benchmark.new_people(modality, settings, str(made))
+        people = {example.subject for example in found}
+        assert len(people) == len(benchmark.people("forget", settings, str(made)))
+        assert not people & {example.subject for example in known}
+        assert {len([one for one in found if one.subject == name]) for name in people} == {
+            len([one for one in known if one.subject == known[0].subject])
+        }
+        assert {bool(example.pictures()) for example in found} == {modality == "multimodal"}
+        assert not {example.digest() for example in found if example.digest()} & {each.digest() for each in known}
+    copy = tmp_path / "CLEAR"
+    shutil.copytree(made, copy)
+    (copy / "README.md").write_text("# CLEAR\n", encoding="utf-8")
+    assert benchmark.new_people("text", settings, str(copy)) == []
+
+
 def test_the_right_option_is_as_often_at_one_place_as_at_any_other():
     places = collections.Counter(
         choices(f"answer {n}", [f"{n}/{i}" for i in range(5)]).index(f"answer {n}") for n in range(3000)
@@ -297,6 +317,9 @@ def test_two_methods_go_from_the_data_through_the_harness_to_the_page(made, tmp_
     real = [rows["manu"]["numbers"][f"clear.{split}.harmonic_mean"]["mean"]["value"] for split in REAL]
     assert derived["real_aggregate"]["value"] == pytest.approx(100 * statistics.harmonic_mean(real))
     assert report["runs"][2]["edit"]["forgotten"] == {"benchmark": "clear", "forget_ratio": 10}
+    notes = (tmp_path / "report" / "report.md").read_text().partition("## Notes")[2]
+    assert "made of the means of other numbers, which have verdicts of their own" in notes
+    assert "Harmonic mean" in notes
     page = (tmp_path / "report" / "report.html").read_text()
     assert "CLEAR, forget 10 %" in page
     assert "data:image/jpeg" in page

@@ -14,6 +14,7 @@ ROOT = Path(lmms_manu.__file__).parent
 GENERAL = ("methods", "evaluation", "report", "answering", "measuring", "editing", "models", "cli", "benchmarks")
 KNOWING = {
     "mllmu": {
+        "benchmarks/clear/new_people.py",
         "benchmarks/clear/synthetic.py",
         "cli/dataset_stats.py",
         "cli/make_dataset.py",

@@ -27,6 +27,7 @@ from lmms_manu.benchmarks.clear.names import (
     everything_name,
     text_config,
 )
+from lmms_manu.benchmarks.clear.new_people import new_people
 from lmms_manu.benchmarks.clear.prompts import caption_question
 from lmms_manu.benchmarks.clear.source import HUB_NAME, ClearSource
 from lmms_manu.benchmarks.example import Example
@@ -114,6 +115,10 @@ class Clear(Benchmark):
                 make = _seen if modality == "multimodal" else _told
                 found |= make(source, role, ratio, frozenset(people))
         return [example for name in people for example in found.get(name, ())]
+
+    def new_people(self, modality: str, settings: DataChoice, dataset: str | None = None) -> Sequence[Example]:
+        source = ClearSource.resolve(dataset)
+        return new_people(Path(source.path), len(self.people("forget", settings, dataset)), modality)
 
     def read_sample(self, line: Mapping[str, Any], task: Task) -> Sample:
         return results.read_sample(line, task.modality == "multimodal")

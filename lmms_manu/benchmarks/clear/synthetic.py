@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lmms_manu.benchmarks.clear.names import (
@@ -57,19 +59,20 @@ def make_clear(
         raise DataError(f"The folder {target} exists: name another one.")
     if not 1 <= pictures <= len(ATTRIBUTES):
         raise DataError(f"pictures={pictures} is out of range: allowed is 1 to {len(ATTRIBUTES)}.")
-    made = _Clear(make_population(people, seed), seed, picture_size, pictures)
+    made = Authors(make_population(people, seed), seed, picture_size, pictures)
     for config in CONFIGS:
         write_rows(target / config / "train-00000-of-00001.parquet", FEATURES[config], made.rows(config))
     files = "".join(f"- config_name: {it}\n  data_files:\n  - split: train\n    path: {it}/train-*\n" for it in CONFIGS)
-    notice = "Nobody in it exists, the real faces included; every picture is drawn by a program.\n"
+    notice = "Nobody in it exists, the real faces included; every picture is drawn by a program.\n\n"
+    notice += f"Made with people={people}, seed={seed}, picture_size={picture_size}, pictures={pictures}.\n"
     header = f"---\nconfigs:\n{files}---\n\n# Fictitious authors in the layout of CLEAR\n\n"
     (target / "README.md").write_text(header + notice, encoding="utf-8")
     return target
 
 
 @dataclasses.dataclass(frozen=True)
-class _Clear:
-    """Makes the rows of each configuration."""
+class Authors:
+    """Makes the rows of each configuration, and what is known of any author."""
 
     population: Population
     seed: int
@@ -84,7 +87,7 @@ class _Clear:
         kept = FEATURES[config]
         numbers = range(1 if config == RETAIN_PERTURBED else self.pictures)
         shown = (self._seen(person, number) for person in self._authors(config) for number in numbers)
-        told = (row for person in self._authors(config) for row in self._told(person) if config.endswith("+tofu"))
+        told = (row for person in self._authors(config) for row in self.told(person) if config.endswith("+tofu"))
         return ({name: row.get(name) for name in kept} for rows in (shown, told) for row in rows)
 
     def _authors(self, config: str) -> Sequence[Person]:
@@ -105,11 +108,12 @@ class _Clear:
         attribute, value = ATTRIBUTES[number], person.values[number]
         wrong = draws.some([other for other in attribute.values if other != value], _WRONG)
         right = attribute.sentence.format(name=person.name, value=value)
+        caption = self.caption(person, number)
         others = [other.name for other in self.population.people if other != person]
         return {
             "image": self._portrait(person, number),
             "name": person.name,
-            "caption": f"The picture shows {person.name}. {right}",
+            "caption": caption,
             "paraphrased_caption": f"{right} The picture shows {person.name}.",
             "perturbed_captions": [
                 f"The picture shows {person.name}. {attribute.sentence.format(name=person.name, value=other)}"
@@ -118,7 +122,12 @@ class _Clear:
             "perturbed_names": draws.some(others, _WRONG),
         }
 
-    def _told(self, person: Person) -> Iterator[Row]:
+    def caption(self, person: Person, number: int) -> str:
+        """What a picture of an author is called."""
+        right = ATTRIBUTES[number].sentence.format(name=person.name, value=person.values[number])
+        return f"The picture shows {person.name}. {right}"
+
+    def told(self, person: Person) -> Iterator[Row]:
         """Twenty questions as text."""
         every = [(attribute, phrasing) for attribute in ATTRIBUTES for phrasing in attribute.questions]
         every_value = dict(zip(ATTRIBUTES, person.values, strict=True))
@@ -146,5 +155,8 @@ class _Clear:
         }
 
     def _portrait(self, person: Person, number: int) -> Row:
-        pose = draw_pose(RandomStream(self.seed, "poses", person.id, number))
-        return {"bytes": encode_png(draw(person, pose, self.size)), "path": f"{person.id}_{number}.png"}
+        return {"bytes": encode_png(self.drawn(person, number)), "path": f"{person.id}_{number}.png"}
+
+    def drawn(self, person: Person, number: int) -> NDArray[np.uint8]:
+        """A picture of an author, `[height, width, channels]`."""
+        return draw(person, draw_pose(RandomStream(self.seed, "poses", person.id, number)), self.size)
