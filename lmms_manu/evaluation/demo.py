@@ -31,7 +31,10 @@ _MISDIRECTION = "path_neurons=100:points=8:steered_layer=1:learning_rate=1e-2:re
 """Of the edit along paths: chosen on as many people drawn from those to retain, with those to forget left out."""
 
 _PRUNING = tuple(f"manu:recipe={recipe}:prune_rate=2+5+10+20" for recipe in ("paper", "released", "ratio"))
-_UNTRAINED = (*_PRUNING, "erase:keep=16+8+4", "kvw:strength=4+8+16")
+_ERASURE = "erase:directions=32:keep=16+8+4"
+"""Few directions were chosen on people drawn from those to retain, as above."""
+
+_UNTRAINED = (*_PRUNING, _ERASURE, "kvw:strength=4+8+16")
 _TRAINED = tuple(
     f"{name}:{_TRAINING}:epochs={epochs}"
     for name, epochs in {"ga": "1+2", "grad_diff": "3+6", "kl": "2+4", "npo": "3+6", "mmunlearner": "3+6"}.items()
