@@ -156,7 +156,9 @@ def _check_early(manager: Any) -> None:
         if getattr(self, "model_name", None) is not None:
             # The model of an evaluation before this one is asked no more; ours says anew which one is.
             from lmms_manu.benchmarks.registry import announce_choice, announce_model
+            from lmms_manu.methods.evaluated import note_evaluated
 
+            note_evaluated(None)
             announce_model(None)
             announce_choice(None)
         if getattr(self, "model_name", None) in MODELS:

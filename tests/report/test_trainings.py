@@ -59,5 +59,5 @@ def test_the_page_shows_them(written: Path) -> None:
     page = render(compare(trained, resamples=20))
     assert "How the models were trained" in page
     assert '<div class="plot" id="training-1"' in page
-    assert '"training-1":[{' in page
+    assert '"training-1":{"data":' in page
     assert "How the models were trained" not in render(compare(trained[:1], resamples=20))

@@ -18,6 +18,8 @@ from lmms_manu.benchmarks.mllmu.family import announce_family, announced_family
 from lmms_manu.benchmarks.mllmu.names import leaves
 from lmms_manu.benchmarks.mllmu.questions import load_questions
 from lmms_manu.errors import ModelError
+from lmms_manu.methods.evaluated import evaluated, note_evaluated
+from lmms_manu.methods.record import EditRecord
 from lmms_manu.methods.unlearn import plan
 from lmms_manu.models.loading import load_checkpoint
 from lmms_manu.plugins.manu_pruned import ManuPruned
@@ -90,14 +92,16 @@ def test_a_prompt_that_does_not_fit_is_refused_before_the_first_answer_and_says_
 
 
 @pytest.fixture
-def no_family():
+def no_model_before():
     announce_family(None)
+    note_evaluated(None)
     yield
     announce_family(None)
+    note_evaluated(None)
 
 
 def test_the_model_tells_the_tasks_its_family_which_the_record_names(
-    tmp_path, evaluate, folder, monkeypatch, no_family
+    tmp_path, evaluate, folder, monkeypatch, no_model_before
 ):
     monkeypatch.setenv("LMMS_MANU_DATASET", str(folder))
     leaf = "mllmu_retain_cloze_text"
@@ -113,13 +117,15 @@ def test_the_model_tells_the_tasks_its_family_which_the_record_names(
     assert set(run["exemplars"]) < set(unknown["exemplars"])
 
 
-def test_another_model_of_the_harness_is_of_no_known_family(no_family):
+def test_another_model_of_the_harness_is_of_no_known_family_and_has_no_edit(no_model_before):
     from lmms_eval.tasks import TaskManager
 
     register()
     announce_family("idefics2")
+    note_evaluated(EditRecord("manu", "somewhere", "mask"))
     TaskManager(include_defaults=False, include_path=tasks_folder(), model_name="qwen2_vl").match_tasks(["mllmu"])
     assert announced_family() is None
+    assert evaluated() is None
 
 
 # As the chat template of the real one, in which a picture stands where it was asked for.
@@ -130,7 +136,7 @@ _TURNS = (
 )
 
 
-def test_a_model_of_the_harness_is_asked_and_scored(tmp_path, evaluate, folder, monkeypatch, no_family):
+def test_a_model_of_the_harness_is_asked_and_scored(tmp_path, evaluate, folder, monkeypatch, no_model_before):
     from lmms_eval.models.simple.idefics2 import Idefics2
 
     monkeypatch.setenv("LMMS_MANU_EXEMPLARS", "cloze=1")
